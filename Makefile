@@ -1,0 +1,45 @@
+# The entry points of the project. Every target sets up what it needs in .venv itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo check test bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[demo,dev]'
+	@touch $@
+
+demo: $(VENV)/demo.stamp  ## install and upscale real photographs on a local Ray, into demo-output/
+	$(BIN)/python jobs/demo.py demo-output
+
+check: $(VENV)/dev.stamp  ## format, lint, types, import contracts, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m 'not slow'
+
+test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and the published loop
+	$(BIN)/python benchmarks/pipeline.py
+
+clean:  ## remove the virtual environment, caches and demo output
+	rm -rf $(VENV) demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,47 @@
+"""The exceptions of arm_batch.
+
+::
+
+    ArmBatchError
+    ├── UsageError          what the caller asked for makes no sense: exit code 2
+    │   ├── BudgetError     a budget that cannot be read or that no plan meets
+    │   ├── InputError      INPUT is missing, unreadable or empty
+    │   ├── OutputError     OUTPUT belongs to another run or cannot be written
+    │   └── LadderError     a ladder, checkpoint or LUT that is missing, damaged or of another kind
+    ├── ImageError          one image cannot be processed: becomes a `failed` row, the job goes on
+    └── TrainingError       training cannot go on (loss not finite, no usable data)
+"""
+
+from __future__ import annotations
+
+
+class ArmBatchError(Exception):
+    """Base of everything this package raises on purpose; its text is one line for a person."""
+
+
+class UsageError(ArmBatchError):
+    """The request itself is wrong; nothing was written."""
+
+
+class BudgetError(UsageError):
+    """The budget cannot be read, or no plan meets it."""
+
+
+class InputError(UsageError):
+    """INPUT is missing, unreadable or holds no image."""
+
+
+class OutputError(UsageError):
+    """OUTPUT belongs to another run or cannot be written."""
+
+
+class LadderError(UsageError):
+    """A ladder, checkpoint or LUT is missing, damaged or of another kind."""
+
+
+class ImageError(ArmBatchError):
+    """One image cannot be processed."""
+
+
+class TrainingError(ArmBatchError):
+    """Training cannot go on."""

@@ -1,0 +1,64 @@
+"""The backbones that can be built, trained and loaded: a closed list, so that a name in a file is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from arm_batch.errors import UsageError
+from arm_batch.nets.carn import CarnM
+from arm_batch.nets.fsrcnn import Fsrcnn
+from arm_batch.nets.srresnet import SrResNet
+
+SCALES = (2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A family of networks that differ in width alone.
+
+    Attributes:
+        name: the name used in files and on the command line.
+        build: makes the network of a given width and scale.
+        widths: the published subnets, narrowest first; the last one is the supernet's own width.
+        width_multiple: every width must be a multiple of this (grouped convolutions).
+    """
+
+    name: str
+    build: Callable[[int, int], nn.Module]
+    widths: tuple[int, ...]
+    width_multiple: int = 1
+
+    @property
+    def full_width(self) -> int:
+        """Channels of the supernet."""
+        return self.widths[-1]
+
+    def check(self, width: int, scale: int) -> None:
+        """Raise `UsageError` unless a subnet of `width` at `scale` exists."""
+        if scale not in SCALES:
+            raise UsageError(f"{self.name}: scale {scale} is not one of {SCALES}")
+        if not 0 < width <= self.full_width or width % self.width_multiple:
+            raise UsageError(
+                f"{self.name}: width {width} is not a multiple of {self.width_multiple} "
+                f"between 1 and {self.full_width}"
+            )
+
+
+BACKBONES = {
+    backbone.name: backbone
+    for backbone in (
+        Backbone("fsrcnn", Fsrcnn, (16, 36, 56)),
+        Backbone("carn", CarnM, (36, 52, 64), width_multiple=4),
+        Backbone("srresnet", SrResNet, (36, 52, 64)),
+    )
+}
+
+
+def get_backbone(name: str) -> Backbone:
+    """The backbone called `name`; `UsageError` lists the known ones otherwise."""
+    if name not in BACKBONES:
+        raise UsageError(f"unknown backbone {name!r}; known: {', '.join(BACKBONES)}")
+    return BACKBONES[name]
