@@ -9,6 +9,7 @@ number of tiles enters only as a multiplier: 10**9 tiles cost what a thousand do
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,9 +71,7 @@ def allocate(histogram: Counts, value: NDArray[np.float64], costs: Counts, budge
     tiles[:, 0] = histogram
     floor = int(histogram.sum()) * int(costs[0])
     if floor > budget:
-        raise BudgetError(
-            f"budget {budget:,} FLOPs is less than the {floor:,} that interpolation alone needs"
-        )
+        raise BudgetError(f"budget {budget:,} FLOPs is less than the {floor:,} that interpolation alone needs")
     left, price = budget - floor, 0.0
     for step in _steps_by_price(histogram, value, costs):
         bought = min(int(tiles[step.bin, step.source]), left // step.cost)
@@ -135,7 +134,8 @@ def _proportional(weights: Counts, total: Counts) -> Counts:
     if int(whole.max()) * int(total.max()) >= 2**63:
         # Beyond 64 bits (some 3 * 10**9 tiles in a bin): Python's integers, slower but exact.
         running = running.astype(object)
-    return np.diff(running * total // whole, axis=0).astype(np.int64)
+    shares: Counts = np.diff(running * total // whole, axis=0).astype(np.int64)
+    return shares
 
 
 def _steps_by_price(histogram: Counts, value: NDArray[np.float64], costs: Counts) -> list[Step]:
@@ -154,7 +154,7 @@ def _hull(bin_index: int, value: NDArray[np.float64], costs: Counts) -> list[Ste
             hull.pop()
         hull.append(candidate)
     steps: list[Step] = []
-    for source, target in zip(hull, hull[1:], strict=False):
+    for source, target in itertools.pairwise(hull):
         price = _price(source, target, value, costs)
         if price < 0:
             break

@@ -25,8 +25,7 @@ def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
     if grey.dtype == np.uint16:
         grey = cv2.convertScaleAbs(grey, alpha=1 / 257)
     laplacian = cv2.Laplacian(np.ascontiguousarray(grey), cv2.CV_16S, ksize=3)
-    edges: NDArray[np.uint8] = cv2.convertScaleAbs(laplacian)
-    return edges
+    return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
 
 
 def edge_scores(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
@@ -46,4 +45,4 @@ def edge_scores(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
     # Whole rows are added first: that runs along contiguous memory.
     strips = edges.reshape(rows, side, columns * side).sum(axis=1, dtype=np.uint32)
     sums = strips.reshape(rows * columns, side).sum(axis=1, dtype=np.uint32)
-    return (sums / (side * side)).astype(np.float32)
+    return np.asarray(sums / (side * side), np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -46,14 +45,14 @@ def save_weights(path: Path, supernet: Supernet) -> None:
     tensors = {k: v.half().contiguous() for k, v in supernet.net.state_dict().items()}
     temporary = path.with_name(path.name + ".tmp")
     save_file(tensors, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a training checkpoint of tensors and plain values; replaces `path` in one step."""
     temporary = path.with_name(path.name + ".tmp")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class SubpixelConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """``(n, in, h, w)`` to ``(n, out, stride * h, stride * w)``; `output_size` must be left out."""
-        assert output_size is None and self.bias is not None
+        assert output_size is None
+        assert self.bias is not None
         before, after = self.reach_after, self.reach_before
         if before != after:
             input = F.pad(input, (before, after, before, after))

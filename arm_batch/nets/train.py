@@ -136,9 +136,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.final_learning_rate + cosine * (config.learning_rate - config.final_learning_rate)
 
 
-def validate(
-    supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: torch.Tensor
-) -> dict[int, float]:
+def validate(supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: torch.Tensor) -> dict[int, float]:
     """PSNR in dB over the pooled RGB error of each width on fixed crops, outputs clamped to [0, 1]."""
     psnr = {}
     with torch.no_grad():
@@ -216,9 +214,7 @@ def _trim_log(path: Path, steps: int) -> None:
         csv.writer(file).writerows(kept)
 
 
-def _append_log(
-    path: Path, step: int, lr: float, loss: float, seconds: float, psnr: dict[int, float]
-) -> None:
+def _append_log(path: Path, step: int, lr: float, loss: float, seconds: float, psnr: dict[int, float]) -> None:
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
