@@ -11,7 +11,7 @@ from arm_batch.errors import BudgetError
 UNITS = {"%": 0, "FLOP": 1, "KFLOP": 10**3, "MFLOP": 10**6, "GFLOP": 10**9}
 UNITS |= {"TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
 
-_PATTERN = re.compile(r"\s*([0-9.eE+-]+)\s*(%|[A-Za-z]+)\s*")
+_PATTERN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za-z]+)\s*")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ def parse_budget(text: str) -> Budget:
         amount = Decimal(match[1])
     except InvalidOperation:
         raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
-    if amount <= 0 or (unit == "%" and amount > 100):
-        raise BudgetError(f"the budget {text!r} must be more than 0{' and at most 100' * (unit == '%')}%")
+    if amount <= 0:
+        raise BudgetError(f"the budget {text!r} must be more than nothing")
+    if unit == "%" and amount > 100:
+        raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
     return Budget(text.strip(), amount, unit)

@@ -31,9 +31,7 @@ class Upscaler:
         self._ladder = files.ladder
         self._device = torch.device(device)
         self._subnets = [
-            None
-            if net is None
-            else net[0].subnet(net[1]).to(device=self._device, memory_format=torch.channels_last)
+            None if net is None else net[0].subnet(net[1]).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             for net in files.nets
         ]
 
@@ -68,9 +66,7 @@ class Upscaler:
             nhwc = torch.from_numpy(windows).to(self._device)
             # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
             outputs = module(nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-            cropped = self._ladder.grid.crop_halo(outputs, self._ladder.scale)
-            clamped: np.ndarray = cropped.clamp(0, 1).cpu().numpy()
-            return clamped
+            return self._ladder.grid.crop_halo(outputs.clamp(0, 1).cpu().numpy(), self._ladder.scale)
 
 
 def _to_rgb_float(piece: Pixels) -> np.ndarray:
@@ -81,4 +77,5 @@ def _to_rgb_float(piece: Pixels) -> np.ndarray:
 def _from_rgb_float(outputs: np.ndarray, like: Pixels) -> Pixels:
     if like.shape[3] == 1:
         outputs = outputs.mean(axis=3, keepdims=True)
-    return np.rint(outputs * np.iinfo(like.dtype).max).astype(like.dtype)
+    rounded: Pixels = np.rint(outputs * np.iinfo(like.dtype).max).astype(like.dtype)
+    return rounded

@@ -65,9 +65,8 @@ def find_ladder(reference: str) -> Path:
         return folder
     if reference in shipped_ladders():
         return Path(str(resources.files("arm_batch.ladders"))) / reference
-    raise LadderError(
-        f"{reference!r} is neither a folder with a {LADDER_FILE} nor a shipped ladder ({', '.join(shipped_ladders())})"
-    )
+    shipped = ", ".join(shipped_ladders())
+    raise LadderError(f"{reference!r} is neither a folder with a {LADDER_FILE} nor a shipped ladder ({shipped})")
 
 
 def load_ladder(folder: Path) -> LadderFiles:
