@@ -1,0 +1,143 @@
+"""Measuring the subnets of a supernet on a folder of paired images, as papers report them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from arm_batch.core.ladder import INTERPOLATION, interpolation_flops
+from arm_batch.core.quality import luma, psnr
+from arm_batch.errors import InputError
+from arm_batch.nets.data import EXTENSIONS, Pair, Pixels
+from arm_batch.nets.flops import Flops
+from arm_batch.nets.slimmable import Supernet
+
+Upscaler = Callable[[Tensor], Tensor]
+"""RGB in [0, 1], ``(n, 3, h, w)`` to ``(n, 3, scale * h, scale * w)``, not clamped."""
+
+FLOPS_TILE_PX = 32
+"""FLOPs are told for one LR tile of this side, as in the published tables."""
+
+
+@dataclass(frozen=True)
+class SubnetQuality:
+    """One line of an evaluation.
+
+    Attributes:
+        name: ``bicubic``, or backbone and width as in ``fsrcnn-36``.
+        images: how many were measured.
+        psnr_rgb_db: mean over images of the PSNR over all three channels.
+        psnr_y_db: mean over images of the PSNR of the BT.601 luma, the figure of most papers.
+        flops: executed for one 32x32 LR tile.
+        paper_flops: the same in the convention of the published tables.
+    """
+
+    name: str
+    images: int
+    psnr_rgb_db: float
+    psnr_y_db: float
+    flops: int
+    paper_flops: int
+
+
+def evaluate(
+    supernet: Supernet, data: Path, widths: tuple[int, ...] | None = None, limit: int | None = None
+) -> list[SubnetQuality]:
+    """Measure bicubic interpolation and subnets on whole images, as many px shaved as the scale.
+
+    Args:
+        supernet: whose subnets to measure.
+        data: a folder with ``HR/`` and ``LRx<scale>/``, see `read_pairs`.
+        widths: of the subnets; all published widths by default.
+        limit: measure only the first so many images.
+
+    Returns:
+        One row for interpolation, then one for each width.
+
+    Raises:
+        InputError: the folder does not hold such pairs.
+        UsageError: a width that the backbone does not have.
+    """
+    widths = supernet.backbone.widths if widths is None else widths
+    scale, tile = supernet.scale, FLOPS_TILE_PX
+    upscalers = {INTERPOLATION: bicubic(scale)}
+    costs = {INTERPOLATION: Flops(interpolation_flops(scale, tile), paper=0)}
+    for width in widths:
+        name = f"{supernet.backbone.name}-{width}"
+        upscalers[name] = supernet.subnet(width)
+        costs[name] = supernet.flops(width, tile, tile)
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in upscalers}
+    for _, pair in read_pairs(data, scale, limit):
+        for name, upscaler in upscalers.items():
+            measured[name].append(_psnr_rgb_and_y(upscale_image(pair.lr, upscaler), pair.hr, scale))
+    rows = []
+    for name, values in measured.items():
+        rgb, y = np.mean(values, axis=0)
+        cost = costs[name]
+        rows.append(SubnetQuality(name, len(values), float(rgb), float(y), cost.executed, cost.paper))
+    return rows
+
+
+def read_pairs(data: Path, scale: int, limit: int | None = None) -> Iterator[tuple[str, Pair]]:
+    """Read ``data/LRx<scale>/NAME`` and ``data/HR/NAME`` one after the other, by name.
+
+    HR images whose sides `scale` does not divide are cropped at the right and bottom, as is the custom.
+
+    Yields:
+        File name and pair.
+
+    Raises:
+        InputError: no LR images, one without its HR image, one that cannot be read, or sizes that do not fit.
+    """
+    folder = data / f"LRx{scale}"
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in EXTENSIONS)[:limit]
+    if not paths:
+        raise InputError(f"no images in {folder}")
+    for path in paths:
+        lr, hr = _read_rgb(path), _read_rgb(data / "HR" / path.name)
+        height, width = scale * lr.shape[0], scale * lr.shape[1]
+        if not (0 <= hr.shape[0] - height < scale and 0 <= hr.shape[1] - width < scale):
+            raise InputError(f"{path}: the HR image is not {scale} times as large")
+        yield path.name, Pair(lr, np.ascontiguousarray(hr[:height, :width]))
+
+
+def upscale_image(lr: Pixels, upscaler: Upscaler) -> Pixels:
+    """Upscale uint8 RGB ``(h, w, 3)`` in one piece; clamped and rounded to uint8."""
+    with torch.no_grad():
+        (pixels,) = to_pixels(upscaler(to_tensor(lr[None])))
+    return np.asarray(pixels, np.uint8)
+
+
+def bicubic(scale: int) -> Upscaler:
+    """Bicubic interpolation by torch (a = -0.75, border pixels repeated) as an upscaler."""
+    return partial(F.interpolate, scale_factor=float(scale), mode="bicubic", align_corners=False)
+
+
+def to_tensor(pixels: Pixels) -> Tensor:
+    """uint8 RGB ``(n, h, w, 3)`` to float32 ``(n, 3, h, w)`` in [0, 1]."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def to_pixels(tensor: Tensor) -> Pixels:
+    """Float RGB ``(n, 3, h, w)`` to uint8 ``(n, h, w, 3)``, clamped to [0, 1] and rounded."""
+    grey_levels = tensor.clamp(0, 1).mul(255).round().to(torch.uint8)
+    return np.ascontiguousarray(grey_levels.permute(0, 2, 3, 1).numpy())
+
+
+def _psnr_rgb_and_y(sr: Pixels, hr: Pixels, shave: int) -> tuple[float, float]:
+    return psnr(sr, hr, shave), psnr(luma(sr), luma(hr), shave)
+
+
+def _read_rgb(path: Path) -> Pixels:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise InputError(f"{path}: missing or not a readable image")
+    return np.ascontiguousarray(bgr[..., ::-1], dtype=np.uint8)
