@@ -2,7 +2,8 @@
 
 `executed` counts 2 FLOPs for each multiply-add that the layer's definition asks for. `paper` is the convention
 of the published ARM and ClassSR tables: there a transposed convolution is charged at every *output*
-position (``scale**2`` times too much) and each PReLU counts its parameters once.
+position (``scale**2`` times too much), each PReLU counts its parameters once, and the fixed convolutions that
+shift CARN's mean colour are free.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from arm_batch.nets.layers import MeanShift
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ def _layer_flops(layer: nn.Module, x: Tensor, y: Tensor) -> Flops:
         if isinstance(layer, nn.ConvTranspose2d):
             input_positions = x.shape[-2] * x.shape[-1]
             return Flops(per_position * input_positions, per_position * output_positions)
-        return Flops(per_position * output_positions, per_position * output_positions)
+        executed = per_position * output_positions
+        return Flops(executed, 0 if isinstance(layer, MeanShift) else executed)
     if isinstance(layer, nn.PReLU):
         return Flops(0, layer.num_parameters)
     return Flops(0, 0)
