@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, refusing anything but tensors and plain values."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except Exception as error:
+        # A damaged pickle makes torch's unpickler raise almost anything: KeyError, IndexError, UnicodeError...
         raise LadderError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
     return state
 
@@ -72,7 +72,10 @@ def sha256_of(path: Path) -> str:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix != ".safetensors":
-        return load_checkpoint(path)
+        found = load_checkpoint(path)
+        if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+            raise LadderError(f"{path}: not a state dict of tensors")
+        return found
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
