@@ -111,13 +111,15 @@ def train(
             continue
         mean_loss = losses / (done - max(start_step, (done - 1) // report_every * report_every))
         losses = 0.0
-        if not math.isfinite(mean_loss):
-            raise TrainingError(f"the loss is not finite at step {done}; the checkpoint before it is kept")
         psnr = validate(supernet, config.widths, *validation)
+        # The loss is taken before the step: only the validation sees that the last step broke the weights.
+        if not math.isfinite(mean_loss) or any(map(math.isnan, psnr.values())):
+            raise TrainingError(f"the loss is not finite at step {done}; the checkpoint before it is kept")
         elapsed = time.monotonic() - started
         seconds = seconds_before + elapsed
-        save_checkpoint(out / CHECKPOINT, _state(supernet, optimizer, config, done, seconds))
+        # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
         _append_log(out / LOG, done, learning_rate(config, step), mean_loss, seconds, psnr)
+        save_checkpoint(out / CHECKPOINT, _state(supernet, optimizer, config, done, seconds))
         report(Progress(done, config.steps, mean_loss, (done - start_step) / elapsed, psnr))
     save_weights(out / WEIGHTS, supernet)
 
