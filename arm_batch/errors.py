@@ -8,6 +8,7 @@
     │   ├── InputError      INPUT is missing, unreadable or empty
     │   ├── OutputError     OUTPUT belongs to another run or cannot be written
     │   └── LadderError     a ladder, checkpoint or LUT that is missing, damaged or of another kind
+    ├── StoreError          a folder or bucket cannot be reached, read or written; a resume may go on
     ├── ImageError          one image cannot be processed: becomes a `failed` row, the job goes on
     └── TrainingError       training cannot go on (loss not finite, no usable data)
 """
@@ -37,6 +38,10 @@ class OutputError(UsageError):
 
 class LadderError(UsageError):
     """A ladder, checkpoint or LUT is missing, damaged or of another kind."""
+
+
+class StoreError(ArmBatchError):
+    """A folder or bucket cannot be reached, read or written."""
 
 
 class ImageError(ArmBatchError):

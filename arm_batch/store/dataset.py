@@ -1,0 +1,55 @@
+"""Reading an output while it grows or after it is done."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import boto3
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+
+from arm_batch.errors import OutputError
+from arm_batch.store.objects import ObjectStore, open_store
+from arm_batch.store.records import SCHEMA
+from arm_batch.store.s3 import S3Store
+from arm_batch.store.sinks import committed
+
+
+def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
+    """The rows that are committed at `url`, as a `pyarrow.dataset.Dataset` with `SCHEMA`.
+
+    Parts that attempts left behind without committing them are not among them.
+
+    Args:
+        url: of the output.
+        endpoint_url: of an S3-compatible server other than AWS.
+
+    Raises:
+        OutputError: there is no run, or nothing is committed yet.
+        StoreError: the store cannot be reached.
+    """
+    store = open_store(url, endpoint_url)
+    parts = [commit.part for commit in committed(store).values()]
+    if not parts:
+        raise OutputError(f"{store.url} holds no output of arm-batch, or none that is committed")
+    filesystem, root = _filesystem(store)
+    return pads.dataset([f"{root}/{part}" for part in parts], SCHEMA, "parquet", filesystem)
+
+
+def _filesystem(store: ObjectStore) -> tuple[pafs.FileSystem, str]:
+    if not isinstance(store, S3Store):
+        return pafs.LocalFileSystem(), store.url.rstrip("/")
+    session = boto3.session.Session()
+    found = session.get_credentials()
+    keys = found.get_frozen_credentials() if found else None
+    endpoint = urlsplit(store.endpoint_url or "")
+    filesystem = pafs.S3FileSystem(
+        access_key=keys.access_key if keys else None,
+        secret_key=keys.secret_key if keys else None,
+        session_token=keys.token if keys else None,
+        anonymous=keys is None,
+        region=session.region_name,
+        scheme=endpoint.scheme or "https",
+        endpoint_override=endpoint.netloc or None,
+    )
+    return filesystem, f"{store.bucket}/{store.prefix}".rstrip("/")

@@ -1,0 +1,71 @@
+"""Names of the output images."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from arm_batch.store.codecs import FORMATS
+from arm_batch.store.sources import EXTENSIONS, Entry
+
+_MAX_NAME_BYTES = 255
+"""Of one part of a path, on common file systems."""
+
+_LAST_LEVEL = 3
+
+
+def output_names(entries: Sequence[Entry], format: str) -> list[str]:
+    """A path for the output of each entry, unique also where case and Unicode composition do not count.
+
+    The extension is replaced. Where that makes two the same (``a.png``, ``a.jpg``, ``A.tif``), or makes a file what
+    is a folder elsewhere, all concerned keep their whole name before the new extension, and if that is not enough
+    (or a name gets too long for a file system) it is told apart by a hash of the path.
+
+    Args:
+        entries: with unique, safe paths.
+        format: a key of `FORMATS`.
+
+    Returns:
+        Relative paths, in the order of the entries; they depend on the set of paths only.
+    """
+    extension = FORMATS[format].extension
+    paths = [entry.path for entry in entries]
+    levels = [0] * len(paths)
+    folders = {_folded(str(parent)) for path in paths for parent in PurePosixPath(path).parents}
+    while True:
+        names = [_candidate(path, level, extension) for path, level in zip(paths, levels, strict=True)]
+        counts = Counter(map(_folded, names))
+        clashes = [
+            index
+            for index, name in enumerate(names)
+            if levels[index] < _LAST_LEVEL
+            and (counts[_folded(name)] > 1 or _folded(name) in folders or _is_long(name))
+        ]
+        if not clashes:
+            return names
+        for index in clashes:
+            levels[index] += 1
+
+
+def _candidate(path: str, level: int, extension: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    if stem and f"{dot}{suffix}".lower() in EXTENSIONS and level != 1:
+        name = stem
+    digest = hashlib.sha256(path.encode()).hexdigest()
+    if level == 2:
+        name = f"{name}-{digest[:8]}"
+    elif level == _LAST_LEVEL:
+        name = digest
+    return f"{folder}{slash}{name}{extension}"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def _is_long(name: str) -> bool:
+    return len(name.rpartition("/")[2].encode()) > _MAX_NAME_BYTES

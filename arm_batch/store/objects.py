@@ -1,0 +1,148 @@
+"""Where bytes live: a folder or an S3 prefix behind one small interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from arm_batch.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object as a listing shows it.
+
+    Attributes:
+        key: ``/``-separated, relative to the store's root.
+        size: bytes.
+        etag: changes when the content does: S3's ETag without quotes; for files ``mtime_ns-size`` in hex.
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """A flat space of objects under one root. Implementations are frozen, hashable and picklable.
+
+    Every method raises `StoreError` when the store cannot be reached or a key would leave the root, and those that
+    read raise `FileNotFoundError` for a missing and `PermissionError` for a forbidden object.
+    """
+
+    @property
+    def url(self) -> str:
+        """The root, for messages."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """All objects whose key starts with `prefix`, recursively, in order of their keys."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether the folder exists, or the prefix holds an object."""
+        ...
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Size and ETag of one object."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """The whole object."""
+        ...
+
+    def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
+        """The whole object, and what it was when it was read."""
+        ...
+
+    def open(self, info: ObjectInfo) -> BinaryIO:
+        """A seekable reader that fetches the ranges asked for; fails when the object is no longer `info`."""
+        ...
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write the whole object or nothing; replaces what was there."""
+        ...
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write the object unless there is one.
+
+        Where the store's answer can get lost, an object that holds exactly `data` counts as ours: it must carry
+        something that no other caller writes, such as an attempt id.
+
+        Returns:
+            True when the object is ours, False when another was there first.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object, if there is one."""
+        ...
+
+
+def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
+    """The store at ``s3://bucket/prefix``, ``file:///folder`` or a local path. Nothing is touched yet.
+
+    Args:
+        url: of the root.
+        endpoint_url: of an S3-compatible server other than AWS.
+
+    Raises:
+        StoreError: the scheme is unknown, or the bucket is missing from the URL.
+    """
+    # Here rather than above: both modules import this one, and boto3 takes its time to import.
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme == "s3":
+        from arm_batch.store.s3 import S3Store
+
+        parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
+        if not parts.netloc:
+            raise StoreError(f"{url}: write s3://bucket/prefix")
+        prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
+        return S3Store(parts.netloc, prefix, endpoint_url)
+    from arm_batch.store.local import LocalStore
+
+    if separator and scheme == "file":
+        return LocalStore(str(Path(url2pathname(urlsplit(url).path)).absolute()))
+    if separator and scheme.isalnum():
+        raise StoreError(f"{url}: unknown kind of store; write a path or s3://bucket/prefix")
+    if not url:
+        raise StoreError("the path is empty")
+    return LocalStore(str(Path(url).expanduser().absolute()))
+
+
+def is_safe_key(key: str) -> bool:
+    """Whether `key` is a relative path that stays under its root on any store.
+
+    >>> [is_safe_key(key) for key in ("a/b.png", "/a", "a/../b", "a//b", "")]
+    [True, False, False, False, False]
+    """
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in key and all(part not in ("", ".", "..") for part in key.split("/"))
+
+
+def checked_key(key: str) -> str:
+    """`key` itself; `StoreError` when it would leave the store's root or cannot be written down."""
+    if not is_safe_key(key):
+        raise StoreError(f"not a key that stays inside its folder: {key!r}")
+    return key
+
+
+def honours_create(store: ObjectStore, token: str) -> bool:
+    """Try out whether the store really refuses a second `create`; some S3 look-alikes overwrite.
+
+    Args:
+        store: where a run is to be written; one small object is created and removed.
+        token: not used for another probe on this store.
+    """
+    key = f"probe-{token}"
+    try:
+        return store.create(key, b"first " + token.encode()) and not store.create(key, b"second " + token.encode())
+    finally:
+        store.delete(key)

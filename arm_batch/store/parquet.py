@@ -1,0 +1,194 @@
+"""Parquet files that hold image bytes, as Hugging Face datasets and others write them."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from arm_batch.errors import ImageError, InputError, StoreError
+from arm_batch.store.objects import ObjectInfo, ObjectStore, is_safe_key
+
+_IMAGE_COLUMN = "image"
+_NAME_COLUMNS = ("path", "file_name")
+
+# Readers of Parquet files keep a position: one at a time in a process.
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ImageColumn:
+    """Where in a schema image bytes and names are.
+
+    Attributes:
+        name: of the column.
+        leaf: what of it holds the bytes, as Parquet spells it: ``image.bytes``, ``jpg``.
+        path_leaf: what holds the images' names, or None.
+    """
+
+    name: str
+    leaf: str
+    path_leaf: str | None
+
+
+def image_column(schema: pa.Schema, where: str) -> ImageColumn:
+    """Find the column of image bytes: ``image`` (a struct with ``bytes``, or binary), else the only binary one.
+
+    Args:
+        schema: of the file.
+        where: the file, for the message.
+
+    Raises:
+        InputError: there is no such column, or no telling which.
+    """
+    names = next(
+        (name for name in _NAME_COLUMNS if name in schema.names and _is_text(schema.field(name).type)), None
+    )
+    if _IMAGE_COLUMN in schema.names:
+        kind = schema.field(_IMAGE_COLUMN).type
+        if _is_binary(kind):
+            return ImageColumn(_IMAGE_COLUMN, _IMAGE_COLUMN, names)
+        if pa.types.is_struct(kind) and _is_binary(_member(kind, "bytes")):
+            inner = f"{_IMAGE_COLUMN}.path" if _is_text(_member(kind, "path")) else None
+            return ImageColumn(_IMAGE_COLUMN, f"{_IMAGE_COLUMN}.bytes", names or inner)
+    binary = [field.name for field in schema if _is_binary(field.type)]
+    if len(binary) == 1:
+        return ImageColumn(binary[0], binary[0], names)
+    raise InputError(f"{where}: which column holds the images? There are: {', '.join(schema.names) or 'none'}")
+
+
+def parquet_names(store: ObjectStore, infos: list[ObjectInfo]) -> list[list[str]]:
+    """A path for each row of each file, unique among all of them.
+
+    A row keeps the name that its file gives it where that is safe and no other row's; otherwise it gets the file's key
+    and its number.
+
+    Args:
+        store: where the files are.
+        infos: the Parquet files.
+
+    Raises:
+        InputError: a file cannot be read as Parquet or has no column of images.
+    """
+    given = [_given_names(store, info) for info in infos]
+    counts = Counter(name for names in given for name in names if name is not None)
+    paths: list[list[str]] = []
+    numbered: set[str] = set()
+    for info, names in zip(infos, given, strict=True):
+        numbers = [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(len(names))]
+        own = [name is not None and counts[name] == 1 and is_safe_key(name) for name in names]
+        numbered.update(number for number, keep in zip(numbers, own, strict=True) if not keep)
+        paths.append([str(n) if keep else number for n, number, keep in zip(names, numbers, own, strict=True)])
+    if numbered & counts.keys():
+        # Names that look like our numbers: then numbers for all.
+        return [
+            [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(len(names))]
+            for info, names in zip(infos, given, strict=True)
+        ]
+    return paths
+
+
+def read_row(store: ObjectStore, key: str, etag: str, row: int) -> bytes:
+    """The image bytes of one row; rows of one file are cheapest in order.
+
+    The file's footer and its last row group stay in memory for the next call.
+
+    Raises:
+        ImageError: the row has no image, is damaged, or the file changed since it was listed.
+        FileNotFoundError, PermissionError, StoreError: as `ObjectStore`.
+    """
+    with _lock:
+        try:
+            opened = _open(store, key, etag)
+            group = int(np.searchsorted(opened.starts, row, side="right")) - 1
+            column = _row_group(store, key, etag, group)
+            value = column[row - int(opened.starts[group])].as_py()
+        except (pa.ArrowException, IndexError) as error:
+            raise ImageError(f"cannot be read from its Parquet file: {_one_line(error)}") from error
+        except OSError as error:
+            # Arrow's own; what the store raises while Arrow reads comes through as itself.
+            if isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            raise ImageError(f"cannot be read from its Parquet file: {_one_line(error)}") from error
+    if value is None:
+        raise ImageError("no image in this row")
+    return bytes(value)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    file: Any
+    column: ImageColumn
+    starts: NDArray[np.int64]
+
+
+@functools.lru_cache(maxsize=1)
+def _open(store: ObjectStore, key: str, etag: str) -> _Opened:
+    info = store.stat(key)
+    if info.etag != etag:
+        raise ImageError("changed since it was listed")
+    file = pq.ParquetFile(store.open(info))
+    rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    starts = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
+    return _Opened(file, image_column(file.schema_arrow, key), starts)
+
+
+@functools.lru_cache(maxsize=1)
+def _row_group(store: ObjectStore, key: str, etag: str, group: int) -> Any:
+    opened = _open(store, key, etag)
+    column = opened.file.read_row_group(group, columns=[opened.column.leaf]).column(opened.column.name)
+    return _leaf(column, opened.column.leaf)
+
+
+def _given_names(store: ObjectStore, info: ObjectInfo) -> list[str | None]:
+    where = f"{store.url}/{info.key}"
+    try:
+        with store.open(info) as stream:
+            file = pq.ParquetFile(stream)
+            column = image_column(file.schema_arrow, where)
+            if column.path_leaf is None:
+                return [None] * int(file.metadata.num_rows)
+            table = file.read(columns=[column.path_leaf])
+            names: list[str | None] = _leaf(table.column(0), column.path_leaf).to_pylist()
+            return names
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise StoreError(f"{where}: {_one_line(error)}") from error
+        raise InputError(f"{where} cannot be read as Parquet: {_one_line(error)}") from error
+
+
+def _leaf(column: Any, leaf: str) -> Any:
+    """The member of a struct column that `leaf` names, or the column itself; null where the struct is."""
+    member = leaf.partition(".")[2]
+    if not member or not pa.types.is_struct(column.type):
+        return column
+    return pa.chunked_array(
+        [
+            chunk.field(member) if not chunk.null_count else pa.compute.struct_field(chunk, member)
+            for chunk in column.chunks
+        ],
+        column.type.field(member).type,
+    )
+
+
+def _member(kind: Any, name: str) -> Any:
+    return kind.field(name).type if kind.get_field_index(name) >= 0 else pa.null()
+
+
+def _is_binary(kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,131 @@
+"""The rows of the output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+Status = Literal["ok", "failed"]
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """The image of a row, as Hugging Face datasets hold one.
+
+    Attributes:
+        bytes: the encoded image; None when it is a file of its own.
+        path: of the output image, relative: in the row when `bytes` is set, else under the output's root.
+    """
+
+    bytes: bytes | None
+    path: str
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """What became of one input image; the fields are the columns of `SCHEMA`.
+
+    Attributes:
+        id: `image_id` of the path.
+        path: of the input image.
+        status: ``ok``, or ``failed`` with an error, no image and no size.
+        error: one line; None when ok.
+        width: of the output, px; None when failed.
+        height: of the output, px; None when failed.
+        scale: upscaling factor.
+        format: of the output image: ``png``, ``jpeg``, ``webp``.
+        image: the encoded output; None when failed.
+        flops: executed for this image.
+        tiles: of the image; 0 when it could not be decoded.
+        subnet_tiles: tiles per subnet of the ladder, cheapest first.
+        psnr_predicted_db: dB, from the ladder's table; None when failed.
+        source_size: bytes of the input image; -1 when it could not be read.
+        source_etag: of the input object.
+        sha256: hex, of the encoded output; None when failed.
+    """
+
+    id: str
+    path: str
+    status: Status
+    error: str | None
+    width: int | None
+    height: int | None
+    scale: int
+    format: str
+    image: StoredImage | None
+    flops: int
+    tiles: int
+    subnet_tiles: tuple[int, ...]
+    psnr_predicted_db: float | None
+    source_size: int
+    source_etag: str
+    sha256: str | None
+
+
+def image_id(path: str) -> str:
+    """The id of the image at `path`: 32 hex digits of the path's SHA-256."""
+    return hashlib.sha256(path.encode()).hexdigest()[:32]
+
+
+_FIELDS = [
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("path", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("scale", pa.int32(), nullable=False),
+    pa.field("format", pa.string(), nullable=False),
+    pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+    pa.field("flops", pa.int64(), nullable=False),
+    pa.field("tiles", pa.int32(), nullable=False),
+    pa.field("subnet_tiles", pa.list_(pa.int32()), nullable=False),
+    pa.field("psnr_predicted_db", pa.float64()),
+    pa.field("source_size", pa.int64(), nullable=False),
+    pa.field("source_etag", pa.string(), nullable=False),
+    pa.field("sha256", pa.string()),
+]
+
+
+def _feature(field: pa.Field) -> dict[str, Any]:
+    if pa.types.is_struct(field.type):
+        return {"_type": "Image"}
+    if pa.types.is_list(field.type):
+        return {"_type": "List", "feature": _feature(field.type.value_field)}
+    return {"_type": "Value", "dtype": "float64" if pa.types.is_float64(field.type) else str(field.type)}
+
+
+def _hugging_face_metadata() -> dict[bytes, bytes]:
+    """What tells Hugging Face `datasets` that the column `image` holds images."""
+    features = {field.name: _feature(field) for field in _FIELDS}
+    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+
+
+SCHEMA: pa.Schema = pa.schema(_FIELDS, metadata=_hugging_face_metadata())
+"""Of every part; column order is part of the format."""
+
+
+def to_table(records: Sequence[ImageRecord]) -> pa.Table:
+    """The records as rows of `SCHEMA`, in order. Their images must add up to less than 2 GiB."""
+    columns = []
+    for field in SCHEMA:
+        values = [getattr(record, field.name) for record in records]
+        if field.name == "image":
+            values = [None if v is None else {"bytes": v.bytes, "path": v.path} for v in values]
+        columns.append(pa.array(values, field.type))
+    return pa.table(columns, schema=SCHEMA)
+
+
+def from_table(table: pa.Table) -> list[ImageRecord]:
+    """The rows of a table in `SCHEMA`, in order."""
+    records = []
+    for row in table.to_pylist():
+        image = row.pop("image")
+        stored = None if image is None else StoredImage(image["bytes"], image["path"])
+        records.append(ImageRecord(**row | {"image": stored, "subnet_tiles": tuple(row["subnet_tiles"])}))
+    return records
