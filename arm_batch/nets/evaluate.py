@@ -20,7 +20,7 @@ from arm_batch.nets.data import EXTENSIONS, Pair, Pixels
 from arm_batch.nets.flops import Flops
 from arm_batch.nets.slimmable import Supernet
 
-Upscaler = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor], Tensor]
 """RGB in [0, 1], ``(n, 3, h, w)`` to ``(n, 3, scale * h, scale * w)``, not clamped."""
 
 FLOPS_TILE_PX = 32
@@ -68,16 +68,16 @@ def evaluate(
     """
     widths = supernet.backbone.widths if widths is None else widths
     scale, tile = supernet.scale, FLOPS_TILE_PX
-    upscalers = {INTERPOLATION: bicubic(scale)}
+    networks = {INTERPOLATION: bicubic(scale)}
     costs = {INTERPOLATION: Flops(interpolation_flops(scale, tile), paper=0)}
     for width in widths:
         name = f"{supernet.backbone.name}-{width}"
-        upscalers[name] = supernet.subnet(width)
+        networks[name] = supernet.subnet(width)
         costs[name] = supernet.flops(width, tile, tile)
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in upscalers}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
     for _, pair in read_pairs(data, scale, limit):
-        for name, upscaler in upscalers.items():
-            measured[name].append(_psnr_rgb_and_y(upscale_image(pair.lr, upscaler), pair.hr, scale))
+        for name, network in networks.items():
+            measured[name].append(_psnr_rgb_and_y(upscale_image(pair.lr, network), pair.hr, scale))
     rows = []
     for name, values in measured.items():
         rgb, y = np.mean(values, axis=0)
@@ -109,15 +109,15 @@ def read_pairs(data: Path, scale: int, limit: int | None = None) -> Iterator[tup
         yield path.name, Pair(lr, np.ascontiguousarray(hr[:height, :width]))
 
 
-def upscale_image(lr: Pixels, upscaler: Upscaler) -> Pixels:
+def upscale_image(lr: Pixels, network: Forward) -> Pixels:
     """Upscale uint8 RGB ``(h, w, 3)`` in one piece; clamped and rounded to uint8."""
     with torch.no_grad():
-        (pixels,) = to_pixels(upscaler(to_tensor(lr[None])))
+        (pixels,) = to_pixels(network(to_tensor(lr[None])))
     return np.asarray(pixels, np.uint8)
 
 
-def bicubic(scale: int) -> Upscaler:
-    """Bicubic interpolation by torch (a = -0.75, border pixels repeated) as an upscaler."""
+def bicubic(scale: int) -> Forward:
+    """Bicubic interpolation by torch (a = -0.75, border pixels repeated), in the form of a network."""
     return partial(F.interpolate, scale_factor=float(scale), mode="bicubic", align_corners=False)
 
 

@@ -21,7 +21,7 @@ from arm_batch.core.score import laplacian_map
 from arm_batch.errors import InputError, LadderError
 from arm_batch.nets.checkpoint import load_supernet
 from arm_batch.nets.data import Pair, Pixels
-from arm_batch.nets.evaluate import Upscaler, bicubic, read_pairs, to_pixels, to_tensor
+from arm_batch.nets.evaluate import Forward, bicubic, read_pairs, to_pixels, to_tensor
 from arm_batch.nets.registry import get_backbone
 
 Floats = NDArray[np.float64]
@@ -158,7 +158,7 @@ class PatchOutputs:
         return image
 
 
-def run_subnets(lr: Pixels, subnets: Sequence[Upscaler]) -> PatchOutputs:
+def run_subnets(lr: Pixels, subnets: Sequence[Forward]) -> PatchOutputs:
     """Cut an image into the protocol's patches, score them and run every subnet on every patch.
 
     Args:
@@ -181,7 +181,7 @@ def run_subnets(lr: Pixels, subnets: Sequence[Upscaler]) -> PatchOutputs:
     return PatchOutputs(len(tops), len(lefts), scores, np.stack(outputs))
 
 
-def load_subnets(weights: Path, lut: PaperLut) -> list[Upscaler]:
+def load_subnets(weights: Path, lut: PaperLut) -> list[Forward]:
     """The subnets that a LUT's columns stand for, with interpolation first.
 
     Raises:

@@ -1,0 +1,243 @@
+"""The allocation against brute force; sharing it out among shards and tiles."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arm_batch.core.allocate import allocate, assign, share_out
+from arm_batch.errors import BudgetError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A small instance. Values are whole numbers, so that sums and ties are exact."""
+
+    histogram: np.ndarray
+    value: np.ndarray
+    costs: np.ndarray
+    budget: int
+
+    def spend_of(self, tiles: np.ndarray) -> int:
+        return int((tiles * self.costs).sum())
+
+    def value_of(self, tiles: np.ndarray) -> float:
+        return float((tiles * self.value).sum())
+
+    def next_step(self, bin_index: int, source: int) -> int | None:
+        """Where a tile goes next: the nearest of the subnets with the best value per FLOP, if it does not lose."""
+        targets = range(source + 1, len(self.costs))
+        prices = [self.price(bin_index, source, t) for t in targets]
+        if not prices or max(prices) < 0:
+            return None
+        return targets[prices.index(max(prices))]
+
+    def price(self, bin_index: int, source: int, target: int) -> float:
+        gain = self.value[bin_index, target] - self.value[bin_index, source]
+        return float(gain / (self.costs[target] - self.costs[source]))
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    n_bins, n_subnets = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    histogram = draw(st.lists(st.integers(0, 3), min_size=n_bins, max_size=n_bins))
+    steps = draw(st.lists(st.integers(1, 6), min_size=n_subnets, max_size=n_subnets))
+    row = st.lists(st.integers(-3, 12), min_size=n_subnets, max_size=n_subnets)
+    value = draw(st.lists(row, min_size=n_bins, max_size=n_bins))
+    costs = np.cumsum(steps)
+    floor, top = sum(histogram) * int(costs[0]), sum(histogram) * int(costs[-1])
+    budget = draw(st.integers(floor, top + 2))
+    return Problem(np.array(histogram), np.array(value, np.float64), costs, budget)
+
+
+def rows_of(count: int, n_subnets: int) -> list[tuple[int, ...]]:
+    """Every way to divide `count` tiles among subnets."""
+    return [r for r in itertools.product(range(count + 1), repeat=n_subnets) if sum(r) == count]
+
+
+def best_value(problem: Problem, budget: int) -> float:
+    """The optimum by trying everything: per bin all divisions, merged into a frontier of spend and value."""
+    frontier = {0: 0.0}
+    for count, value in zip(problem.histogram, problem.value, strict=True):
+        merged: dict[int, float] = {}
+        for row in rows_of(int(count), len(problem.costs)):
+            cost, gain = int(np.dot(row, problem.costs)), float(np.dot(row, value))
+            for spent, so_far in frontier.items():
+                if spent + cost <= budget:
+                    merged[spent + cost] = max(merged.get(spent + cost, -np.inf), so_far + gain)
+        frontier = merged
+    return max(frontier.values())
+
+
+def unit_steps(problem: Problem) -> list[tuple[float, int]]:
+    """All upgrades of single tiles as (price, cost), best first."""
+    steps = []
+    for b, count in enumerate(problem.histogram):
+        source, target = 0, problem.next_step(b, 0)
+        while target is not None:
+            cost = int(problem.costs[target] - problem.costs[source])
+            steps += [(problem.price(b, source, target), cost)] * int(count)
+            source, target = target, problem.next_step(b, target)
+    return sorted(steps, key=lambda s: -s[0])
+
+
+def relaxation(problem: Problem) -> tuple[int, float, float]:
+    """(spend, value) up to the first step that does not fit, and the bound with a fraction of that step."""
+    start = np.zeros(problem.value.shape, np.int64)
+    start[:, 0] = problem.histogram
+    spend, value = problem.spend_of(start), problem.value_of(start)
+    for price, cost in unit_steps(problem):
+        if spend + cost > problem.budget:
+            return spend, value, value + price * (problem.budget - spend)
+        spend, value = spend + cost, value + price * cost
+    return spend, value, value
+
+
+@given(problems())
+def test_the_budget_is_kept_and_every_tile_gets_one_subnet(problem):
+    result = allocate(problem.histogram, problem.value, problem.costs, problem.budget)
+    assert (result.tiles >= 0).all()
+    assert result.tiles.sum(axis=1).tolist() == problem.histogram.tolist()
+    assert result.spend == problem.spend_of(result.tiles) <= problem.budget
+
+
+@given(problems())
+def test_no_open_step_fits_into_what_is_left(problem):
+    result = allocate(problem.histogram, problem.value, problem.costs, problem.budget)
+    left = problem.budget - result.spend
+    for b, source in zip(*np.nonzero(result.tiles), strict=True):
+        target = problem.next_step(int(b), int(source))
+        assert target is None or problem.costs[target] - problem.costs[source] > left
+
+
+@given(problems())
+def test_no_tile_pays_for_less_value_than_a_cheaper_subnet_has(problem):
+    result = allocate(problem.histogram, problem.value, problem.costs, problem.budget)
+    for b, subnet in zip(*np.nonzero(result.tiles), strict=True):
+        assert problem.value[b, subnet] == problem.value[b, : subnet + 1].max()
+
+
+@given(problems())
+@settings(max_examples=200)
+def test_the_value_is_optimal_up_to_one_step(problem):
+    result = allocate(problem.histogram, problem.value, problem.costs, problem.budget)
+    spend, value, bound = relaxation(problem)
+    got = problem.value_of(result.tiles)
+    # What is bought before the first misfit is the best that this spend can buy; the bound holds for all.
+    assert got >= value - 1e-9
+    assert value >= best_value(problem, spend) - 1e-9
+    assert bound >= best_value(problem, problem.budget) - 1e-9
+
+
+def test_worked_example():
+    value = np.array([[0.0, 1.0, 1.0], [0.0, 9.0, 12.0]])
+    result = allocate(np.array([3, 2]), value, np.array([1, 3, 5]), 15)
+    # 5 for the floor; two tiles to 9 (price 4.5), both on to 12 (1.5), then one to 1 (0.5) fits.
+    assert result.tiles.tolist() == [[2, 1, 0], [0, 0, 2]]
+    assert (result.spend, result.price) == (15, 0.5)
+
+
+def test_steps_that_change_nothing_are_bought_last_and_losing_ones_never():
+    value = np.array([[5.0, 5.0, 4.0]])
+    result = allocate(np.array([4]), value, np.array([1, 2, 3]), 1000)
+    assert result.tiles.tolist() == [[0, 4, 0]]
+    assert result.price == 0
+
+
+@given(problems())
+def test_below_the_floor_is_an_error(problem):
+    floor = int(problem.histogram.sum() * problem.costs[0])
+    with pytest.raises(BudgetError, match="interpolation alone needs"):
+        allocate(problem.histogram, problem.value, problem.costs, floor - 1)
+
+
+def test_nothing_to_do_costs_nothing():
+    result = allocate(np.array([0, 0]), np.zeros((2, 2)), np.array([1, 2]), 0)
+    assert (result.spend, result.price, result.tiles.sum()) == (0, 0.0, 0)
+
+
+def test_a_thousand_million_tiles():
+    rng = np.random.default_rng(0)
+    histogram = rng.integers(0, 10**8, 32)
+    histogram[0] += 10**9
+    costs = np.array([491_520, 21_823_488, 35_831_808, 49_840_128])
+    value = np.sort(rng.random((32, 4)), axis=1)
+    floor, top = int(histogram.sum()) * int(costs[0]), int(histogram.sum()) * int(costs[-1])
+    budget = floor + (top - floor) // 5
+    result = allocate(histogram, value, costs, budget)
+    assert result.tiles.sum(axis=1).tolist() == histogram.tolist()
+    exact = sum(int(n) * int(c) for row in result.tiles for n, c in zip(row, costs, strict=True))
+    # Less than the dearest single upgrade is left over.
+    assert exact == result.spend
+    assert 0 <= budget - result.spend < costs[-1]
+
+
+@st.composite
+def shards(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """An allocation ``(n_bins, n_subnets)`` and shard histograms that it belongs to."""
+    n_shards, n_bins, n_subnets = (draw(st.integers(1, 5)) for _ in range(3))
+    most = draw(st.sampled_from([3, 1000, 4 * 10**9]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    histograms = rng.integers(0, most, (n_shards, n_bins), endpoint=True)
+    cuts = np.sort(rng.integers(0, histograms.sum(axis=0), (n_subnets - 1, n_bins), endpoint=True), axis=0)
+    bounds = np.vstack([np.zeros((1, n_bins), np.int64), cuts, histograms.sum(axis=0)[None]])
+    return np.diff(bounds, axis=0).T, histograms
+
+
+@given(shards())
+def test_shares_add_up_over_shards_and_subnets(case):
+    tiles, histograms = case
+    shares = share_out(tiles, histograms)
+    assert shares.dtype == np.int64
+    assert (shares >= 0).all()
+    np.testing.assert_array_equal(shares.sum(axis=0), tiles)
+    np.testing.assert_array_equal(shares.sum(axis=2), histograms)
+
+
+@given(st.integers(1, 9), st.integers(0, 50), st.integers(1, 9))
+def test_equal_shards_get_equal_shares_up_to_rounding(n_shards, each, denominator):
+    costly = n_shards * each // denominator
+    shares = share_out(np.array([[n_shards * each - costly, costly]]), np.full((n_shards, 1), each))
+    assert np.ptp(shares, axis=0).max() <= 1
+
+
+def test_shares_follow_the_tile_counts():
+    shares = share_out(np.array([[6, 4]]), np.array([[5], [0], [5]]))
+    assert shares.tolist() == [[[3, 2]], [[0, 0]], [[3, 2]]]
+
+
+@st.composite
+def shard_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n_bins, n_subnets = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    count = draw(st.integers(0, 40))
+    scores = rng.integers(0, 8, count).astype(np.float32)
+    bins = (scores * n_bins // 8).astype(np.intp)
+    picks = rng.integers(0, n_subnets, count)
+    share = np.zeros((n_bins, n_subnets), np.int64)
+    np.add.at(share, (bins, picks), 1)
+    return scores, bins, share
+
+
+@given(shard_tiles())
+def test_tiles_get_exactly_their_bins_share(case):
+    scores, bins, share = case
+    subnets = assign(scores, bins, share)
+    counts = np.zeros_like(share)
+    np.add.at(counts, (bins, subnets), 1)
+    np.testing.assert_array_equal(counts, share)
+    np.testing.assert_array_equal(subnets, assign(scores.copy(), bins.copy(), share.copy()))
+
+
+@given(shard_tiles())
+def test_inside_a_bin_the_higher_scores_get_the_costlier_subnets(case):
+    scores, bins, share = case
+    subnets = assign(scores, bins, share)
+    for b in range(len(share)):
+        inside = np.flatnonzero(bins == b)
+        # By score from the highest, equal ones by position: the subnets never get costlier.
+        order = inside[np.argsort(-scores[inside], kind="stable")]
+        assert (np.diff(subnets[order]) <= 0).all()

@@ -1,0 +1,45 @@
+"""Image quality measures."""
+
+import math
+
+import numpy as np
+import pytest
+
+from arm_batch.core.quality import luma, mean_squared_error, psnr, psnr_of_mse
+
+
+@pytest.mark.parametrize(("mse", "db"), [(1.0, 48.1308036), (65025.0, 0.0), (0.0, math.inf), (100.0, 28.1308036)])
+def test_psnr_of_mse(mse, db):
+    assert float(psnr_of_mse(mse)) == pytest.approx(db)
+
+
+def test_differences_of_bytes_do_not_wrap_around():
+    black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
+    assert mean_squared_error(black, white) == mean_squared_error(white, black) == 255**2
+    assert psnr(black, black) == math.inf
+
+
+def test_shave_leaves_out_the_border():
+    image, other = np.zeros((6, 7), np.uint8), np.zeros((6, 7), np.uint8)
+    other[0], other[:, -1] = 255, 255
+    other[2, 2] = 3
+    assert mean_squared_error(image, other, shave=1) == pytest.approx(9 / 20)
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="shapes differ"):
+        psnr(np.zeros((2, 2)), np.zeros((2, 2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("rgb", "y"),
+    [
+        ((0, 0, 0), 16),
+        ((255, 255, 255), 235),
+        ((255, 0, 0), 81.481),
+        ((0, 255, 0), 144.553),
+        ((0, 0, 255), 40.966),
+    ],
+)
+def test_luma_is_that_of_matlab(rgb, y):
+    assert luma(np.array([[rgb]], np.uint8))[0, 0] == pytest.approx(y)
