@@ -62,7 +62,7 @@ class LocalStore:
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one file."""
-        with self._errors(key):
+        with self._errors(key, reading=True):
             return _info(key, self._file(key).stat())
 
     def read(self, key: str) -> bytes:
@@ -71,13 +71,13 @@ class LocalStore:
 
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole file, and what it was when it was read."""
-        with self._errors(key), self._file(key).open("rb") as file:
+        with self._errors(key, reading=True), self._file(key).open("rb") as file:
             before = os.fstat(file.fileno())
             return file.read(), _info(key, before)
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """The file, open for reading; `StoreError` when it is no longer `info`."""
-        with self._errors(info.key):
+        with self._errors(info.key, reading=True):
             file = self._file(info.key).open("rb")
             if _info(info.key, os.fstat(file.fileno())) != info:
                 file.close()
@@ -113,12 +113,14 @@ class LocalStore:
         return path
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def _errors(self, key: str, reading: bool = False) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, PermissionError):
-            raise
         except OSError as error:
+            if reading and isinstance(error, NotADirectoryError):
+                raise FileNotFoundError(str(error)) from error
+            if reading and isinstance(error, FileNotFoundError | PermissionError):
+                raise
             raise StoreError(f"{self.root}/{key}: {error.strerror or error}") from error
 
 

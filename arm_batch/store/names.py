@@ -20,9 +20,9 @@ _LAST_LEVEL = 3
 def output_names(entries: Sequence[Entry], format: str) -> list[str]:
     """A path for the output of each entry, unique also where case and Unicode composition do not count.
 
-    The extension is replaced. Where that makes two the same (``a.png``, ``a.jpg``, ``A.tif``), or makes a file what
-    is a folder elsewhere, all concerned keep their whole name before the new extension, and if that is not enough
-    (or a name gets too long for a file system) it is told apart by a hash of the path.
+    The extension is replaced. Where that makes two the same (``a.png``, ``a.jpg``, ``A.tif``), or makes a file
+    what is a folder elsewhere, all concerned keep their whole name before the new extension, and if that is not
+    enough (or a name gets too long for a file system) it is told apart by a hash of the path.
 
     Args:
         entries: with unique, safe paths.

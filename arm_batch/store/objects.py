@@ -39,6 +39,10 @@ class ObjectStore(Protocol):
         """The root, for messages."""
         ...
 
+    def __hash__(self) -> int:
+        """Equal stores are the same place: caches go by it."""
+        ...
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """All objects whose key starts with `prefix`, recursively, in order of their keys."""
         ...

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -67,8 +68,8 @@ def image_column(schema: pa.Schema, where: str) -> ImageColumn:
 def parquet_names(store: ObjectStore, infos: list[ObjectInfo]) -> list[list[str]]:
     """A path for each row of each file, unique among all of them.
 
-    A row keeps the name that its file gives it where that is safe and no other row's; otherwise it gets the file's key
-    and its number.
+    A row keeps the name that its file gives it where that is safe and no other row's; otherwise it gets the file's
+    key and its number.
 
     Args:
         store: where the files are.
@@ -169,13 +170,7 @@ def _leaf(column: Any, leaf: str) -> Any:
     member = leaf.partition(".")[2]
     if not member or not pa.types.is_struct(column.type):
         return column
-    return pa.chunked_array(
-        [
-            chunk.field(member) if not chunk.null_count else pa.compute.struct_field(chunk, member)
-            for chunk in column.chunks
-        ],
-        column.type.field(member).type,
-    )
+    return pc.struct_field(column, member)
 
 
 def _member(kind: Any, name: str) -> Any:

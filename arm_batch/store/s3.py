@@ -18,8 +18,7 @@ from arm_batch.errors import StoreError
 from arm_batch.store.objects import ObjectInfo, checked_key
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
-
+    from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
 
 _ATTEMPTS = 6
@@ -77,16 +76,16 @@ class S3Store:
 
     def exists(self) -> bool:
         """Whether any object is under the prefix."""
-        try:
-            with self._errors(""):
+        with self._errors(""):
+            try:
                 page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._base, MaxKeys=1)
-        except FileNotFoundError:
-            return False
+            except self._client.exceptions.NoSuchBucket:
+                return False
         return bool(page.get("Contents"))
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one object."""
-        with self._errors(key):
+        with self._errors(key, reading=True):
             head = self._client.head_object(Bucket=self.bucket, Key=self.key(key))
         return ObjectInfo(key, head["ContentLength"], head["ETag"].strip('"'))
 
@@ -97,7 +96,7 @@ class S3Store:
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole object, and what it was when it was read."""
         for wait_s in _waits():
-            with self._errors(key):
+            with self._errors(key, reading=True):
                 try:
                     answer = self._client.get_object(Bucket=self.bucket, Key=self.key(key))
                     data = answer["Body"].read()
@@ -115,7 +114,7 @@ class S3Store:
     def fetch_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
         """`length` bytes from `start`; `StoreError` when the object is no longer `info`."""
         for wait_s in _waits():
-            with self._errors(info.key):
+            with self._errors(info.key, reading=True):
                 try:
                     answer = self._client.get_object(
                         Bucket=self.bucket,
@@ -132,13 +131,13 @@ class S3Store:
 
     def write(self, key: str, data: bytes) -> None:
         """Write the whole object or nothing, by one PUT."""
-        with self._errors(key, writing=True):
+        with self._errors(key):
             self._client.put_object(Bucket=self.bucket, Key=self.key(key), Body=data)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write the object unless there is one; what is there counts as ours when it is exactly `data`."""
         for wait_s in _waits():
-            with self._errors(key, writing=True):
+            with self._errors(key):
                 try:
                     self._client.put_object(Bucket=self.bucket, Key=self.key(key), Body=data, IfNoneMatch="*")
                     return True
@@ -157,7 +156,7 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
-        with self._errors(key, writing=True):
+        with self._errors(key):
             self._client.delete_object(Bucket=self.bucket, Key=self.key(key))
 
     @property
@@ -169,17 +168,18 @@ class S3Store:
         return f"{self.prefix}/" if self.prefix else ""
 
     @contextmanager
-    def _errors(self, key: str, writing: bool = False) -> Iterator[None]:
+    def _errors(self, key: str, reading: bool = False) -> Iterator[None]:
         where = f"{self.url}/{key}".rstrip("/")
         try:
             yield
         except ClientError as error:
-            status, message = _status(error), error.response.get("Error", {}).get("Message", str(error))
-            if status == 404 and not writing:
+            answer, status = error.response.get("Error", {}), _status(error)
+            message = answer.get("Message", str(error))
+            if reading and status == 404 and answer.get("Code") != "NoSuchBucket":
                 raise FileNotFoundError(f"{where}: {message}") from error
-            if status == 403 and not writing:
+            if reading and status == 403:
                 raise PermissionError(f"{where}: {message}") from error
-            if status == 412 and not writing:
+            if reading and status == 412:
                 raise StoreError(f"{where} changed since it was listed") from error
             raise StoreError(f"{where}: {message}") from error
         except BotoCoreError as error:
@@ -206,7 +206,7 @@ class _RangeReader(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         length = min(len(view), max(0, self._info.size - self._position))
         if not length:

@@ -14,11 +14,8 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
-from arm_batch.store.names import output_names
 from arm_batch.store.objects import ObjectStore, checked_key
 from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, to_table
-
-__all__ = ["IMAGES", "Commit", "Sink", "committed", "output_names", "read_commit", "write_part"]
 
 Sink = Literal["parquet", "files"]
 
@@ -68,11 +65,11 @@ class Commit:
             raise StoreError(f"{where} is not a commit record: {error}") from error
 
 
-def write_part(store: ObjectStore, shard: int, records: list[ImageRecord], sink: Sink, attempt: str) -> str:
+def write_part(store: ObjectStore, shard: int, records: list[ImageRecord], sink: Sink, attempt: str) -> Commit:
     """Write a shard's rows and commit them, unless another attempt did so before; then that one counts.
 
-    May be repeated, also after it was broken off anywhere. With the sink `files` the images are written first, each
-    under its own name: attempts overwrite each other's, with what should be the same bytes.
+    May be repeated, also after it was broken off anywhere. With the sink `files` the images are written first,
+    each under its own name: attempts overwrite each other's, with what should be the same bytes.
 
     Args:
         store: the output.
@@ -82,7 +79,7 @@ def write_part(store: ObjectStore, shard: int, records: list[ImageRecord], sink:
         attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
 
     Returns:
-        Key of the part that is committed: this attempt's or the winner's.
+        The commit record that counts: this attempt's or the winner's.
 
     Raises:
         StoreError: the store cannot be written.
@@ -91,13 +88,14 @@ def write_part(store: ObjectStore, shard: int, records: list[ImageRecord], sink:
         raise StoreError(f"not an attempt id: {attempt!r}")
     winner = read_commit(store, shard)
     if winner is not None:
-        return winner.part
+        return winner
     if sink == "files":
         records = [_write_image(store, record) for record in records]
     part = f"data/part-{shard:06d}-{attempt}.parquet"
     store.write(part, _parquet(records))
-    if store.create(_commit_key(shard), _commit(shard, part, attempt, records).to_json()):
-        return part
+    commit = _commit(shard, part, attempt, records)
+    if store.create(_commit_key(shard), commit.to_json()):
+        return commit
     winner = read_commit(store, shard)
     if winner is None:
         raise StoreError(
@@ -105,7 +103,7 @@ def write_part(store: ObjectStore, shard: int, records: list[ImageRecord], sink:
         )
     if winner.part != part:
         store.delete(part)
-    return winner.part
+    return winner
 
 
 def read_commit(store: ObjectStore, shard: int) -> Commit | None:

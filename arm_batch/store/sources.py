@@ -95,19 +95,16 @@ def open_input(url: str, endpoint_url: str | None = None) -> tuple[ObjectStore, 
 def list_entries(store: ObjectStore) -> list[Entry]:
     """All images in a store, sorted by path.
 
-    Images are told by their file's extension. Only where there is none of them are Parquet files read as a dataset of
-    images. Names that start with a dot, and what is in folders so called, are left out.
+    Images are told by their file's extension. Only where there is none of them are Parquet files read as a
+    dataset of images. Names that start with a dot, and what is in folders so called, are left out.
 
     Raises:
         InputError: the input is missing or holds no image.
         StoreError: the store cannot be reached.
     """
-    if isinstance(store, LocalStore) and not store.exists():
-        raise InputError(f"{store.url} {_what_instead(store.root)}")
-    try:
-        entries = _entries(store, store.list())
-    except (FileNotFoundError, PermissionError) as error:
-        raise InputError(str(error)) from error
+    if not store.exists():
+        raise InputError(f"{store.url} {_what_instead(store)}")
+    entries = _entries(store, (i for i in store.list() if not i.key.startswith(".") and "/." not in i.key))
     if not entries:
         raise InputError(f"{store.url} holds no image: no {', '.join(sorted(EXTENSIONS))} and no .parquet file")
     return entries
@@ -117,8 +114,6 @@ def _entries(store: ObjectStore, infos: Iterable[ObjectInfo]) -> list[Entry]:
     images: list[Entry] = []
     parquets: list[ObjectInfo] = []
     for info in infos:
-        if info.key.startswith(".") or "/." in info.key:
-            continue
         if _is_image(info.key):
             images.append(Entry(info.key, info.key, None, info.size, info.etag))
         elif info.key.lower().endswith(".parquet"):
@@ -139,9 +134,11 @@ def _is_image(key: str) -> bool:
     return PurePosixPath(key).suffix.lower() in EXTENSIONS
 
 
-def _what_instead(path: str) -> str:
+def _what_instead(store: ObjectStore) -> str:
+    if not isinstance(store, LocalStore):
+        return "does not exist or is empty"
     try:
-        mode = Path(path).stat().st_mode
+        mode = Path(store.root).stat().st_mode
     except OSError:
         return "does not exist"
     kind = "a file that is neither an image nor Parquet" if stat_bits.S_ISREG(mode) else "not a folder"
