@@ -1,0 +1,108 @@
+"""Training pairs and crops."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from arm_batch.errors import InputError, TrainingError
+from arm_batch.nets.data import CropSampler, Pair, downscale, load_pair, split_images
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def coordinates(height: int, width: int, scale: int) -> Pair:
+    """A pair in which every HR pixel equals the LR pixel that it belongs to, and all LR pixels differ."""
+    lr = np.zeros((height, width, 3), np.uint8)
+    lr[..., 0], lr[..., 1] = np.arange(height)[:, None], np.arange(width)
+    return Pair(lr, lr.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+def test_one_in_five_is_held_out_the_same_way_every_time(tmp_path):
+    for i in range(12):
+        (tmp_path / f"{i:02}.png").touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "x.JPG").touch()
+    (tmp_path / "notes.txt").touch()
+    training, held_out = split_images(tmp_path)
+    assert [p.name for p in held_out] == ["04.png", "09.png"]
+    assert len(training) == 11
+    assert not set(training) & set(held_out)
+    assert split_images(tmp_path) == (training, held_out)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no images"):
+        split_images(tmp_path)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(("height", "width"), [(64, 48), (67, 61)])
+def test_pairs_are_halved_and_fit_exactly(tmp_path, scale, height, width):
+    cv2.imwrite(str(tmp_path / "a.png"), noise(height, width)[..., ::-1])
+    pair = load_pair(tmp_path / "a.png", scale)
+    assert pair.hr.shape == (height // 2 // scale * scale, width // 2 // scale * scale, 3)
+    assert pair.hr.shape[:2] == tuple(scale * side for side in pair.lr.shape[:2])
+    blocks = noise(height, width)[: 2 * pair.hr.shape[0], : 2 * pair.hr.shape[1]].astype(np.float64)
+    mean = blocks.reshape(pair.hr.shape[0], 2, pair.hr.shape[1], 2, 3).mean(axis=(1, 3))
+    assert np.abs(pair.hr - mean).max() <= 0.5
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image"])
+def test_unreadable_images_are_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(InputError, match="not a readable image"):
+        load_pair(tmp_path / "a.png", 4)
+
+
+def test_images_without_a_single_lr_pixel_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), noise(7, 100))
+    with pytest.raises(InputError, match="100x7 px is too small"):
+        load_pair(tmp_path / "a.png", 4)
+
+
+def test_downscaling_keeps_flat_colours_and_is_antialiased():
+    flat = np.full((16, 16, 3), (10, 200, 255), np.uint8)
+    assert (downscale(flat, 4) == (10, 200, 255)).all()
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(downscale(stripes, 4)[2:-2, 2:-2] - 127.5).max() < 3
+
+
+def test_downscaling_agrees_with_matlab(validation_data):
+    for name in ("img_001.png", "img_002.png"):
+        hr = cv2.imread(str(validation_data / "Set5" / "HR" / name))
+        lr = cv2.imread(str(validation_data / "Set5" / "LRx4" / name))
+        ours = downscale(hr[: 4 * lr.shape[0], : 4 * lr.shape[1]], 4)
+        # At the border MATLAB reflects where torch renormalises.
+        assert np.abs(ours.astype(int) - lr)[2:-2, 2:-2].max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_crops_are_aligned_whatever_the_turn(scale):
+    sampler = CropSampler([coordinates(30, 40, scale), coordinates(9, 8, scale)], 8, scale)
+    lr, hr = sampler.sample(np.random.default_rng(0), 40)
+    assert lr.shape == (40, 3, 8, 8)
+    assert hr.shape == (40, 3, 8 * scale, 8 * scale)
+    assert (hr == lr.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)).all()
+    assert lr.min() >= 0
+    assert lr.max() <= 1
+
+
+def test_crops_are_a_function_of_the_generator():
+    sampler = CropSampler([coordinates(30, 40, 2)], 8, 2)
+    first, again, other = (sampler.sample(np.random.default_rng(s), 3)[0] for s in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_small_images_are_left_out_and_only_small_ones_refused():
+    small, large = coordinates(7, 50, 2), coordinates(8, 8, 2)
+    lr, _ = CropSampler([small, large], 8, 2).sample(np.random.default_rng(0), 20)
+    # Red is the row: a crop of the large image holds all its eight rows.
+    assert len(lr[:, 0].unique()) == 8
+    with pytest.raises(TrainingError, match="smaller than one crop of 8 LR px"):
+        CropSampler([small], 8, 2)
