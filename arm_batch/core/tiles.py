@@ -75,8 +75,11 @@ class TileGrid:
         rows, columns = np.divmod(tiles, windows.shape[1])
         return np.ascontiguousarray(windows[rows, columns])
 
-    def crop_halo(self, outputs: Pixels, scale: int) -> Pixels:
-        """Upscaled windows ``(n, scale*window, ...)`` without their halos ``(n, scale*tile, ...)``."""
+    def crop_halo(self, outputs: Any, scale: int) -> Any:
+        """Upscaled windows ``(n, scale*window, ...)`` without their halos ``(n, scale*tile, ...)``.
+
+        A view; works on arrays and tensors alike.
+        """
         cut = self.halo * scale
         return outputs[:, cut : cut + self.tile * scale, cut : cut + self.tile * scale]
 

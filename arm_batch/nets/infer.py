@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from arm_batch.core.interpolate import bicubic
-from arm_batch.core.tiles import Pixels
-from arm_batch.nets.ladder_files import LadderFiles
+from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.nets.ladder_files import Nets
 
 MICRO_BATCH = 64
 """Windows per forward pass: small enough for a CPU's caches, large enough to feed a GPU's launch queue."""
@@ -22,17 +22,20 @@ class Upscaler:
     independent of the machine's load.
 
     Args:
-        files: the ladder with its supernets.
+        nets: supernet and width of each subnet, ``None`` for interpolation.
+        grid: the tiling; outputs come back without its halos.
+        scale: upscaling factor.
         device: ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, files: LadderFiles, device: str) -> None:
+    def __init__(self, nets: Nets, grid: TileGrid, scale: int, device: str) -> None:
         torch.set_num_threads(1)
-        self._ladder = files.ladder
+        self._grid = grid
+        self._scale = scale
         self._device = torch.device(device)
         self._subnets = [
             None if net is None else net[0].subnet(net[1]).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for net in files.nets
+            for net in nets
         ]
 
     def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Pixels]:
@@ -48,34 +51,43 @@ class Upscaler:
         Returns:
             For each piece ``(n, scale*tile, scale*tile, c)``, same dtype.
         """
-        grid, scale = self._ladder.grid, self._ladder.scale
+        grid, scale = self._grid, self._scale
         module = self._subnets[subnet]
         if module is None:
             return [grid.crop_halo(bicubic(piece, scale), scale) for piece in pieces]
         sizes = [len(piece) for piece in pieces]
         inputs = np.concatenate([_to_rgb_float(piece) for piece in pieces])
-        outputs = np.concatenate(
-            [self._forward(module, inputs[i : i + MICRO_BATCH]) for i in range(0, len(inputs), MICRO_BATCH)]
-        )
+        peaks = np.repeat([float(np.iinfo(piece.dtype).max) for piece in pieces], sizes)
+        grey = np.repeat([piece.shape[3] == 1 for piece in pieces], sizes)
+        side = grid.tile * scale
+        outputs = np.empty((len(inputs), side, side, 3), np.result_type(*(piece.dtype for piece in pieces)))
+        for start in range(0, len(inputs), MICRO_BATCH):
+            part = slice(start, start + MICRO_BATCH)
+            levels = self._forward(module, inputs[part], peaks[part], grey[part])
+            np.copyto(outputs[part], levels, casting="unsafe")
         parts = np.split(outputs, np.cumsum(sizes)[:-1])
-        return [_from_rgb_float(part, piece) for part, piece in zip(parts, pieces, strict=True)]
+        return [
+            part[..., : piece.shape[3]].astype(piece.dtype, copy=False)
+            for part, piece in zip(parts, pieces, strict=True)
+        ]
 
-    def _forward(self, module: torch.nn.Module, windows: np.ndarray) -> np.ndarray:
-        """float32 NHWC in [0, 1] to the same, upscaled and without halos, clamped."""
+    def _forward(
+        self, module: torch.nn.Module, windows: np.ndarray, peaks: np.ndarray, grey: np.ndarray
+    ) -> np.ndarray:
+        """float32 NHWC in [0, 1] to whole levels in 0..peak, upscaled and without halos."""
         with torch.inference_mode():
             nhwc = torch.from_numpy(windows).to(self._device)
             # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
             outputs = module(nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-            return self._ladder.grid.crop_halo(outputs.clamp(0, 1).cpu().numpy(), self._ladder.scale)
+            cropped = self._grid.crop_halo(outputs, self._scale)
+            if grey.any():
+                members = torch.from_numpy(grey).to(self._device)
+                cropped[members] = cropped[members].mean(dim=3, keepdim=True)
+            scale = torch.from_numpy(peaks).to(self._device, torch.float32)
+            levels: np.ndarray = cropped.clamp(0, 1).mul_(scale[:, None, None, None]).round_().cpu().numpy()
+            return levels
 
 
 def _to_rgb_float(piece: Pixels) -> np.ndarray:
     scaled = piece.astype(np.float32) / np.float32(np.iinfo(piece.dtype).max)
     return np.broadcast_to(scaled, (*scaled.shape[:3], 3))
-
-
-def _from_rgb_float(outputs: np.ndarray, like: Pixels) -> Pixels:
-    if like.shape[3] == 1:
-        outputs = outputs.mean(axis=3, keepdims=True)
-    rounded: Pixels = np.rint(outputs * np.iinfo(like.dtype).max).astype(like.dtype)
-    return rounded

@@ -39,17 +39,21 @@ class SupernetFile:
     widths: tuple[int, ...]
 
 
+Nets = tuple[tuple[Supernet, int] | None, ...]
+"""Supernet and width of each subnet of a ladder, ``None`` for interpolation."""
+
+
 @dataclass(frozen=True)
 class LadderFiles:
     """A ladder with its supernets in memory.
 
     Attributes:
         ladder: what the core needs.
-        nets: supernet and width of each subnet of the ladder, ``None`` for interpolation.
+        nets: where each subnet of the ladder comes from.
     """
 
     ladder: Ladder
-    nets: tuple[tuple[Supernet, int] | None, ...]
+    nets: Nets
 
 
 def shipped_ladders() -> list[str]:
@@ -118,7 +122,7 @@ def save_ladder(
 
 def list_subnets(
     supernets: Sequence[tuple[Supernet, tuple[int, ...]]], grid: TileGrid
-) -> tuple[tuple[Subnet, ...], tuple[tuple[Supernet, int] | None, ...]]:
+) -> tuple[tuple[Subnet, ...], Nets]:
     """All subnets of these supernets, cheapest first, behind interpolation; and where each comes from."""
     scale = supernets[0][0].scale
     window = grid.window

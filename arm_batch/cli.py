@@ -1,0 +1,201 @@
+"""The command line: ``arm-batch upscale | train | build-lut | evaluate``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from arm_batch import pipeline
+from arm_batch.core.budget import parse_budget
+from arm_batch.core.tiles import TileGrid
+from arm_batch.errors import ArmBatchError, UsageError
+from arm_batch.nets.calibrate import build_lut
+from arm_batch.nets.checkpoint import load_supernet, sha256_of
+from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.infer import Upscaler
+from arm_batch.nets.ladder_files import (
+    SupernetFile,
+    list_subnets,
+    save_ladder,
+    weights_digest,
+)
+from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.train import Progress as TrainingProgress
+from arm_batch.nets.train import TrainConfig, train
+from arm_batch.report import describe
+from arm_batch.spec import ExecutorName, JobSpec, Sink
+
+EXIT_CRASH = 1
+EXIT_USAGE = 2
+EXIT_FAILED_IMAGES = 3
+
+DEFAULT_LADDER = "fsrcnn-x4"
+
+VALIDATION_CROPS = 64
+VALIDATION_CROP_PX = 64
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray).",
+)
+
+
+@app.command()
+def upscale(
+    input: Annotated[str, typer.Argument(help="Folder, image, Parquet dataset or s3:// prefix of the archive.")],
+    output: Annotated[
+        str, typer.Argument(help="Folder or s3:// prefix for the results; new or of this same run.")
+    ],
+    budget: Annotated[
+        str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
+    ] = "100%",
+    scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
+    ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
+    sink: Annotated[
+        Sink, typer.Option(help="Images inside the Parquet rows, or as files beside them.")
+    ] = "parquet",
+    format: Annotated[str, typer.Option(help="png, jpeg or webp.")] = "png",
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 95,
+    executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+) -> None:
+    """Upscale an archive. Exit code 3: some images failed; their rows say why."""
+    spec = JobSpec(
+        input=input,
+        output=output,
+        budget=parse_budget(budget),
+        ladder=ladder,
+        scale=scale,
+        sink=sink,
+        format=format,
+        quality=quality,
+        executor=executor,
+        workers=workers,
+        endpoint_url=endpoint_url,
+    )
+    with _progress_bars() as progress:
+        summary = pipeline.upscale(spec, progress)
+    for line in describe(summary):
+        typer.echo(line)
+    if summary.failed:
+        typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why", err=True)
+        raise typer.Exit(EXIT_FAILED_IMAGES)
+
+
+@app.command("train")
+def train_command(
+    data: Annotated[Path, typer.Option(help="Folder of photographs (recursive).")],
+    out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
+    backbone: Annotated[str, typer.Option(help="fsrcnn, carn or srresnet.")] = "fsrcnn",
+    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
+    steps: Annotated[int, typer.Option(min=1)] = 110_000,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 2e-3,
+    bf16_steps: Annotated[int, typer.Option(min=0, help="The first so many steps in bfloat16.")] = 92_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Train a supernet; one image in five is held out for `build-lut`."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    family = get_backbone(backbone)
+    supernet = Supernet(family, scale).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    config = TrainConfig(family.widths, steps, learning_rate=learning_rate, bf16_steps=bf16_steps, seed=seed)
+    training, held_out = split_images(data)
+    sampler = CropSampler([load_pair(path, scale) for path in training], config.crop_px, scale)
+    validation = CropSampler([load_pair(path, scale) for path in held_out], VALIDATION_CROP_PX, scale)
+    crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
+    train(supernet, config, sampler, crops, out, _print_training)
+
+
+@app.command("build-lut")
+def build_lut_command(
+    weights: Annotated[Path, typer.Argument(help="Weights of one supernet (.safetensors or .pth).")],
+    out: Annotated[Path, typer.Argument(help="Folder of the ladder to make.")],
+    data: Annotated[Path, typer.Option(help="The folder given to `train`; its held-out images are used.")],
+    name: Annotated[str, typer.Option(help="Name of the ladder.")],
+    backbone: Annotated[str, typer.Option()] = "fsrcnn",
+    scale: Annotated[int, typer.Option()] = 4,
+    tile: Annotated[int, typer.Option(min=8, help="LR px.")] = 32,
+    halo: Annotated[int, typer.Option(min=0, help="LR px.")] = 2,
+) -> None:
+    """Measure a supernet's subnets per edge score and write a ladder that `upscale --ladder` takes."""
+    family = get_backbone(backbone)
+    supernet = load_supernet(weights, family, scale)
+    _, held_out = split_images(data)
+    grid = TileGrid(tile, halo)
+    out.mkdir(parents=True, exist_ok=True)
+    copied = out / f"{backbone}{weights.suffix}"
+    if copied.resolve() != weights.resolve():
+        shutil.copyfile(weights, copied)
+    file = SupernetFile(backbone, copied.name, sha256_of(copied), family.widths)
+    subnets, nets = list_subnets([(supernet, family.widths)], grid)
+    provenance = {
+        "weights": weights_digest([file]),
+        "score": "laplacian",
+        "images": " ".join(sorted(path.name for path in held_out)),
+    }
+    lut = build_lut(
+        Upscaler(nets, grid, scale, "cpu"), len(subnets), grid, (load_pair(p, scale) for p in held_out), provenance
+    )
+    save_ladder(out, name, scale, grid, [file], lut)
+    typer.echo(f"{out}: {len(subnets)} subnets, {lut.n_bins} bins from {int(lut.tiles.sum()):,} tiles")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 crash, 2 wrong usage, 3 some images failed."""
+    try:
+        app(arguments)
+    except UsageError as error:
+        _fail(error, EXIT_USAGE)
+    except ArmBatchError as error:
+        _fail(error, EXIT_CRASH)
+
+
+def _fail(error: ArmBatchError, code: int) -> None:
+    typer.echo(f"arm-batch: {error}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on a terminal, on stderr; nothing where there is none."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:>5}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("shards"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {stage: bars.add_task(stage, total=None) for stage in ("plan", "run")}
+        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
+
+
+def _print_training(progress: TrainingProgress) -> None:
+    left = (progress.steps - progress.step) / progress.steps_per_second
+    psnr = "  ".join(f"{width}: {db:.2f}" for width, db in progress.validation_psnr_db.items())
+    typer.echo(
+        f"step {progress.step:,} of {progress.steps:,}  loss {progress.loss:.5f}  "
+        f"validation dB {psnr}  {progress.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The definition of a run: everything that decides which pixels come out, checked once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from arm_batch.core.budget import Budget
+
+Sink = Literal["parquet", "files"]
+ExecutorName = Literal["ray", "inline"]
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What the user asked for.
+
+    Attributes:
+        input: folder, image, Parquet file or ``s3://`` prefix.
+        output: folder or ``s3://`` prefix.
+        budget: bound on the executed FLOPs.
+        ladder: a shipped name or a folder.
+        scale: the factor asked for; must be the ladder's.
+        sink: `parquet` puts the images into the rows, `files` beside them.
+        format: of the images written, a key of `store.codecs.FORMATS`.
+        quality: of lossy formats, 1..100.
+        executor: where the work runs.
+        workers: CPU actors; ``None`` for one per core of the cluster.
+        endpoint_url: of an S3 service other than AWS.
+    """
+
+    input: str
+    output: str
+    budget: Budget
+    ladder: str
+    scale: int
+    sink: Sink = "parquet"
+    format: str = "png"
+    quality: int = 95
+    executor: ExecutorName = "ray"
+    workers: int | None = None
+    endpoint_url: str | None = None
+
+    def settings(self, ladder_digest: str) -> dict[str, str]:
+        """The settings that decide the output; a run can only be continued with the same ones."""
+        return {
+            "input": self.input,
+            "budget": self.budget.text,
+            "ladder": ladder_digest,
+            "scale": str(self.scale),
+            "sink": self.sink,
+            "format": self.format,
+            "quality": str(self.quality),
+        }
+
+
+def fingerprint(settings: dict[str, str], inputs: list[tuple[str, int, str]]) -> str:
+    """The run id: 16 hex digits over the settings and every input's (path, size, etag)."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for item in inputs:
+        digest.update(json.dumps(item).encode())
+    return digest.hexdigest()[:16]
