@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +11,8 @@ from dataclasses import dataclass
 
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
-from arm_batch.report import RunSummary, Timings, read_json, subnet_totals, write_run
-from arm_batch.runtime.budget import ALLOCATION_KEY, ArchiveBudget
+from arm_batch.report import RUN_KEY, RunSummary, Timings, run_document
+from arm_batch.runtime.budget import ALLOCATION_KEY, ArchiveBudget, Verdict
 from arm_batch.runtime.cluster import connected
 from arm_batch.runtime.executor import BudgetPort, Executor
 from arm_batch.runtime.inline import InlineExecutor
@@ -51,39 +53,27 @@ def upscale(spec: JobSpec, progress: Progress) -> RunSummary:
     Raises:
         UsageError: the request makes no sense; nothing was written.
     """
-    started = time.monotonic()
+    laps = [time.monotonic()]
     files = load_ladder(find_ladder(spec.ladder))
     run = prepare(spec, files)
-    listed = time.monotonic()
+    laps.append(time.monotonic())
     with _executor(spec, run.context, files) as executor:
-        ready = time.monotonic()
+        laps.append(time.monotonic())
         budget = executor.host(
             ArchiveBudget(run.context.ladder, spec.budget, run.context.output, run.run_id, run.settings),
             run.run_id,
         )
-        for done, planned in enumerate(executor.plan(run.shards), start=1):
-            budget.register(planned.index, planned.histogram)
-            progress("plan", done, len(run.shards))
-        verdict = budget.allocate()
-        allocated = time.monotonic()
+        verdict = _plan_shards(executor, budget, run, progress)
+        laps.append(time.monotonic())
         commits = _run_shards(executor, budget, run, progress)
         spent = budget.spent()
-    ended = time.monotonic()
-    timings = Timings(listed - started, ready - listed, allocated - ready, ended - allocated)
-    summary = RunSummary(
-        run_id=run.run_id,
-        output=run.context.output.url,
-        images=sum(c.rows for c in commits),
-        failed=sum(c.failed for c in commits),
-        budget=spec.budget.text,
-        budget_flops=verdict.total,
-        full_flops=verdict.full,
-        spent_flops=spent,
-        psnr_predicted_db=verdict.psnr_predicted_db,
-        subnet_tiles=subnet_totals(run.context.ladder, commits),
-        timings=timings,
+    laps.append(time.monotonic())
+    timings = Timings(*(after - before for before, after in itertools.pairwise(laps)))
+    summary = _summarize(spec, run, verdict, commits, spent, timings)
+    document = run_document(
+        summary, run.settings, run.context.ladder, verdict.allocation, [commit.part for commit in commits]
     )
-    write_run(run.context.output, summary, run.settings, run.context.ladder, verdict.allocation, commits)
+    run.context.output.write(RUN_KEY, document.encode())
     return summary
 
 
@@ -96,14 +86,22 @@ def prepare(spec: JobSpec, files: LadderFiles) -> Run:
         raise UsageError(f"unknown format {spec.format!r}; known: {', '.join(FORMATS)}")
     store, entries = open_input(spec.input, spec.endpoint_url)
     output = open_store(spec.output, spec.endpoint_url)
-    if (output.url.rstrip("/") + "/").startswith(store.url.rstrip("/") + "/"):
-        raise InputError(f"OUTPUT {output.url} lies inside INPUT {store.url}: results would become input")
-    settings = spec.settings(ladder.digest)
+    input_url = open_store(spec.input, spec.endpoint_url).url
+    if (output.url.rstrip("/") + "/").startswith(input_url.rstrip("/") + "/"):
+        raise InputError(f"OUTPUT {output.url} lies inside INPUT {input_url}: results would become input")
+    settings = spec.settings(input_url, ladder.digest)
     run_id = fingerprint(settings, [(e.path, e.size, e.etag) for e in entries])
     _check_output(output, run_id, settings)
     shards = shard_entries(entries, output_names(entries, spec.format), SHARD_IMAGES, SHARD_BYTES)
     context = JobContext(Source(store), output, ladder, spec.sink, spec.format, spec.quality)
     return Run(run_id, settings, context, shards)
+
+
+def _plan_shards(executor: Executor, budget: BudgetPort, run: Run, progress: Progress) -> Verdict:
+    for done, summary in enumerate(executor.plan(run.shards), start=1):
+        budget.register(summary.index, summary.histogram)
+        progress("plan", done, len(run.shards))
+    return budget.allocate()
 
 
 def _run_shards(executor: Executor, budget: BudgetPort, run: Run, progress: Progress) -> list[Commit]:
@@ -119,14 +117,34 @@ def _run_shards(executor: Executor, budget: BudgetPort, run: Run, progress: Prog
     return [commits[shard.index] for shard in run.shards]
 
 
+def _summarize(
+    spec: JobSpec, run: Run, verdict: Verdict, commits: list[Commit], spent: int, timings: Timings
+) -> RunSummary:
+    subnets = run.context.ladder.subnets
+    return RunSummary(
+        run_id=run.run_id,
+        output=run.context.output.url,
+        images=sum(commit.rows for commit in commits),
+        failed=sum(commit.failed for commit in commits),
+        budget=spec.budget.text,
+        budget_flops=verdict.total,
+        full_flops=verdict.full,
+        spent_flops=spent,
+        psnr_predicted_db=verdict.psnr_predicted_db,
+        subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in enumerate(subnets)},
+        timings=timings,
+    )
+
+
 def _check_output(output: ObjectStore, run_id: str, settings: dict[str, str]) -> None:
     """Refuse an output that holds anything but an earlier attempt at this very run."""
     first = next(iter(output.list()), None)
     if first is None:
         return
-    found = read_json(output, ALLOCATION_KEY)
-    if found is None:
-        raise OutputError(f"{output.url} is not empty and holds no arm_batch run ({first.key})")
+    try:
+        found = json.loads(output.read(ALLOCATION_KEY))
+    except FileNotFoundError:
+        raise OutputError(f"{output.url} is not empty and holds no arm_batch run ({first.key})") from None
     if found["run_id"] == run_id:
         return
     told = [

@@ -1,4 +1,4 @@
-"""The record of a run: ``run.json``, and the same on a terminal."""
+"""The record of a run, as ``run.json`` and as a few lines for a terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
 
 from arm_batch.core.allocate import Allocation
 from arm_batch.core.ladder import Ladder
-from arm_batch.store.objects import ObjectStore
-from arm_batch.store.sinks import Commit
 
 RUN_KEY = "run.json"
 
@@ -60,20 +57,14 @@ class RunSummary:
     timings: Timings
 
 
-def subnet_totals(ladder: Ladder, commits: Sequence[Commit]) -> dict[str, int]:
-    """Tiles per subnet over the run."""
-    return {s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in enumerate(ladder.subnets)}
-
-
-def write_run(
-    output: ObjectStore,
+def run_document(
     summary: RunSummary,
     settings: dict[str, str],
     ladder: Ladder,
     allocation: Allocation,
-    commits: Sequence[Commit],
-) -> None:
-    """Write ``run.json``: budget, spend, allocation, versions, hashes, timings and the parts that count."""
+    parts: Sequence[str],
+) -> str:
+    """The text of ``run.json``: budget, spend, allocation, versions, hashes, timings and the parts that count."""
     document = {
         **asdict(summary),
         "flops_convention": "executed: 2 x multiply-adds per tile with its halo",
@@ -92,19 +83,10 @@ def write_run(
             "spend_flops": allocation.spend,
             "price_per_flop": allocation.price,
         },
-        "parts": [commit.part for commit in commits],
+        "parts": list(parts),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     }
-    output.write(RUN_KEY, (json.dumps(document, indent=1) + "\n").encode())
-
-
-def read_json(store: ObjectStore, key: str) -> dict[str, Any] | None:
-    """A JSON document of the run, or ``None`` where there is none yet."""
-    try:
-        document: dict[str, Any] = json.loads(store.read(key))
-    except FileNotFoundError:
-        return None
-    return document
+    return json.dumps(document, indent=1) + "\n"
 
 
 def human_flops(flops: int) -> str:

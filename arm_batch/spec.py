@@ -43,10 +43,10 @@ class JobSpec:
     workers: int | None = None
     endpoint_url: str | None = None
 
-    def settings(self, ladder_digest: str) -> dict[str, str]:
+    def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            "input": self.input,
+            "input": input_url,
             "budget": self.budget.text,
             "ladder": ladder_digest,
             "scale": str(self.scale),
