@@ -105,6 +105,7 @@ def test_the_budget_is_kept_and_every_tile_gets_one_subnet(problem):
 
 
 @given(problems())
+@settings(max_examples=300)
 def test_no_open_step_fits_into_what_is_left(problem):
     result = allocate(problem.histogram, problem.value, problem.costs, problem.budget)
     left = problem.budget - result.spend
@@ -121,7 +122,7 @@ def test_no_tile_pays_for_less_value_than_a_cheaper_subnet_has(problem):
 
 
 @given(problems())
-@settings(max_examples=200)
+@settings(max_examples=500)
 def test_the_value_is_optimal_up_to_one_step(problem):
     result = allocate(problem.histogram, problem.value, problem.costs, problem.budget)
     spend, value, bound = relaxation(problem)
@@ -138,6 +139,13 @@ def test_worked_example():
     # 5 for the floor; two tiles to 9 (price 4.5), both on to 12 (1.5), then one to 1 (0.5) fits.
     assert result.tiles.tolist() == [[2, 1, 0], [0, 0, 2]]
     assert (result.spend, result.price) == (15, 0.5)
+
+
+def test_steps_may_leave_out_several_subnets_below_the_hull():
+    value = np.array([[0.0, 3.0, 4.0, 12.0]])
+    result = allocate(np.array([2]), value, np.array([1, 2, 3, 4]), 5)
+    assert result.tiles.tolist() == [[1, 0, 0, 1]]
+    assert result.price == 4
 
 
 def test_steps_that_change_nothing_are_bought_last_and_losing_ones_never():
