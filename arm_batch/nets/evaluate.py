@@ -66,11 +66,10 @@ def evaluate(
         InputError: the folder does not hold such pairs.
         UsageError: a width that the backbone does not have.
     """
-    widths = supernet.backbone.widths if widths is None else widths
     scale, tile = supernet.scale, FLOPS_TILE_PX
-    networks = {INTERPOLATION: bicubic(scale)}
+    networks: dict[str, Forward] = {INTERPOLATION: bicubic(scale)}
     costs = {INTERPOLATION: Flops(interpolation_flops(scale, tile), paper=0)}
-    for width in widths:
+    for width in supernet.backbone.widths if widths is None else widths:
         name = f"{supernet.backbone.name}-{width}"
         networks[name] = supernet.subnet(width)
         costs[name] = supernet.flops(width, tile, tile)
@@ -78,12 +77,7 @@ def evaluate(
     for _, pair in read_pairs(data, scale, limit):
         for name, network in networks.items():
             measured[name].append(_psnr_rgb_and_y(upscale_image(pair.lr, network), pair.hr, scale))
-    rows = []
-    for name, values in measured.items():
-        rgb, y = np.mean(values, axis=0)
-        cost = costs[name]
-        rows.append(SubnetQuality(name, len(values), float(rgb), float(y), cost.executed, cost.paper))
-    return rows
+    return [_mean(name, values, costs[name]) for name, values in measured.items()]
 
 
 def read_pairs(data: Path, scale: int, limit: int | None = None) -> Iterator[tuple[str, Pair]]:
@@ -130,6 +124,11 @@ def to_pixels(tensor: Tensor) -> Pixels:
     """Float RGB ``(n, 3, h, w)`` to uint8 ``(n, h, w, 3)``, clamped to [0, 1] and rounded."""
     grey_levels = tensor.clamp(0, 1).mul(255).round().to(torch.uint8)
     return np.ascontiguousarray(grey_levels.permute(0, 2, 3, 1).numpy())
+
+
+def _mean(name: str, psnr_rgb_and_y: list[tuple[float, float]], cost: Flops) -> SubnetQuality:
+    rgb, y = np.mean(psnr_rgb_and_y, axis=0)
+    return SubnetQuality(name, len(psnr_rgb_and_y), float(rgb), float(y), cost.executed, cost.paper)
 
 
 def _psnr_rgb_and_y(sr: Pixels, hr: Pixels, shave: int) -> tuple[float, float]:
