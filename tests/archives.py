@@ -1,0 +1,84 @@
+"""Small archives for tests: images with flat, smooth and busy parts, drawn from a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from arm_batch.core.budget import parse_budget
+from arm_batch.core.tiles import Pixels
+from arm_batch.spec import ExecutorName, JobSpec, Sink
+
+LADDER = "fsrcnn-x4"
+
+
+def draw(seed: int, height: int, width: int, channels: int = 3, depth: int = 8) -> Pixels:
+    """uint8 or uint16 ``(h, w, c)``: a gradient, with noise whose strength grows to the right."""
+    rng = np.random.default_rng(seed)
+    across = np.linspace(0, 1, width)[None, :, None]
+    noise = rng.normal(0, 0.25, (height, width, channels)) * across**2
+    levels = np.clip(0.2 + 0.5 * across + noise, 0, 1) * (2**depth - 1)
+    return levels.astype(np.uint8 if depth == 8 else np.uint16)
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write RGB or grey as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(".png", pixels[..., ::-1])
+    assert done
+    path.write_bytes(data.tobytes())
+
+
+def make_archive(folder: Path) -> Path:
+    """Seven readable images of different sizes, depths and folders."""
+    for seed, (name, size) in enumerate(
+        {"a.png": (70, 90), "b.png": (33, 40), "deep/c.png": (64, 64), "deep/er/d.png": (20, 130)}.items()
+    ):
+        write_png(folder / name, draw(seed, *size))
+    write_png(folder / "grey.png", draw(7, 50, 60, channels=1))
+    write_png(folder / "sixteen.png", draw(8, 45, 70, depth=16))
+    write_png(folder / "sixteen-grey.png", draw(9, 40, 40, channels=1, depth=16))
+    return folder
+
+
+def make_messy_archive(folder: Path) -> Path:
+    """What people have: a good image, a speck, a strip, and three files that are not images."""
+    write_png(folder / "good.png", draw(0, 70, 90))
+    write_png(folder / "speck.png", draw(1, 1, 1))
+    write_png(folder / "strip.png", draw(2, 3, 5000))
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("this is not a picture\n")
+    whole = (folder / "good.png").read_bytes()
+    (folder / "corrupt.png").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+def job(
+    archive: Path | str,
+    output: Path | str,
+    budget: str = "50%",
+    executor: ExecutorName = "inline",
+    sink: Sink = "parquet",
+    workers: int | None = None,
+    endpoint_url: str | None = None,
+) -> JobSpec:
+    """A job with the shipped ladder."""
+    return JobSpec(
+        input=str(archive),
+        output=str(output),
+        budget=parse_budget(budget),
+        ladder=LADDER,
+        scale=4,
+        sink=sink,
+        executor=executor,
+        workers=workers,
+        endpoint_url=endpoint_url,
+    )
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A progress callback that checks what it is told."""
+    assert stage in ("plan", "run")
+    assert 0 <= done <= total

@@ -1,0 +1,135 @@
+"""One suite over both executors: the in-process one is the reference, Ray must give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import ray
+
+from arm_batch import open_dataset, pipeline
+from arm_batch.errors import BudgetError
+from arm_batch.runtime import ray_executor
+from arm_batch.runtime.executor import BudgetPort
+from arm_batch.runtime.inline import InlineExecutor
+from arm_batch.runtime.work import Shard, ShardSummary
+from arm_batch.spec import ExecutorName
+from arm_batch.store.sinks import Commit
+from tests.archives import job, make_archive, make_messy_archive, silent
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One local Ray for all tests of this module; `connected` finds it."""
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "SHARD_IMAGES", 2)
+
+
+def rows(output: Path) -> pa.Table:
+    return open_dataset(str(output)).to_table().sort_by("path")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_archive(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(scope="module")
+def reference(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    output = tmp_path_factory.mktemp("reference") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "SHARD_IMAGES", 2)
+        pipeline.upscale(job(archive, output), silent)
+    return rows(output)
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ray_gives_the_bytes_of_the_reference(
+    archive: Path, reference: pa.Table, tmp_path: Path, workers: int
+) -> None:
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", workers=workers), silent)
+    assert summary.failed == 0
+    assert rows(tmp_path / "out").equals(reference)
+
+
+def test_shards_in_reverse_give_the_same_rows(
+    archive: Path, reference: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Backwards(InlineExecutor):
+        def plan(self, shards: Sequence[Shard]) -> Iterator[ShardSummary]:
+            return super().plan(shards[::-1])
+
+        def run(self, shards: Sequence[int], budget: BudgetPort) -> Iterator[Commit]:
+            return super().run(shards[::-1], budget)
+
+    monkeypatch.setattr(pipeline, "InlineExecutor", Backwards)
+    pipeline.upscale(job(archive, tmp_path / "out"), silent)
+    assert rows(tmp_path / "out").equals(reference)
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_a_messy_archive_gives_one_row_per_file(tmp_path: Path, executor: ExecutorName) -> None:
+    archive = make_messy_archive(tmp_path / "in")
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor), silent)
+    assert (summary.images, summary.failed) == (6, 3)
+    found = {row["path"]: row for row in rows(tmp_path / "out").to_pylist()}
+    assert {path: row["status"] for path, row in found.items()} == {
+        "corrupt.png": "failed",
+        "empty.png": "failed",
+        "good.png": "ok",
+        "speck.png": "ok",
+        "strip.png": "ok",
+        "text.jpg": "failed",
+    }
+    assert all(row["error"] for row in found.values() if row["status"] == "failed")
+    assert (found["speck.png"]["width"], found["speck.png"]["height"]) == (4, 4)
+    assert (found["strip.png"]["width"], found["strip.png"]["height"]) == (20000, 12)
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_an_image_that_changes_after_planning_fails_alone_and_its_flops_stay_unspent(
+    tmp_path: Path, executor: ExecutorName
+) -> None:
+    archive = make_archive(tmp_path / "in")
+
+    def spoil(stage: str, done: int, total: int) -> None:
+        if stage == "plan" and done == total:
+            (archive / "a.png").write_bytes(b"overwritten")
+
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor), spoil)
+    failed = [row for row in rows(tmp_path / "out").to_pylist() if row["status"] == "failed"]
+    assert [(row["path"], row["error"]) for row in failed] == [("a.png", "changed since it was listed")]
+    assert summary.spent_flops == sum(row["flops"] for row in rows(tmp_path / "out").to_pylist())
+    assert summary.spent_flops < summary.budget_flops
+
+
+@pytest.mark.usefixtures("cluster")
+def test_errors_of_the_budget_actor_arrive_as_themselves(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="interpolation alone needs"):
+        pipeline.upscale(job(archive, tmp_path / "out", budget="1FLOP", executor="ray"), silent)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_budget_actor_is_named_by_the_run_and_gone_afterwards(archive: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def look(stage: str, done: int, _: int) -> None:
+        if stage == "run" and done == 1:
+            seen.extend(ray.util.list_named_actors(all_namespaces=True))
+
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray"), look)
+    name = {"name": f"budget-{summary.run_id}", "namespace": ray_executor.NAMESPACE}
+    assert name in seen
+    assert name not in ray.util.list_named_actors(all_namespaces=True)
