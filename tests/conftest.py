@@ -1,0 +1,62 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+SHARED = Path(__file__).parents[2] / "shared"
+"""Reference and evaluation data, where the repository has any beside it."""
+
+_numbers = count()
+
+
+def present(folder: Path) -> Path:
+    """`folder`, or a visible skip of the test that asked for it."""
+    if not folder.is_dir():
+        pytest.skip(f"{folder.relative_to(SHARED)} is not beside the repository, under ../shared")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """What the published code gives: weights, LUTs, figures and outputs."""
+    return present(SHARED / "reference" / "arm_official")
+
+
+@pytest.fixture(scope="session")
+def validation_data() -> Path:
+    """Set5, Set14 and BSD100, each with HR and LRx4."""
+    return present(SHARED / "data" / "val")
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    """URL of an S3 server in this process; the environment holds credentials for it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.delenv("AWS_PROFILE", raising=False)
+        yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str) -> str:
+    """Name of a fresh, empty bucket at `s3_endpoint`."""
+    name = f"bucket-{next(_numbers)}"
+    boto3.session.Session().client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
+    return name
