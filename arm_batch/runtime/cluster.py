@@ -23,7 +23,7 @@ def connected() -> Iterator[None]:
         return
     # CPU actors ask for no GPU and pin their device themselves; without this Ray warns about it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(logging_level=logging.WARNING, include_dashboard=False)
+    ray.init(logging_level=logging.ERROR, include_dashboard=False)
     try:
         yield
     finally:

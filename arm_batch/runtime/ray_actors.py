@@ -52,13 +52,19 @@ def reduce_task(
 class UpscaleActor:
     """Holds the ladder on one device."""
 
-    def __init__(self, files: list[Any], device: str) -> None:
-        # The ladder comes as a reference in a list, so that the driver's own reference keeps it for restarts.
-        ladder: LadderFiles = ray.get(files[0])
-        self._upscaler = Upscaler(ladder.nets, ladder.ladder.grid, ladder.ladder.scale, device)
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._upscaler: Upscaler | None = None
 
-    def run(self, subnet: int, windows: Sequence[Pixels]) -> list[Pixels]:
-        """Upscale one batch."""
+    def run(self, files: list[Any], subnet: int, windows: Sequence[Pixels]) -> list[Pixels]:
+        """Upscale one batch.
+
+        The ladder comes with every call, as a reference that only the first call of an actor, or of its restart,
+        follows: constructor arguments in the object store would not outlive a restart.
+        """
+        if self._upscaler is None:
+            ladder: LadderFiles = ray.get(files[0])
+            self._upscaler = Upscaler(ladder.nets, ladder.ladder.grid, ladder.ladder.scale, self._device)
         return self._upscaler.run(subnet, windows)
 
 

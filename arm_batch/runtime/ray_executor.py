@@ -119,8 +119,8 @@ class RayExecutor:
         self._files = [ray.put(files)]
         cpu = UpscaleActor.options(num_cpus=SHARE_OF_A_CORE)  # type: ignore[attr-defined]
         gpu = UpscaleActor.options(num_cpus=0, num_gpus=1)  # type: ignore[attr-defined]
-        self._pools = [_Pool(cpu.remote(self._files, "cpu"), False) for _ in range(workers or self._cores)]
-        self._pools += [_Pool(gpu.remote(self._files, "cuda"), True) for _ in range(int(resources.get("GPU", 0)))]
+        self._pools = [_Pool(cpu.remote("cpu"), False) for _ in range(workers or self._cores)]
+        self._pools += [_Pool(gpu.remote("cuda"), True) for _ in range(int(resources.get("GPU", 0)))]
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
         """Start the budget actor; a second driver of the same run finds the same one."""
@@ -199,7 +199,7 @@ class RayExecutor:
             for pool in self._pools:
                 if queue and pool.calls <= depth:
                     item = queue.pop(-1 if pool.takes_costly else 0)
-                    calls[pool.actor.run.remote(item.subnet, item.windows)] = (item, pool)
+                    calls[pool.actor.run.remote(self._files, item.subnet, item.windows)] = (item, pool)
                     pool.calls += 1
 
     def _reduce(self, run: _ShardRun) -> Ref:
