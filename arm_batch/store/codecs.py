@@ -121,7 +121,7 @@ def encode(pixels: Pixels, format: str, quality: int = 95) -> bytes:
     parameters = list(chosen.parameters)
     if chosen.quality_parameter is not None:
         parameters += [chosen.quality_parameter, quality]
-    image = np.ascontiguousarray(pixels[..., ::-1]) if pixels.shape[2] == 3 else pixels[..., 0]
+    image = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[2] == 3 else pixels[..., 0]
     try:
         done, encoded = cv2.imencode(chosen.extension, image, parameters)
     except cv2.error as error:
@@ -188,7 +188,11 @@ def _decode_8(image: Image.Image) -> Pixels:
 
 def _decode_16(image: Image.Image, data: bytes) -> Pixels:
     orientation = image.getexif().get(_ORIENTATION, 1) if image.format == "PNG" else 1
-    grey = image.mode in ("L", "LA", "1") or image.mode.startswith("I;16")
+    # Pillow's mode does not tell for PNG: it opens 16-bit grey with alpha as RGBA.
+    grey = data[25] in (0, 4) if image.format == "PNG" else image.mode.startswith(("L", "I;16"))
+    if "transparency" in image.info:
+        # A key colour, which OpenCV passes over.
+        raise ImageError("has transparency, which is not supported yet")
     # Decoded for its checks only: OpenCV fills up what is missing of a truncated file.
     image.load()
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -76,12 +76,12 @@ class LocalStore:
             return file.read(), _info(key, before)
 
     def open(self, info: ObjectInfo) -> BinaryIO:
-        """The file, open for reading; `StoreError` when it is no longer `info`."""
+        """The file, open for reading; `FileNotFoundError` when it is no longer `info`."""
         with self._errors(info.key, reading=True):
             file = self._file(info.key).open("rb")
             if _info(info.key, os.fstat(file.fileno())) != info:
                 file.close()
-                raise StoreError(f"{self.root}/{info.key} changed since it was listed")
+                raise FileNotFoundError(f"{self.root}/{info.key} changed since it was listed")
             return file
 
     def write(self, key: str, data: bytes) -> None:

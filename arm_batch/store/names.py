@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from arm_batch.store.codecs import FORMATS
 from arm_batch.store.sources import EXTENSIONS, Entry
@@ -34,15 +33,23 @@ def output_names(entries: Sequence[Entry], format: str) -> list[str]:
     extension = FORMATS[format].extension
     paths = [entry.path for entry in entries]
     levels = [0] * len(paths)
-    folders = {_folded(str(parent)) for path in paths for parent in PurePosixPath(path).parents}
+    folders = {_folded(folder) for folder in _folders(paths)}
     while True:
         names = [_candidate(path, level, extension) for path, level in zip(paths, levels, strict=True)]
-        counts = Counter(map(_folded, names))
+        folded = [_folded(name) for name in names]
+        sharing: dict[str, list[int]] = defaultdict(list)
+        for name, level in zip(folded, levels, strict=True):
+            sharing[name].append(level)
+        # Who has given way already stays, as long as others have not.
         clashes = [
             index
-            for index, name in enumerate(names)
-            if levels[index] < _LAST_LEVEL
-            and (counts[_folded(name)] > 1 or _folded(name) in folders or _is_long(name))
+            for index, (name, level) in enumerate(zip(folded, levels, strict=True))
+            if level < _LAST_LEVEL
+            and (
+                name in folders
+                or _is_long(names[index])
+                or (len(sharing[name]) > 1 and level == min(sharing[name]))
+            )
         ]
         if not clashes:
             return names
@@ -63,7 +70,19 @@ def _candidate(path: str, level: int, extension: str) -> str:
     return f"{folder}{slash}{name}{extension}"
 
 
+def _folders(paths: list[str]) -> set[str]:
+    folders: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return folders
+
+
 def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 

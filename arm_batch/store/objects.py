@@ -64,7 +64,10 @@ class ObjectStore(Protocol):
         ...
 
     def open(self, info: ObjectInfo) -> BinaryIO:
-        """A seekable reader that fetches the ranges asked for; fails when the object is no longer `info`."""
+        """A seekable reader that fetches the ranges asked for.
+
+        It, or this call, raises `FileNotFoundError` when the object is no longer `info`.
+        """
         ...
 
     def write(self, key: str, data: bytes) -> None:

@@ -99,7 +99,7 @@ def parquet_names(store: ObjectStore, infos: list[ObjectInfo]) -> list[list[str]
 def read_row(store: ObjectStore, key: str, etag: str, row: int) -> bytes:
     """The image bytes of one row; rows of one file are cheapest in order.
 
-    The file's footer and its last row group stay in memory for the next call.
+    The file's footer and its last row group stay in memory for the next call; the file itself is not kept open.
 
     Raises:
         ImageError: the row has no image, is damaged, or the file changed since it was listed.
@@ -107,16 +107,13 @@ def read_row(store: ObjectStore, key: str, etag: str, row: int) -> bytes:
     """
     with _lock:
         try:
-            opened = _open(store, key, etag)
-            group = int(np.searchsorted(opened.starts, row, side="right")) - 1
-            column = _row_group(store, key, etag, group)
-            value = column[row - int(opened.starts[group])].as_py()
-        except (pa.ArrowException, IndexError) as error:
-            raise ImageError(f"cannot be read from its Parquet file: {_one_line(error)}") from error
-        except OSError as error:
-            # Arrow's own; what the store raises while Arrow reads comes through as itself.
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
+            footer = _footer(store, key, etag)
+            group = int(np.searchsorted(footer.starts, row, side="right")) - 1
+            value = _row_group(store, key, etag, group)[row - int(footer.starts[group])].as_py()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except (pa.ArrowException, OSError, IndexError) as error:
+            # Arrow's own errors; what the store raises while Arrow reads comes through as itself.
             raise ImageError(f"cannot be read from its Parquet file: {_one_line(error)}") from error
     if value is None:
         raise ImageError("no image in this row")
@@ -124,28 +121,32 @@ def read_row(store: ObjectStore, key: str, etag: str, row: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    file: Any
+class _Footer:
+    info: ObjectInfo
+    metadata: Any
     column: ImageColumn
     starts: NDArray[np.int64]
 
 
 @functools.lru_cache(maxsize=1)
-def _open(store: ObjectStore, key: str, etag: str) -> _Opened:
+def _footer(store: ObjectStore, key: str, etag: str) -> _Footer:
     info = store.stat(key)
     if info.etag != etag:
         raise ImageError("changed since it was listed")
-    file = pq.ParquetFile(store.open(info))
-    rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-    starts = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
-    return _Opened(file, image_column(file.schema_arrow, key), starts)
+    with store.open(info) as stream:
+        file = pq.ParquetFile(stream)
+        rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
+        return _Footer(info, file.metadata, image_column(file.schema_arrow, key), starts)
 
 
 @functools.lru_cache(maxsize=1)
 def _row_group(store: ObjectStore, key: str, etag: str, group: int) -> Any:
-    opened = _open(store, key, etag)
-    column = opened.file.read_row_group(group, columns=[opened.column.leaf]).column(opened.column.name)
-    return _leaf(column, opened.column.leaf)
+    footer = _footer(store, key, etag)
+    with store.open(footer.info) as stream:
+        file = pq.ParquetFile(stream, metadata=footer.metadata)
+        column = file.read_row_group(group, columns=[footer.column.leaf]).column(footer.column.name)
+    return _leaf(column, footer.column.leaf)
 
 
 def _given_names(store: ObjectStore, info: ObjectInfo) -> list[str | None]:
@@ -159,9 +160,9 @@ def _given_names(store: ObjectStore, info: ObjectInfo) -> list[str | None]:
             table = file.read(columns=[column.path_leaf])
             names: list[str | None] = _leaf(table.column(0), column.path_leaf).to_pylist()
             return names
+    except (FileNotFoundError, PermissionError) as error:
+        raise StoreError(str(error)) from error
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise StoreError(f"{where}: {_one_line(error)}") from error
         raise InputError(f"{where} cannot be read as Parquet: {_one_line(error)}") from error
 
 

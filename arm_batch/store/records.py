@@ -84,7 +84,8 @@ _FIELDS = [
     pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
     pa.field("flops", pa.int64(), nullable=False),
     pa.field("tiles", pa.int32(), nullable=False),
-    pa.field("subnet_tiles", pa.list_(pa.int32()), nullable=False),
+    # Parquet calls the member of a list so: the schema comes back as it went in.
+    pa.field("subnet_tiles", pa.list_(pa.field("element", pa.int32())), nullable=False),
     pa.field("psnr_predicted_db", pa.float64()),
     pa.field("source_size", pa.int64(), nullable=False),
     pa.field("source_etag", pa.string(), nullable=False),

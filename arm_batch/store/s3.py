@@ -112,7 +112,7 @@ class S3Store:
         return cast(BinaryIO, io.BufferedReader(_RangeReader(self, info), _BUFFER))
 
     def fetch_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
-        """`length` bytes from `start`; `StoreError` when the object is no longer `info`."""
+        """`length` bytes from `start`; `FileNotFoundError` when the object is no longer `info`."""
         for wait_s in _waits():
             with self._errors(info.key, reading=True):
                 try:
@@ -180,7 +180,7 @@ class S3Store:
             if reading and status == 403:
                 raise PermissionError(f"{where}: {message}") from error
             if reading and status == 412:
-                raise StoreError(f"{where} changed since it was listed") from error
+                raise FileNotFoundError(f"{where} changed since it was listed") from error
             raise StoreError(f"{where}: {message}") from error
         except BotoCoreError as error:
             raise StoreError(f"{where}: {' '.join(str(error).split())}") from error

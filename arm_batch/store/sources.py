@@ -57,7 +57,7 @@ class Source:
                 return read_row(self.store, entry.key, entry.etag, entry.row)
             data, info = self.store.fetch(entry.key)
         except FileNotFoundError:
-            raise ImageError("is gone since it was listed") from None
+            raise ImageError("is gone or changed since it was listed") from None
         except PermissionError:
             raise ImageError("permission denied") from None
         if info.etag != entry.etag or len(data) != entry.size:
