@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import unicodedata
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arm_batch.store.names import output_names
+from arm_batch.store.sources import Entry
+
+
+def names(paths: list[str], format: str = "png") -> list[str]:
+    return output_names([Entry(path, path, None, 0, "") for path in paths], format)
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["a.jpg", "b/c.PNG"], ["a.png", "b/c.png"]),
+        (["a.png", "a.jpg", "b.jpg"], ["a.png.png", "a.jpg.png", "b.png"]),
+        (["A.jpg", "a.png"], ["A.jpg.png", "a.png.png"]),
+        (["a.png", "a.jpg", "a.png.tif"], ["a.png.png", "a.jpg.png", "a.png.tif.png"]),
+        (["a.png/b.jpg", "a.jpg"], ["a.png/b.png", "a.jpg.png"]),
+        (["train/00000001", "photo.v2", ".jpg"], ["train/00000001.png", "photo.v2.png", ".jpg.png"]),
+    ],
+)
+def test_examples(paths: list[str], expected: list[str]) -> None:
+    assert names(paths) == expected
+    assert names(paths[::-1]) == expected[::-1]
+
+
+def test_extensions() -> None:
+    assert names(["a.tif"], "jpeg") == ["a.jpg"]
+    assert names(["a.tif"], "webp") == ["a.webp"]
+
+
+def test_case_and_composition_alone_are_told_apart_by_a_hash() -> None:
+    for paths in (["a.png", "A.png"], ["é.png", "e\u0301.png"]):
+        first, second = names(paths)
+        assert folded(first) != folded(second)
+
+
+def test_a_long_name_is_shortened_to_a_hash() -> None:
+    (name,) = names(["d/" + "x" * 251 + ".png"], "png")
+    assert name == "d/" + "x" * 251 + ".png"
+    (name,) = names(["d/" + "x" * 251 + ".png"], "webp")
+    assert name.startswith("d/")
+    assert len(name) == 2 + 64 + 5
+
+
+def folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+parts = st.sampled_from(
+    ["a", "A", "b", "a.png", "a.jpg", "a.PNG", "a.png.png", "a.jpg.png", "a.tif", "b.webp", "é", "é"]
+)
+paths = st.lists(st.lists(parts, min_size=1, max_size=3).map("/".join), unique=True, max_size=30)
+
+
+@given(paths, st.sampled_from(["png", "jpeg", "webp"]))
+def test_names_are_unique_and_no_file_is_a_folder(paths: list[str], format: str) -> None:
+    outputs = names(paths, format)
+    assert len({folded(name) for name in outputs}) == len(paths)
+    folders = {folded(str(parent)) for name in outputs for parent in PurePosixPath(name).parents}
+    assert not folders & {folded(name) for name in outputs}
+    assert [str(PurePosixPath(name).parent) for name in outputs] == [str(PurePosixPath(p).parent) for p in paths]
