@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -22,13 +22,17 @@ from arm_batch.errors import ArmBatchError, UsageError
 from arm_batch.nets.calibrate import build_lut
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.evaluate import evaluate
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import (
     SupernetFile,
+    find_ladder,
     list_subnets,
+    load_ladder,
     save_ladder,
     weights_digest,
 )
+from arm_batch.nets.paper import MEAN, evaluate_paper
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.train import Progress as TrainingProgress
@@ -41,6 +45,8 @@ EXIT_USAGE = 2
 EXIT_FAILED_IMAGES = 3
 
 DEFAULT_LADDER = "fsrcnn-x4"
+
+Protocol = Literal["whole", "paper"]
 
 VALIDATION_CROPS = 64
 VALIDATION_CROP_PX = 64
@@ -155,6 +161,38 @@ def build_lut_command(
     )
     save_ladder(out, name, scale, grid, [file], lut)
     typer.echo(f"{out}: {len(subnets)} subnets, {lut.n_bins} bins from {int(lut.tiles.sum()):,} tiles")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    subject: Annotated[str, typer.Argument(help="Shipped ladder, ladder folder or, with --backbone, weights.")],
+    data: Annotated[Path, typer.Option(help="Folder with HR/ and LRx<scale>/ of the same names.")],
+    protocol: Annotated[Protocol, typer.Option(help="whole images, or the published code's patches.")] = "whole",
+    lut: Annotated[Path | None, typer.Option(help="Published table (JSON), for --protocol paper.")] = None,
+    backbone: Annotated[str, typer.Option(help="Of weights given by file.")] = "fsrcnn",
+    scale: Annotated[int, typer.Option(help="Of weights given by file.")] = 4,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+) -> None:
+    """Measure every subnet, or reproduce the published protocol: each fixed width and each eta."""
+    if protocol == "paper":
+        if lut is None:
+            raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
+        for result in evaluate_paper(Path(subject), lut, data, limit):
+            if result.image == MEAN:
+                typer.echo(
+                    f"{result.policy:<12} {result.psnr_rgb_db:8.4f} dB (RGB) {result.flops_percent:7.2f} % (paper FLOPs)"
+                )
+        return
+    if Path(subject).is_file():
+        supernets = [load_supernet(Path(subject), get_backbone(backbone), scale)]
+    else:
+        nets = load_ladder(find_ladder(subject)).nets
+        supernets = list({id(net[0]): net[0] for net in nets if net is not None}.values())
+    typer.echo(f"{'':<12} {'images':>6} {'Y dB':>8} {'RGB dB':>8} {'MFLOP':>8}  (executed, 32x32 LR px)")
+    for row in (row for supernet in supernets for row in evaluate(supernet, data, limit=limit)):
+        typer.echo(
+            f"{row.name:<12} {row.images:>6} {row.psnr_y_db:8.3f} {row.psnr_rgb_db:8.3f} {row.flops / 1e6:8.1f}"
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,8 +3,7 @@
     python benchmarks/pipeline.py
 
 Everything is measured side by side in this one run; quote the ratios, not the seconds. The images are the
-photographs
-that scikit-image ships, several times over.
+photographs that scikit-image ships, several times over.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from arm_batch import pipeline
 from arm_batch.core.allocate import allocate, assign
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.score import edge_scores
-from arm_batch.core.tiles import Stitcher, TileGrid
+from arm_batch.core.tiles import Stitcher, TileGrid, take
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
@@ -105,13 +104,15 @@ def measure_parts(files: LadderFiles, upscaler: Upscaler, archive: Path, names: 
         with clock("score"):
             scores.append(edge_scores(images[-1], ladder.grid))
     for pixels, chosen in zip(images, choose(files, scores), strict=True):
+        with clock("cut"):
+            cells = ladder.grid.windows(pixels)
         with clock("stitch"):
             height, width, channels = pixels.shape
             stitcher = Stitcher(ladder.grid, height, width, channels, pixels.dtype, ladder.scale)
         for subnet in range(len(ladder.subnets)):
             tiles = np.flatnonzero(chosen == subnet)
-            with clock("stitch"):
-                windows = ladder.grid.cut(pixels, tiles)
+            with clock("cut"):
+                windows = take(cells, tiles)
             with clock("net"):
                 outputs = upscaler.run(subnet, [windows])[0]
             with clock("stitch"):
@@ -147,14 +148,13 @@ def report_pipeline(run: RunSummary, parts: Clock, cores: int) -> None:
 
 def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Sequence[str]) -> None:
     """The same images one tile at a time, 32 px every 28, as the published code runs them."""
-    supernet, width = files.nets[-1] or (None, 0)
-    assert supernet is not None
+    network = as_published(files)
     ours = theirs = 0.0
     for name in names[:LOOP_IMAGES]:
         pixels = decode((archive / name).read_bytes())
         started = time.perf_counter()
         tiles = np.arange(files.ladder.grid.count(*pixels.shape[:2]))
-        upscaler.run(len(files.nets) - 1, [files.ladder.grid.cut(pixels, tiles)])
+        upscaler.run(len(files.nets) - 1, [take(files.ladder.grid.windows(pixels), tiles)])
         ours += time.perf_counter() - started
         started = time.perf_counter()
         with torch.inference_mode():
@@ -162,11 +162,25 @@ def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Se
                 for left in range(0, pixels.shape[1] - 31, 28):
                     patch = pixels[top : top + 32, left : left + 32].astype(np.float32) / 255
                     edge_scores(pixels[top : top + 32, left : left + 32], TileGrid(32, 0))
-                    output = supernet(torch.from_numpy(patch).permute(2, 0, 1)[None], width)
+                    output = network(torch.from_numpy(patch).permute(2, 0, 1)[None])
                     (output[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy().astype(np.uint8)
         theirs += time.perf_counter() - started
     print(f"\nlargest subnet on {LOOP_IMAGES} images, one core:")
     print(f"  batches of tiles {ours:.2f} s, one tile at a time {theirs:.2f} s, ratio {theirs / ours:.2f}")
+
+
+def as_published(files: LadderFiles) -> torch.nn.Module:
+    """The largest subnet with torch's own transposed convolution."""
+    supernet, width = files.nets[-1] or (None, 0)
+    assert supernet is not None
+    network = supernet.subnet(width)
+    tail = network.tail_conv
+    plain = torch.nn.ConvTranspose2d(
+        tail.in_channels, 3, tail.kernel_size, tail.stride, tail.padding, tail.output_padding
+    )
+    plain.load_state_dict(tail.state_dict())
+    network.tail_conv = plain
+    return network
 
 
 def timed(work: Callable[[], object]) -> float:

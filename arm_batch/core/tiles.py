@@ -65,15 +65,13 @@ class TileGrid:
             self.halo,
             columns * self.tile - width + self.halo,
         )
-        side = (self.window, self.window)
-        views = np.lib.stride_tricks.sliding_window_view(padded, side, axis=(0, 1))
-        return views[:: self.tile, :: self.tile].transpose(0, 1, 3, 4, 2)
-
-    def cut(self, image: Pixels, tiles: NDArray[np.intp]) -> Pixels:
-        """The windows of the tiles with these indices, contiguous ``(n, window, window, channels)``."""
-        windows = self.windows(image)
-        rows, columns = np.divmod(tiles, windows.shape[1])
-        return np.ascontiguousarray(windows[rows, columns])
+        down, across, channel = padded.strides
+        return np.lib.stride_tricks.as_strided(
+            padded,
+            (rows, columns, self.window, self.window, image.shape[2]),
+            (down * self.tile, across * self.tile, down, across, channel),
+            writeable=False,
+        )
 
     def crop_halo(self, outputs: Any, scale: int) -> Any:
         """Upscaled windows ``(n, scale*window, ...)`` without their halos ``(n, scale*tile, ...)``.
@@ -117,6 +115,20 @@ class Stitcher:
         if self._missing:
             raise ValueError(f"{self._missing} tiles are missing")
         return self._canvas[: self._size[0], : self._size[1]]
+
+
+def take(windows: Pixels, tiles: NDArray[np.intp]) -> Pixels:
+    """Copy the windows of the tiles with these indices.
+
+    Args:
+        windows: as `TileGrid.windows` gives them.
+        tiles: indices, row by row.
+
+    Returns:
+        Contiguous, ``(n, window, window, channels)``.
+    """
+    rows, columns = np.divmod(tiles, windows.shape[1])
+    return np.ascontiguousarray(windows[rows, columns])
 
 
 def reflect(image: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:

@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 from arm_batch.core.lut import Lut
 from arm_batch.core.quality import psnr_of_mse
 from arm_batch.core.score import edge_scores
-from arm_batch.core.tiles import TileGrid
+from arm_batch.core.tiles import TileGrid, take
 from arm_batch.errors import InputError
 from arm_batch.nets.data import Pair
 from arm_batch.nets.infer import Upscaler
@@ -100,7 +100,7 @@ def _measure(
     lr = pair.lr[top : top + height, left : left + width]
     hr = pair.hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
     tiles = np.arange(rows * columns)
-    windows = grid.cut(lr, tiles)
-    wanted = TileGrid(grid.tile * scale, 0).cut(hr, tiles).astype(np.float64)
+    windows = take(grid.windows(lr), tiles)
+    wanted = take(TileGrid(grid.tile * scale, 0).windows(hr), tiles).astype(np.float64)
     errors = [((upscaler.run(s, [windows])[0] - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)]
     return edge_scores(lr, grid), np.stack(errors, axis=1)

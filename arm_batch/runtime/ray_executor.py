@@ -16,10 +16,10 @@ from arm_batch.errors import ArmBatchError
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget, Verdict
 from arm_batch.runtime.executor import BudgetPort
-from arm_batch.runtime.ray_actors import (
+from arm_batch.runtime.ray_actors import UpscaleActor
+from arm_batch.runtime.ray_tasks import (
     SHARE_OF_A_CORE,
     BudgetActor,
-    UpscaleActor,
     plan_task,
     prepare_task,
     reduce_task,
@@ -32,6 +32,9 @@ NAMESPACE = "arm_batch"
 
 CALLS_PER_ACTOR = 2
 """One running and one waiting, so that an actor never idles between calls."""
+
+SHARDS_PER_ACTOR = 2
+"""Shards in flight: while one is upscaled another is read or encoded."""
 
 PLANS_PER_CORE = 4
 """Planning tasks in flight; they hold no pixels once they are done."""
@@ -101,8 +104,8 @@ class RayBudget:
 class RayExecutor:
     """Runs the stages on the Ray cluster that this process is connected to.
 
-    Pixels move from worker to worker by reference; the driver sees summaries and commit records. At most one
-    shard more than there are actors is in flight, so memory is bounded by the cluster's size.
+    Pixels move from worker to worker by reference; the driver sees summaries and commit records. At most
+    `SHARDS_PER_ACTOR` shards per actor are in flight, so memory is bounded by the cluster's size.
 
     Args:
         context: of the run.
@@ -152,7 +155,7 @@ class RayExecutor:
         in_flight = 0
         numbers = itertools.count()
         while True:
-            for index in itertools.islice(waiting, len(self._pools) + 1 - in_flight):
+            for index in itertools.islice(waiting, SHARDS_PER_ACTOR * len(self._pools) - in_flight):
                 in_flight += 1
                 run = self._prepare(index, budget.begin(index), queue, numbers)
                 if run.missing == 0:

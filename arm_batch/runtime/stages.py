@@ -11,7 +11,7 @@ import numpy as np
 from arm_batch.core.allocate import Counts, assign
 from arm_batch.core.interpolate import bicubic
 from arm_batch.core.score import edge_scores
-from arm_batch.core.tiles import Pixels, Stitcher
+from arm_batch.core.tiles import Pixels, Stitcher, take
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import (
     Batch,
@@ -120,12 +120,12 @@ def prepare_shard(context: JobContext, plan: ShardPlan, share: Counts) -> Prepar
         except ImageError as error:
             headers.append(ImageHeader(0, "uint8", nothing, str(error)))
             continue
-        grid = context.ladder.grid
+        cells = context.ladder.grid.windows(pixels)
         for batch, cut in zip(batches, windows, strict=True):
             for place, piece in enumerate(batch.pieces):
                 if piece.image == position:
-                    cut[place] = grid.cut(pixels, piece.tiles)
-        interpolated = grid.cut(pixels, np.flatnonzero(assigned[position] == 0))
+                    cut[place] = take(cells, piece.tiles)
+        interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
         headers.append(ImageHeader(pixels.shape[2], str(pixels.dtype), interpolated, None))
     return Prepared(headers, windows)
 
