@@ -14,13 +14,15 @@ from arm_batch.cli import main
 def to_command_line(arguments: list[str]) -> list[str]:
     """Put the values of --input and --output where ``arm-batch upscale`` takes them."""
     parser = argparse.ArgumentParser(
-        add_help=False, allow_abbrev=False, usage="%(prog)s --input INPUT --output OUTPUT [OPTIONS]"
+        allow_abbrev=False,
+        usage="%(prog)s --input INPUT --output OUTPUT [OPTIONS]",
+        epilog="All other options are those of `arm-batch upscale`; see `arm-batch upscale --help`.",
     )
-    parser.add_argument("--input", required=True)
-    parser.add_argument("--output", required=True)
+    parser.add_argument("--input", required=True, help="folder, image, Parquet dataset or s3:// prefix")
+    parser.add_argument("--output", required=True, help="folder or s3:// prefix; new or of this same run")
     known, options = parser.parse_known_args(arguments)
     return ["upscale", *options, "--", known.input, known.output]
 
 
 if __name__ == "__main__":
-    main(["upscale", "--help"] if "--help" in sys.argv else to_command_line(sys.argv[1:]))
+    main(to_command_line(sys.argv[1:]))
