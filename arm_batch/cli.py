@@ -179,9 +179,8 @@ def evaluate_command(
             raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
         for result in evaluate_paper(Path(subject), lut, data, limit):
             if result.image == MEAN:
-                typer.echo(
-                    f"{result.policy:<12} {result.psnr_rgb_db:8.4f} dB (RGB) {result.flops_percent:7.2f} % (paper FLOPs)"
-                )
+                share = f"{result.flops_percent:7.2f} % of the FLOPs (paper)"
+                typer.echo(f"{result.policy:<12} {result.psnr_rgb_db:8.4f} dB (RGB) {share}")
         return
     if Path(subject).is_file():
         supernets = [load_supernet(Path(subject), get_backbone(backbone), scale)]

@@ -46,8 +46,8 @@ class Format:
     quality_parameter: int | None
 
 
-# PNG, measured on outputs of a net, one core: level 1, average filter and run lengths 32 Mpx/s and 33.8 MB; with the
-# default strategy 30 and 36.0; with Huffman codes alone 37 and 36.3; OpenCV's defaults 28 and 38.4.
+# PNG, measured on outputs of a net, one core: level 1, average filter and run lengths 32 Mpx/s and 33.8 MB; with
+# the default strategy 30 and 36.0; with Huffman codes alone 37 and 36.3; OpenCV's defaults 28 and 38.4.
 FORMATS: dict[str, Format] = {
     "png": Format(
         ".png",
