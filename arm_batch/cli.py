@@ -39,6 +39,7 @@ from arm_batch.nets.train import Progress as TrainingProgress
 from arm_batch.nets.train import TrainConfig, train
 from arm_batch.report import describe
 from arm_batch.spec import ExecutorName, JobSpec, Sink
+from arm_batch.store.dataset import failures
 
 EXIT_CRASH = 1
 EXIT_USAGE = 2
@@ -47,6 +48,8 @@ EXIT_FAILED_IMAGES = 3
 DEFAULT_LADDER = "fsrcnn-x4"
 
 Protocol = Literal["whole", "paper"]
+
+FAILURES_SHOWN = 5
 
 VALIDATION_CROPS = 64
 VALIDATION_CROP_PX = 64
@@ -61,9 +64,12 @@ app = typer.Typer(
 
 @app.command()
 def upscale(
-    input: Annotated[str, typer.Argument(help="Folder, image, Parquet dataset or s3:// prefix of the archive.")],
+    input: Annotated[
+        str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
+    ],
     output: Annotated[
-        str, typer.Argument(help="Folder or s3:// prefix for the results; new or of this same run.")
+        str,
+        typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
     ],
     budget: Annotated[
         str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
@@ -100,7 +106,9 @@ def upscale(
     for line in describe(summary):
         typer.echo(line)
     if summary.failed:
-        typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why", err=True)
+        typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
+        for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
+            typer.echo(f"  {path}: {reason}", err=True)
         raise typer.Exit(EXIT_FAILED_IMAGES)
 
 

@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from arm_batch.core.allocate import Allocation
 from arm_batch.core.ladder import Ladder
@@ -84,9 +84,17 @@ def run_document(
             "price_per_flop": allocation.price,
         },
         "parts": list(parts),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _version(library: str) -> str | None:
+    """Of an installed library; ``None`` where it came some other way, such as a job's working directory."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def human_flops(flops: int) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from arm_batch import cli
-from tests.archives import make_archive, make_messy_archive
+from arm_batch.nets.ladder_files import find_ladder, load_ladder
+from tests.archives import LADDER, draw, make_archive, make_messy_archive, write_png
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -36,6 +37,7 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
     assert code == cli.EXIT_FAILED_IMAGES
     assert "6 (3 failed)" in out
     assert "3 of 6 images failed" in err
+    assert "empty.png: empty file" in err
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,52 @@ def test_a_damaged_ladder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "upscale", "a", "b", "--no-such-option")[0] == cli.EXIT_USAGE
+
+
+def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(10):
+        write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 640, 640))
+    data = ["--data", str(tmp_path / "photos")]
+    run_to_end = ["train", *data, "--out", str(tmp_path / "training"), "--steps", "2", "--bf16-steps", "1"]
+    code, out, _ = run(capsys, *run_to_end)
+    assert code == 0
+    assert "step 2 of 2" in out
+    weights = str(tmp_path / "training" / "weights.safetensors")
+    ladder = str(tmp_path / "ladder")
+    code, out, _ = run(capsys, "build-lut", weights, ladder, *data, "--name", "mine", "--tile", "8")
+    assert code == 0
+    assert "4 subnets, 30 bins" in out
+    table = load_ladder(Path(ladder)).ladder.lut
+    assert (table.mse[:, 1:] <= table.mse[:, :-1]).all()
+    (tmp_path / "val" / "HR").mkdir(parents=True)
+    write_png(tmp_path / "val" / "HR" / "a.png", draw(1, 96, 96))
+    write_png(tmp_path / "val" / "LRx4" / "a.png", draw(1, 24, 24))
+    code, out, _ = run(capsys, "evaluate", ladder, "--data", str(tmp_path / "val"))
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["bicubic", "fsrcnn-16", "fsrcnn-36", "fsrcnn-56"]
+    archive = make_archive(tmp_path / "in")
+    code, out, _ = run(
+        capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--ladder", ladder
+    )
+    assert code == 0
+    assert "7 (0 failed)" in out
+
+
+def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = find_ladder(LADDER)
+    for name in ("ladder.json", "lut.json", "fsrcnn.safetensors"):
+        (tmp_path / name).write_bytes((shipped / name).read_bytes())
+    table = json.loads((tmp_path / "lut.json").read_text())
+    table["provenance"]["weights"] = "others"
+    (tmp_path / "lut.json").write_text(json.dumps(table))
+    archive = make_archive(tmp_path / "in")
+    arguments = ["upscale", str(archive), str(tmp_path / "out"), "--executor", "inline"]
+    code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
+    assert code == cli.EXIT_USAGE
+    assert "built for other weights" in err
+    (tmp_path / "fsrcnn.safetensors").write_bytes(b"damaged")
+    code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
+    assert code == cli.EXIT_USAGE
+    assert "not the file that ladder.json names" in err

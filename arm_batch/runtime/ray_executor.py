@@ -120,9 +120,11 @@ class RayExecutor:
         self._plans: dict[int, Ref] = {}
         self._budget_actor: Any = None
         self._files = [ray.put(files)]
-        cpu = UpscaleActor.options(num_cpus=SHARE_OF_A_CORE)  # type: ignore[attr-defined]
+        n_cpu = workers or self._cores
+        # More actors than cores share what the actors of one per core would take, so that tasks find room.
+        cpu = UpscaleActor.options(num_cpus=SHARE_OF_A_CORE * min(1, self._cores / n_cpu))  # type: ignore[attr-defined]
         gpu = UpscaleActor.options(num_cpus=0, num_gpus=1)  # type: ignore[attr-defined]
-        self._pools = [_Pool(cpu.remote("cpu"), False) for _ in range(workers or self._cores)]
+        self._pools = [_Pool(cpu.remote("cpu"), False) for _ in range(n_cpu)]
         self._pools += [_Pool(gpu.remote("cuda"), True) for _ in range(int(resources.get("GPU", 0)))]
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:

@@ -11,7 +11,7 @@ import pyarrow.fs as pafs
 from arm_batch.errors import OutputError
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.records import SCHEMA
-from arm_batch.store.s3 import S3Store
+from arm_batch.store.s3 import S3Store, s3_client
 from arm_batch.store.sinks import committed
 
 
@@ -36,20 +36,28 @@ def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
     return pads.dataset([f"{root}/{part}" for part in parts], SCHEMA, "parquet", filesystem)
 
 
+def failures(url: str, endpoint_url: str | None, limit: int) -> list[tuple[str, str]]:
+    """Path and error of the first `limit` failed images of an output; arguments as for `open_dataset`."""
+    failed = pads.field("status") == "failed"
+    table = open_dataset(url, endpoint_url).head(limit, columns=["path", "error"], filter=failed)
+    return [(row["path"], row["error"]) for row in table.to_pylist()]
+
+
 def _filesystem(store: ObjectStore) -> tuple[pafs.FileSystem, str]:
     if not isinstance(store, S3Store):
         return pafs.LocalFileSystem(), store.url.rstrip("/")
     session = boto3.session.Session()
     found = session.get_credentials()
     keys = found.get_frozen_credentials() if found else None
-    endpoint = urlsplit(store.endpoint_url or "")
+    # What boto3 resolves, so that AWS_ENDPOINT_URL counts here as it does for the job.
+    endpoint = urlsplit(s3_client(store.endpoint_url).meta.endpoint_url)
     filesystem = pafs.S3FileSystem(
         access_key=keys.access_key if keys else None,
         secret_key=keys.secret_key if keys else None,
         session_token=keys.token if keys else None,
         anonymous=keys is None,
         region=session.region_name,
-        scheme=endpoint.scheme or "https",
-        endpoint_override=endpoint.netloc or None,
+        scheme=endpoint.scheme,
+        endpoint_override=endpoint.netloc,
     )
     return filesystem, f"{store.bucket}/{store.prefix}".rstrip("/")

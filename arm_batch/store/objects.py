@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from arm_batch.errors import StoreError
+from arm_batch.errors import StoreError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
         endpoint_url: of an S3-compatible server other than AWS.
 
     Raises:
-        StoreError: the scheme is unknown, or the bucket is missing from the URL.
+        UsageError: the scheme is unknown, the bucket is missing from the URL, or the endpoint is not one.
     """
     # Here rather than above: both modules import this one, and boto3 takes its time to import.
     scheme, separator, _ = url.partition("://")
@@ -107,7 +107,9 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
 
         parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
         if not parts.netloc:
-            raise StoreError(f"{url}: write s3://bucket/prefix")
+            raise UsageError(f"{url}: write s3://bucket/prefix")
+        if endpoint_url is not None and not endpoint_url.startswith(("http://", "https://")):
+            raise UsageError(f"{endpoint_url!r} is not an endpoint: write http://host:port")
         prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
         return S3Store(parts.netloc, prefix, endpoint_url)
     from arm_batch.store.local import LocalStore
@@ -115,9 +117,9 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
     if separator and scheme == "file":
         return LocalStore(str(Path(url2pathname(urlsplit(url).path)).absolute()))
     if separator and scheme.isalnum():
-        raise StoreError(f"{url}: unknown kind of store; write a path or s3://bucket/prefix")
+        raise UsageError(f"{url}: unknown kind of store; write a path or s3://bucket/prefix")
     if not url:
-        raise StoreError("the path is empty")
+        raise UsageError("the path is empty")
     return LocalStore(str(Path(url).expanduser().absolute()))
 
 

@@ -52,7 +52,7 @@ def reference(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Tab
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 5])
 def test_ray_gives_the_bytes_of_the_reference(
     archive: Path, reference: pa.Table, tmp_path: Path, workers: int
 ) -> None:

@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from arm_batch.errors import StoreError
+from arm_batch.errors import StoreError, UsageError
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.s3 import S3Store
@@ -112,5 +112,5 @@ def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_store("x y") == LocalStore(str(tmp_path / "x y"))
     assert open_store("file:///x%20y") == LocalStore("/x y")
     for wrong in ("s3://", "s3:///a", "gs://a/b", ""):
-        with pytest.raises(StoreError):
+        with pytest.raises(UsageError):
             open_store(wrong)
