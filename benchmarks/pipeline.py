@@ -52,6 +52,8 @@ def main() -> None:
         names = make_archive(archive)
         cores = os.cpu_count() or 1
         ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False, num_cpus=cores)
+        # Once for nothing: the worker processes start and import; "Ray's start aside" means them too.
+        run_pipeline(archive, Path(folder) / "warm-up")
         run = run_pipeline(archive, Path(folder) / "out")
         ray.shutdown()
         parts = measure_parts(files, upscaler, archive, names)
@@ -138,7 +140,7 @@ def report_pipeline(run: RunSummary, parts: Clock, cores: int) -> None:
     """End to end against the sum of the parts over the cores, Ray's start aside."""
     total = sum(parts.seconds.values())
     wall = run.timings.plan_seconds + run.timings.run_seconds
-    print(f"\npipeline, {run.images} images at {run.budget}, PNG in and out, {cores} cores:")
+    print(f"\npipeline, {run.images} images at {run.budget}, PNG in and out, {cores} cores, warm workers:")
     for part, seconds in parts.seconds.items():
         print(f"  {part:8} {seconds:7.2f} s  {seconds / total:6.1%} of the parts")
     print(f"  sum of the parts on one core {total:.2f} s; on {cores} cores ideally {total / cores:.2f} s")
