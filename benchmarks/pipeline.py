@@ -35,7 +35,7 @@ from arm_batch.store.codecs import decode, encode
 
 LADDER = "fsrcnn-x4"
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
-COPIES = 12
+COPIES = 24
 BUDGET = "60%"
 TILES = 512
 LOOP_IMAGES = 2
@@ -49,11 +49,12 @@ def main() -> None:
     measure_subnets(files, upscaler)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "archive"
-        names = make_archive(archive)
+        names = make_archive(archive, COPIES)
+        make_archive(Path(folder) / "few", 2)
         cores = os.cpu_count() or 1
         ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False, num_cpus=cores)
         # Once for nothing: the worker processes start and import; "Ray's start aside" means them too.
-        run_pipeline(archive, Path(folder) / "warm-up")
+        run_pipeline(Path(folder) / "few", Path(folder) / "warm-up")
         run = run_pipeline(archive, Path(folder) / "out")
         ray.shutdown()
         parts = measure_parts(files, upscaler, archive, names)
@@ -73,11 +74,11 @@ def measure_subnets(files: LadderFiles, upscaler: Upscaler) -> None:
         print(f"  {subnet.name:12} {rate:8.0f} tiles/s  {gflops:6.1f} GFLOP/s (executed)")
 
 
-def make_archive(folder: Path) -> list[str]:
+def make_archive(folder: Path, copies: int) -> list[str]:
     """Copies of the photographs under several names."""
     folder.mkdir()
     names = []
-    for copy in range(COPIES):
+    for copy in range(copies):
         for name in PHOTOGRAPHS:
             data = (resources.files("skimage.data") / name).read_bytes()
             names.append(f"{copy:02d}-{name}")
