@@ -1,24 +1,17 @@
-"""The command line: ``arm-batch upscale | train | build-lut | evaluate``."""
+"""``arm-batch train | build-lut | evaluate``: making and measuring ladders."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from arm_batch import pipeline
-from arm_batch.core.budget import parse_budget
 from arm_batch.core.tiles import TileGrid
-from arm_batch.errors import ArmBatchError, UsageError
+from arm_batch.errors import UsageError
 from arm_batch.nets.calibrate import build_lut
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
@@ -35,84 +28,14 @@ from arm_batch.nets.ladder_files import (
 from arm_batch.nets.paper import MEAN, evaluate_paper
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import Progress as TrainingProgress
-from arm_batch.nets.train import TrainConfig, train
-from arm_batch.report import describe
-from arm_batch.spec import ExecutorName, JobSpec, Sink
-from arm_batch.store.dataset import failures
-
-EXIT_CRASH = 1
-EXIT_USAGE = 2
-EXIT_FAILED_IMAGES = 3
-
-DEFAULT_LADDER = "fsrcnn-x4"
+from arm_batch.nets.train import Progress, TrainConfig, train
 
 Protocol = Literal["whole", "paper"]
-
-FAILURES_SHOWN = 5
 
 VALIDATION_CROPS = 64
 VALIDATION_CROP_PX = 64
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray).",
-)
 
-
-@app.command()
-def upscale(
-    input: Annotated[
-        str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
-    ],
-    output: Annotated[
-        str,
-        typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
-    ],
-    budget: Annotated[
-        str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
-    ] = "100%",
-    scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
-    ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
-    sink: Annotated[
-        Sink, typer.Option(help="Images inside the Parquet rows, or as files beside them.")
-    ] = "parquet",
-    format: Annotated[str, typer.Option(help="png, jpeg or webp.")] = "png",
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 95,
-    executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
-    ] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
-) -> None:
-    """Upscale an archive. Exit code 3: some images failed; their rows say why."""
-    spec = JobSpec(
-        input=input,
-        output=output,
-        budget=parse_budget(budget),
-        ladder=ladder,
-        scale=scale,
-        sink=sink,
-        format=format,
-        quality=quality,
-        executor=executor,
-        workers=workers,
-        endpoint_url=endpoint_url,
-    )
-    with _progress_bars() as progress:
-        summary = pipeline.upscale(spec, progress)
-    for line in describe(summary):
-        typer.echo(line)
-    if summary.failed:
-        typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
-        for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
-            typer.echo(f"  {path}: {reason}", err=True)
-        raise typer.Exit(EXIT_FAILED_IMAGES)
-
-
-@app.command("train")
 def train_command(
     data: Annotated[Path, typer.Option(help="Folder of photographs (recursive).")],
     out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
@@ -137,7 +60,6 @@ def train_command(
     train(supernet, config, sampler, crops, out, _print_training)
 
 
-@app.command("build-lut")
 def build_lut_command(
     weights: Annotated[Path, typer.Argument(help="Weights of one supernet (.safetensors or .pth).")],
     out: Annotated[Path, typer.Argument(help="Folder of the ladder to make.")],
@@ -171,7 +93,6 @@ def build_lut_command(
     typer.echo(f"{out}: {len(subnets)} subnets, {lut.n_bins} bins from {int(lut.tiles.sum()):,} tiles")
 
 
-@app.command("evaluate")
 def evaluate_command(
     subject: Annotated[str, typer.Argument(help="Shipped ladder, ladder folder or, with --backbone, weights.")],
     data: Annotated[Path, typer.Option(help="Folder with HR/ and LRx<scale>/ of the same names.")],
@@ -202,45 +123,10 @@ def evaluate_command(
         )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 crash, 2 wrong usage, 3 some images failed."""
-    try:
-        app(arguments)
-    except UsageError as error:
-        _fail(error, EXIT_USAGE)
-    except ArmBatchError as error:
-        _fail(error, EXIT_CRASH)
-
-
-def _fail(error: ArmBatchError, code: int) -> None:
-    typer.echo(f"arm-batch: {error}", err=True)
-    sys.exit(code)
-
-
-@contextmanager
-def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on a terminal, on stderr; nothing where there is none."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:>5}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("shards"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks = {stage: bars.add_task(stage, total=None) for stage in ("plan", "run")}
-        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
-
-
-def _print_training(progress: TrainingProgress) -> None:
+def _print_training(progress: Progress) -> None:
     left = (progress.steps - progress.step) / progress.steps_per_second
     psnr = "  ".join(f"{width}: {db:.2f}" for width, db in progress.validation_psnr_db.items())
     typer.echo(
         f"step {progress.step:,} of {progress.steps:,}  loss {progress.loss:.5f}  "
         f"validation dB {psnr}  {progress.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m arm_batch.cli``."""
+
+from arm_batch.cli import main
+
+main()

@@ -1,0 +1,88 @@
+"""``arm-batch upscale``: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from arm_batch import pipeline
+from arm_batch.core.budget import parse_budget
+from arm_batch.report import describe
+from arm_batch.spec import ExecutorName, JobSpec, Sink
+from arm_batch.store.dataset import failures
+
+EXIT_FAILED_IMAGES = 3
+
+DEFAULT_LADDER = "fsrcnn-x4"
+
+FAILURES_SHOWN = 5
+
+
+def upscale(
+    input: Annotated[
+        str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
+    ],
+    output: Annotated[
+        str,
+        typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
+    ],
+    budget: Annotated[
+        str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
+    ] = "100%",
+    scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
+    ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
+    sink: Annotated[
+        Sink, typer.Option(help="Images inside the Parquet rows, or as files beside them.")
+    ] = "parquet",
+    format: Annotated[str, typer.Option(help="png, jpeg or webp.")] = "png",
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 95,
+    executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+) -> None:
+    """Upscale an archive. Exit code 3: some images failed; their rows say why."""
+    spec = JobSpec(
+        input=input,
+        output=output,
+        budget=parse_budget(budget),
+        ladder=ladder,
+        scale=scale,
+        sink=sink,
+        format=format,
+        quality=quality,
+        executor=executor,
+        workers=workers,
+        endpoint_url=endpoint_url,
+    )
+    with _progress_bars() as progress:
+        summary = pipeline.upscale(spec, progress)
+    for line in describe(summary):
+        typer.echo(line)
+    if summary.failed:
+        typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
+        for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
+            typer.echo(f"  {path}: {reason}", err=True)
+        raise typer.Exit(EXIT_FAILED_IMAGES)
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on a terminal, on stderr; nothing where there is none."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:>5}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("shards"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {stage: bars.add_task(stage, total=None) for stage in ("plan", "run")}
+        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
