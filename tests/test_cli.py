@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from arm_batch import cli
+from arm_batch.cli import exit_codes
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from tests.archives import LADDER, draw, make_archive, make_messy_archive, write_png
 
@@ -34,7 +35,7 @@ def test_done_is_0_and_tells_what_was_done(tmp_path: Path, capsys: pytest.Captur
 def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = make_messy_archive(tmp_path / "in")
     code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline")
-    assert code == cli.EXIT_FAILED_IMAGES
+    assert code == exit_codes.FAILED_IMAGES
     assert "6 (3 failed)" in out
     assert "3 of 6 images failed" in err
     assert "empty.png: empty file" in err
@@ -56,7 +57,7 @@ def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
 ) -> None:
     archive = make_archive(tmp_path / "in")
     code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", *options)
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert out == ""
     assert told in err
     assert len(err.strip().splitlines()) == 1
@@ -65,7 +66,7 @@ def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
 
 def test_a_missing_input_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "upscale", str(tmp_path / "missing"), str(tmp_path / "out"), "--executor", "inline")
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert "does not exist" in err
     assert not (tmp_path / "out").exists()
 
@@ -76,12 +77,12 @@ def test_a_damaged_ladder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "ladder" / "ladder.json").write_text("{}")
     arguments = ["upscale", str(archive), str(tmp_path / "out"), "--executor", "inline"]
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path / "ladder"))
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert "not a readable ladder" in err
 
 
 def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "upscale", "a", "b", "--no-such-option")[0] == cli.EXIT_USAGE
+    assert run(capsys, "upscale", "a", "b", "--no-such-option")[0] == exit_codes.USAGE
 
 
 def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
@@ -125,9 +126,9 @@ def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.Capt
     archive = make_archive(tmp_path / "in")
     arguments = ["upscale", str(archive), str(tmp_path / "out"), "--executor", "inline"]
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert "built for other weights" in err
     (tmp_path / "fsrcnn.safetensors").write_bytes(b"damaged")
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert "not the file that ladder.json names" in err

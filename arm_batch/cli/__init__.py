@@ -6,12 +6,10 @@ import sys
 
 import typer
 
+from arm_batch.cli import exit_codes
 from arm_batch.cli.models import build_lut_command, evaluate_command, train_command
 from arm_batch.cli.upscale import upscale
 from arm_batch.errors import ArmBatchError, UsageError
-
-EXIT_CRASH = 1
-EXIT_USAGE = 2
 
 app = typer.Typer(
     add_completion=False,
@@ -30,9 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except UsageError as error:
-        _fail(error, EXIT_USAGE)
+        _fail(error, exit_codes.USAGE)
     except ArmBatchError as error:
-        _fail(error, EXIT_CRASH)
+        _fail(error, exit_codes.CRASH)
 
 
 def _fail(error: ArmBatchError, code: int) -> None:

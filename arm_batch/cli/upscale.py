@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from arm_batch import pipeline
+from arm_batch.cli import exit_codes
 from arm_batch.core.budget import parse_budget
 from arm_batch.report import describe
 from arm_batch.spec import ExecutorName, JobSpec, Sink
 from arm_batch.store.dataset import failures
-
-EXIT_FAILED_IMAGES = 3
 
 DEFAULT_LADDER = "fsrcnn-x4"
 
@@ -69,7 +68,7 @@ def upscale(
         typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
         for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
             typer.echo(f"  {path}: {reason}", err=True)
-        raise typer.Exit(EXIT_FAILED_IMAGES)
+        raise typer.Exit(exit_codes.FAILED_IMAGES)
 
 
 @contextmanager
