@@ -9,6 +9,7 @@
     │   ├── OutputError     OUTPUT belongs to another run or cannot be written
     │   └── LadderError     a ladder, checkpoint or LUT that is missing, damaged or of another kind
     ├── StoreError          a folder or bucket cannot be reached, read or written; a resume may go on
+    ├── StoppedError        somebody asked the run to end before it was complete: exit code 4
     ├── ImageError          one image cannot be processed: becomes a `failed` row, the job goes on
     └── TrainingError       training cannot go on (loss not finite, no usable data)
 """
@@ -42,6 +43,10 @@ class LadderError(UsageError):
 
 class StoreError(ArmBatchError):
     """A folder or bucket cannot be reached, read or written."""
+
+
+class StoppedError(ArmBatchError):
+    """Somebody asked the run to end before it was complete; starting it again goes on."""
 
 
 class ImageError(ArmBatchError):

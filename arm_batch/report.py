@@ -7,6 +7,9 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
 
 from arm_batch.core.allocate import Allocation
 from arm_batch.core.ladder import Ladder
@@ -28,19 +31,21 @@ class Timings:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What became of a run.
+    """What became of a run, over all its generations.
 
     Attributes:
         run_id: of the run.
         output: where it is.
-        images: rows committed.
+        images: rows that count.
         failed: rows among them with status `failed`.
+        waiting: images that INPUT holds and the run does not.
         budget: as asked for.
         budget_flops: the same in executed FLOPs.
         full_flops: executed FLOPs of the largest subnet everywhere.
         spent_flops: executed FLOPs spent.
         psnr_predicted_db: of the allocation; ``None`` when no image could be read.
         subnet_tiles: tiles per subnet, by name.
+        repaired: what was damaged and has been done again.
         timings: of this attempt.
     """
 
@@ -48,23 +53,42 @@ class RunSummary:
     output: str
     images: int
     failed: int
+    waiting: int
     budget: str
     budget_flops: int
     full_flops: int
     spent_flops: int
     psnr_predicted_db: float | None
     subnet_tiles: dict[str, int]
+    repaired: tuple[str, ...]
     timings: Timings
 
 
+@dataclass(frozen=True)
+class GenerationReport:
+    """One generation of a run.
+
+    Attributes:
+        kind: ``initial``, ``extend`` or ``retry``.
+        images: inputs in it.
+        budget: as asked for.
+        budget_flops: the same in executed FLOPs.
+        spent_flops: of them.
+        allocation: tiles per score bin and subnet.
+    """
+
+    kind: str
+    images: int
+    budget: str
+    budget_flops: int
+    spent_flops: int
+    allocation: Allocation
+
+
 def run_document(
-    summary: RunSummary,
-    settings: dict[str, str],
-    ladder: Ladder,
-    allocation: Allocation,
-    parts: Sequence[str],
+    summary: RunSummary, settings: dict[str, str], ladder: Ladder, generations: Sequence[GenerationReport]
 ) -> str:
-    """The text of ``run.json``: budget, spend, allocation, versions, hashes, timings and the parts that count."""
+    """The text of ``run.json``: budget, spend, allocation, versions, hashes and timings."""
     document = {
         **asdict(summary),
         "flops_convention": "executed: 2 x multiply-adds per tile with its halo",
@@ -79,14 +103,27 @@ def run_document(
         },
         "allocation": {
             "score_edges": ladder.lut.edges.tolist(),
-            "tiles": allocation.tiles.tolist(),
-            "spend_flops": allocation.spend,
-            "price_per_flop": allocation.price,
+            "tiles": np.sum([g.allocation.tiles for g in generations], axis=0).tolist(),
+            "spend_flops": sum(g.allocation.spend for g in generations),
         },
-        "parts": list(parts),
+        "generations": [_generation(generation) for generation in generations],
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _generation(report: GenerationReport) -> dict[str, Any]:
+    allocation = report.allocation
+    return {
+        "kind": report.kind,
+        "images": report.images,
+        "budget": report.budget,
+        "budget_flops": report.budget_flops,
+        "spent_flops": report.spent_flops,
+        "spend_flops": allocation.spend,
+        "price_per_flop": allocation.price,
+        "tiles": allocation.tiles.tolist(),
+    }
 
 
 def _version(library: str) -> str | None:
@@ -117,7 +154,7 @@ def describe(summary: RunSummary) -> list[str]:
     tiles = ", ".join(f"{name} {count:,}" for name, count in summary.subnet_tiles.items())
     quality = "-" if summary.psnr_predicted_db is None else f"{summary.psnr_predicted_db:.2f} dB"
     seconds = summary.timings
-    return [
+    lines = [
         f"images     {summary.images:,} ({summary.failed:,} failed)",
         f"budget     {summary.budget} = {human_flops(summary.budget_flops)}",
         f"spent      {human_flops(summary.spent_flops)}, {share:.2%} of the largest subnet everywhere",
@@ -127,3 +164,8 @@ def describe(summary: RunSummary) -> list[str]:
         f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
         f"output     {summary.output} (record: {RUN_KEY})",
     ]
+    if summary.repaired:
+        lines.append(f"repaired   {len(summary.repaired):,} problems")
+    if summary.waiting:
+        lines.append(f"new        {summary.waiting:,} images came to the input later: --extend takes them up")
+    return lines

@@ -14,6 +14,34 @@ ExecutorName = Literal["ray", "inline"]
 
 
 @dataclass(frozen=True)
+class ShardLimits:
+    """How much is planned, run and committed together.
+
+    Attributes:
+        images: enough to fill batches, few enough that a lost shard is soon done again.
+        source_bytes: a JPEG of 2 MiB holds some 10 megapixels, at x4 half a gigabyte of pixels.
+    """
+
+    images: int = 32
+    source_bytes: int = 2 * 2**20
+
+
+@dataclass(frozen=True)
+class Resume:
+    """What else to do with an output that holds a run already.
+
+    Attributes:
+        extend: take up images that INPUT got after the plan, within a budget of their own.
+        retry_failed: try the failed images again.
+        repair: check what is committed and do again what is damaged.
+    """
+
+    extend: bool = False
+    retry_failed: bool = False
+    repair: bool = False
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What the user asked for.
 
@@ -29,6 +57,10 @@ class JobSpec:
         executor: where the work runs.
         workers: CPU actors; ``None`` for one per core of the cluster.
         endpoint_url: of an S3 service other than AWS.
+        single_writer: the user vouches that no other process writes to `output`, on stores that cannot refuse a
+            second writer.
+        resume: what else to do with an output that holds a run already.
+        limits: of shards; only what is planned anew goes by them.
     """
 
     input: str
@@ -42,6 +74,9 @@ class JobSpec:
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
+    single_writer: bool = False
+    resume: Resume = Resume()
+    limits: ShardLimits = ShardLimits()
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""

@@ -9,9 +9,11 @@ import numpy as np
 
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.tiles import Pixels
-from arm_batch.spec import ExecutorName, JobSpec, Sink
+from arm_batch.spec import ExecutorName, JobSpec, Resume, ShardLimits, Sink
 
 LADDER = "fsrcnn-x4"
+
+NO_RESUME = Resume()
 
 
 def draw(seed: int, height: int, width: int, channels: int = 3, depth: int = 8) -> Pixels:
@@ -63,6 +65,8 @@ def job(
     sink: Sink = "parquet",
     workers: int | None = None,
     endpoint_url: str | None = None,
+    shard_images: int = 32,
+    resume: Resume = NO_RESUME,
 ) -> JobSpec:
     """A job with the shipped ladder."""
     return JobSpec(
@@ -75,6 +79,8 @@ def job(
         executor=executor,
         workers=workers,
         endpoint_url=endpoint_url,
+        resume=resume,
+        limits=ShardLimits(images=shard_images),
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``arm-batch upscale | train | build-lut | evaluate``."""
+"""The command line: ``arm-batch upscale | status | verify | train | build-lut | evaluate``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 import typer
 
 from arm_batch.cli import exit_codes
+from arm_batch.cli.inspect import status_command, verify_command
 from arm_batch.cli.models import build_lut_command, evaluate_command, train_command
 from arm_batch.cli.upscale import upscale
-from arm_batch.errors import ArmBatchError, UsageError
+from arm_batch.errors import ArmBatchError, StoppedError, UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -18,17 +19,21 @@ app = typer.Typer(
     help="Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray).",
 )
 app.command("upscale")(upscale)
+app.command("status")(status_command)
+app.command("verify")(verify_command)
 app.command("train")(train_command)
 app.command("build-lut")(build_lut_command)
 app.command("evaluate")(evaluate_command)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 crash, 2 wrong usage, 3 some images failed."""
+    """Run the command line and exit: 0 done, 1 crash, 2 wrong usage, 3 some images failed, 4 undone."""
     try:
         app(arguments)
     except UsageError as error:
         _fail(error, exit_codes.USAGE)
+    except StoppedError as error:
+        _fail(error, exit_codes.UNDONE)
     except ArmBatchError as error:
         _fail(error, exit_codes.CRASH)
 

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
+from arm_batch.cli.signals import stop_signals
 from arm_batch.core.budget import parse_budget
 from arm_batch.report import describe
-from arm_batch.spec import ExecutorName, JobSpec, Sink
+from arm_batch.spec import ExecutorName, JobSpec, Resume, Sink
 from arm_batch.store.dataset import failures
 
 DEFAULT_LADDER = "fsrcnn-x4"
@@ -45,8 +46,22 @@ def upscale(
         int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Take up images that came to INPUT after the plan, within --budget.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try the failed images again.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read OUTPUT back and do again what is damaged.")
+    ] = False,
+    single_writer: Annotated[
+        bool,
+        typer.Option("--single-writer", help="No other job writes to OUTPUT: for stores without If-None-Match."),
+    ] = False,
 ) -> None:
-    """Upscale an archive. Exit code 3: some images failed; their rows say why."""
+    """Upscale an archive, or go on with it: run again on the same OUTPUT, it does what is left.
+
+    Exit codes: 3, some images failed, and their rows say why; 4, stopped before the end.
+    """
     spec = JobSpec(
         input=input,
         output=output,
@@ -59,9 +74,11 @@ def upscale(
         executor=executor,
         workers=workers,
         endpoint_url=endpoint_url,
+        single_writer=single_writer,
+        resume=Resume(extend, retry_failed, repair),
     )
-    with _progress_bars() as progress:
-        summary = pipeline.upscale(spec, progress)
+    with _progress_bars() as progress, stop_signals() as stop:
+        summary = pipeline.upscale(spec, progress, stop)
     for line in describe(summary):
         typer.echo(line)
     if summary.failed:

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from arm_batch.core.allocate import Counts
-from arm_batch.runtime.budget import ArchiveBudget, Verdict
-from arm_batch.runtime.work import Shard, ShardSummary
-from arm_batch.store.sinks import Commit
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.work import ShardSummary
+from arm_batch.store.allocation import Verdict
+from arm_batch.store.commit import Commit
+from arm_batch.store.plan import Shard, ShardId
+
+Stop = Callable[[], bool]
+"""Asked between steps: whether somebody wants the run to end."""
 
 
 class BudgetPort(Protocol):
     """The methods of `ArchiveBudget`, wherever it lives."""
 
-    def register(self, shard: int, histogram: Counts) -> None: ...
+    def recorded(self) -> Verdict | None: ...
 
-    def allocate(self) -> Verdict: ...
+    def allocate(self, histograms: Counts) -> Verdict: ...
 
     def begin(self, shard: int) -> Counts: ...
 
     def settle(self, shard: int, flops: int) -> None: ...
 
+    def release(self, shard: int) -> None: ...
+
     def spent(self) -> int: ...
 
 
 class Executor(Protocol):
-    """Runs the stages of shards somewhere."""
+    """Runs the stages of shards somewhere. Both stages end early, in order, when `stop` says so."""
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
         """Give the budget a place to live in, under `name`."""
         ...
 
-    def plan(self, shards: Sequence[Shard]) -> Iterator[ShardSummary]:
-        """Plan every shard, in any order."""
+    def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
+        """Read the kept plans of shards, in any order."""
         ...
 
-    def run(self, shards: Sequence[int], budget: BudgetPort) -> Iterator[Commit]:
+    def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
+        """Plan every shard and keep the plans, in any order."""
+        ...
+
+    def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
         """Run shards that were planned, in any order, reserving and settling each with `budget`."""
         ...

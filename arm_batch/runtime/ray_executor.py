@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-from bisect import insort
+import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import ray
-from ray.exceptions import RayTaskError
 
-from arm_batch.core.allocate import Counts
-from arm_batch.errors import ArmBatchError
 from arm_batch.nets.ladder_files import LadderFiles
-from arm_batch.runtime.budget import ArchiveBudget, Verdict
-from arm_batch.runtime.executor import BudgetPort
-from arm_batch.runtime.ray_actors import UpscaleActor
-from arm_batch.runtime.ray_tasks import (
-    SHARE_OF_A_CORE,
-    BudgetActor,
-    plan_task,
-    prepare_task,
-    reduce_task,
-)
-from arm_batch.runtime.stages import batch_subnets
-from arm_batch.runtime.work import JobContext, Shard, ShardSummary
-from arm_batch.store.sinks import Commit
-
-NAMESPACE = "arm_batch"
-
-CALLS_PER_ACTOR = 2
-"""One running and one waiting, so that an actor never idles between calls."""
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.executor import BudgetPort, Stop
+from arm_batch.runtime.planning import failed_plan, keep_plan
+from arm_batch.runtime.ray_actors import lone_image_task
+from arm_batch.runtime.ray_budget import RayBudget
+from arm_batch.runtime.ray_faults import TRIES, Ref, WorkerLostError, get, persist
+from arm_batch.runtime.ray_pool import ActorPool
+from arm_batch.runtime.ray_shards import Lost, ShardFlow, ShardRun
+from arm_batch.runtime.ray_tasks import commit_task, plan_image_task, plan_task, summarize_task
+from arm_batch.runtime.work import JobContext, ShardSummary
+from arm_batch.store.commit import Commit
+from arm_batch.store.plan import Shard, ShardId, ShardPlan, read_plan
 
 SHARDS_PER_ACTOR = 2
 """Shards in flight: while one is upscaled another is read or encoded."""
@@ -39,66 +30,14 @@ SHARDS_PER_ACTOR = 2
 PLANS_PER_CORE = 4
 """Planning tasks in flight; they hold no pixels once they are done."""
 
-Ref = Any
-"""A ``ray.ObjectRef``."""
+SUMMARIES_AT_ONCE = 64
+"""Kept plans read by one task: each is a small file."""
 
+POLL_S = 0.5
+"""How often to ask whether to stop."""
 
-@dataclass
-class _Pool:
-    """One actor and how many calls it has."""
-
-    actor: Any
-    takes_costly: bool
-    calls: int = 0
-
-
-@dataclass
-class _ShardRun:
-    """A shard in flight."""
-
-    index: int
-    share: Counts
-    headers: Ref
-    missing: int
-    outputs: list[Ref | None]
-
-
-@dataclass(order=True)
-class _Queued:
-    """A batch whose windows are cut or being cut; ordered by the cost of its subnet, then by age."""
-
-    subnet: int
-    number: int
-    windows: Ref = field(compare=False)
-    run: _ShardRun = field(compare=False)
-    position: int = field(compare=False)
-
-
-class RayBudget:
-    """The budget actor, seen from the driver."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    def register(self, shard: int, histogram: Counts) -> None:
-        """See `ArchiveBudget.register`."""
-        get(self._actor.register.remote(shard, histogram))
-
-    def allocate(self) -> Verdict:
-        """See `ArchiveBudget.allocate`."""
-        return cast(Verdict, get(self._actor.allocate.remote()))
-
-    def begin(self, shard: int) -> Counts:
-        """See `ArchiveBudget.begin`."""
-        return cast(Counts, get(self._actor.begin.remote(shard)))
-
-    def settle(self, shard: int, flops: int) -> None:
-        """See `ArchiveBudget.settle`."""
-        get(self._actor.settle.remote(shard, flops))
-
-    def spent(self) -> int:
-        """See `ArchiveBudget.spent`."""
-        return cast(int, get(self._actor.spent.remote()))
+GRACE_S = 2.0
+"""What shards in flight get to finish in after a stop: `ray job stop` kills the driver after 3 s."""
 
 
 class RayExecutor:
@@ -107,6 +46,9 @@ class RayExecutor:
     Pixels move from worker to worker by reference; the driver sees summaries and commit records. At most
     `SHARDS_PER_ACTOR` shards per actor are in flight, so memory is bounded by the cluster's size.
 
+    A shard whose worker, actor or node is lost is started again. After `TRIES` losses its images are run one by
+    one, so that one that takes its worker down each time is found, and costs only itself.
+
     Args:
         context: of the run.
         files: the ladder.
@@ -114,108 +56,122 @@ class RayExecutor:
     """
 
     def __init__(self, context: JobContext, files: LadderFiles, workers: int | None) -> None:
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self._cores = max(1, int(resources.get("CPU", 1)))
+        self._local_context = context
         self._context = ray.put(context)
-        self._plans: dict[int, Ref] = {}
-        self._budget_actor: Any = None
-        self._files = [ray.put(files)]
-        n_cpu = workers or self._cores
-        # More actors than cores share what the actors of one per core would take, so that tasks find room.
-        cpu = UpscaleActor.options(num_cpus=SHARE_OF_A_CORE * min(1, self._cores / n_cpu))  # type: ignore[attr-defined]
-        gpu = UpscaleActor.options(num_cpus=0, num_gpus=1)  # type: ignore[attr-defined]
-        self._pools = [_Pool(cpu.remote("cpu"), False) for _ in range(n_cpu)]
-        self._pools += [_Pool(gpu.remote("cuda"), True) for _ in range(int(resources.get("GPU", 0)))]
+        self._files = ray.put(files)
+        self._budget: RayBudget | None = None
+        self._pool = ActorPool(workers)
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
         """Start the budget actor; a second driver of the same run finds the same one."""
-        self._budget_actor = BudgetActor.options(  # type: ignore[attr-defined]
-            name=f"budget-{name}", namespace=NAMESPACE, get_if_exists=True
-        ).remote(budget)
-        return RayBudget(self._budget_actor)
+        if self._budget is not None:
+            self._budget.close()
+        self._budget = RayBudget(budget, f"budget-{name}")
+        return self._budget
 
-    def plan(self, shards: Sequence[Shard]) -> Iterator[ShardSummary]:
+    def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
+        """Read kept plans, many at a time."""
+        starts = range(0, len(shards), SUMMARIES_AT_ONCE)
+        tasks = [summarize_task.remote(self._context, shards[i : i + SUMMARIES_AT_ONCE]) for i in starts]
+        for task in tasks:
+            yield from cast(list[ShardSummary], get(task))
+
+    def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan the shards, a few per core at a time."""
-        waiting = iter(shards)
-        pending: list[Ref] = []
-        while True:
-            for shard in itertools.islice(waiting, PLANS_PER_CORE * self._cores - len(pending)):
-                summary, plan = cast(list[Ref], plan_task.remote(self._context, shard))
-                self._plans[shard.index] = plan
-                pending.append(summary)
+        waiting = deque(shards)
+        pending: dict[Ref, Shard] = {}
+        losses: Counter[ShardId] = Counter()
+        while not stop():
+            while waiting and len(pending) < PLANS_PER_CORE * self._pool.cores:
+                shard = waiting.popleft()
+                pending[plan_task.remote(self._context, shard)] = shard
             if not pending:
                 return
-            done, pending = ray.wait(pending)
-            yield cast(ShardSummary, get(done[0]))
+            for ref in ray.wait([*pending], timeout=POLL_S)[0]:
+                shard = pending.pop(ref)
+                try:
+                    yield cast(ShardSummary, get(ref))
+                except WorkerLostError:
+                    losses[shard.id] += 1
+                    if losses[shard.id] < TRIES:
+                        waiting.appendleft(shard)
+                    else:
+                        yield self._plan_one_by_one(shard)
 
-    def run(self, shards: Sequence[int], budget: BudgetPort) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
         """Run planned shards: cut, upscale on whichever actor is free, stitch and commit."""
-        waiting = iter(shards)
-        queue: list[_Queued] = []
-        calls: dict[Ref, tuple[_Queued, _Pool]] = {}
-        reduces: dict[Ref, int] = {}
-        in_flight = 0
-        numbers = itertools.count()
-        while True:
-            for index in itertools.islice(waiting, SHARDS_PER_ACTOR * len(self._pools) - in_flight):
-                in_flight += 1
-                run = self._prepare(index, budget.begin(index), queue, numbers)
-                if run.missing == 0:
-                    reduces[self._reduce(run)] = index
-            self._dispatch(queue, calls)
-            if not in_flight:
+        waiting = deque(shards)
+        flow = ShardFlow(self._context, [self._files], self._pool)
+        losses: Counter[ShardId] = Counter()
+        while not stop():
+            self._pool.grow()
+            while waiting and len(flow) < SHARDS_PER_ACTOR * max(1, self._pool.ready()):
+                shard = waiting.popleft()
+                flow.start(shard, budget.begin(shard.index))
+            if not len(flow):
                 return
-            for ref in ray.wait([*calls, *reduces])[0]:
-                if ref in calls:
-                    item, pool = calls.pop(ref)
-                    pool.calls -= 1
-                    item.run.outputs[item.position] = ref
-                    item.run.missing -= 1
-                    if item.run.missing == 0:
-                        reduces[self._reduce(item.run)] = item.run.index
+            for result in self._step(flow):
+                if isinstance(result, Commit):
+                    yield _settled(result, budget)
+                    continue
+                shard = result.run.shard
+                losses[shard] += 1
+                if losses[shard] < TRIES:
+                    waiting.appendleft(shard)
                 else:
-                    index = reduces.pop(ref)
-                    commit = cast(Commit, get(ref))
-                    budget.settle(index, commit.flops)
-                    in_flight -= 1
-                    yield commit
+                    yield _settled(self._run_one_by_one(result.run), budget)
+        yield from self._wind_down(flow, budget)
 
     def close(self) -> None:
         """End the actors; the connection to Ray stays its opener's."""
-        for pool in self._pools:
-            ray.kill(pool.actor)
-        if self._budget_actor is not None:
-            ray.kill(self._budget_actor)
+        self._pool.close()
+        if self._budget is not None:
+            self._budget.close()
 
-    def _prepare(self, index: int, share: Counts, queue: list[_Queued], numbers: Iterator[int]) -> _ShardRun:
-        """Start reading a shard and queue its batches; their number follows from the share."""
-        subnets = batch_subnets(share)
-        task = prepare_task.options(num_returns=1 + len(subnets))
-        refs = cast(Any, task.remote(self._context, self._plans[index], share))
-        headers, *windows = refs if subnets else [refs]
-        run = _ShardRun(index, share, headers, len(subnets), [None] * len(subnets))
-        for position, (subnet, ref) in enumerate(zip(subnets, windows, strict=True)):
-            insort(queue, _Queued(subnet, next(numbers), ref, run, position))
-        return run
+    def _step(self, flow: ShardFlow) -> Iterator[Commit | Lost]:
+        """Hand out batches, wait a little, and tell what came of it."""
+        flow.dispatch()
+        starting = self._pool.starting()
+        refs = [*starting, *flow.pending()]
+        for ref in ray.wait(refs, timeout=POLL_S)[0]:
+            if ref in starting:
+                self._pool.started(starting[ref])
+            elif (result := flow.resolve(ref)) is not None:
+                yield result
 
-    def _dispatch(self, queue: list[_Queued], calls: dict[Ref, tuple[_Queued, _Pool]]) -> None:
-        """Hand queued batches to actors that have room: the costly ones to GPUs, the cheap ones to CPUs."""
-        for depth in range(CALLS_PER_ACTOR):
-            for pool in self._pools:
-                if queue and pool.calls <= depth:
-                    item = queue.pop(-1 if pool.takes_costly else 0)
-                    calls[pool.actor.run.remote(self._files, item.subnet, item.windows)] = (item, pool)
-                    pool.calls += 1
+    def _wind_down(self, flow: ShardFlow, budget: BudgetPort) -> Iterator[Commit]:
+        """After a stop: what can still be committed in time is, the rest is given up."""
+        deadline = time.monotonic() + GRACE_S
+        while len(flow) and time.monotonic() < deadline:
+            for result in self._step(flow):
+                if isinstance(result, Commit):
+                    yield _settled(result, budget)
+                else:
+                    budget.release(result.run.shard.index)
+        for run in flow.abandon():
+            budget.release(run.shard.index)
 
-    def _reduce(self, run: _ShardRun) -> Ref:
-        return reduce_task.remote(self._context, self._plans.pop(run.index), run.share, run.headers, *run.outputs)
+    def _plan_one_by_one(self, shard: Shard) -> ShardSummary:
+        images = []
+        for entry, output in zip(shard.entries, shard.outputs, strict=True):
+            ref, error = persist(partial(plan_image_task.remote, self._context, entry, output))
+            images.append(get(ref) if error is None else failed_plan(entry, output, entry.size, error))
+        return keep_plan(self._local_context, ShardPlan(shard.id, tuple(images), shard.origin))
+
+    def _run_one_by_one(self, run: ShardRun) -> Commit:
+        plan = read_plan(self._local_context.output, run.shard)
+        records: list[Any] = []
+        poisonous: dict[int, str] = {}
+        for position in range(len(plan.images)):
+            submit = partial(lone_image_task.remote, self._context, self._files, run.shard, run.share, position)
+            refs, error = persist(submit)
+            if error is None:
+                records.append(refs[1])
+            else:
+                poisonous[position] = error
+        return cast(Commit, get(commit_task.remote(self._context, run.shard, poisonous, *records)))
 
 
-def get(ref: Ref) -> Any:
-    """``ray.get`` that raises this package's own errors as they were raised remotely."""
-    try:
-        return ray.get(ref)
-    except RayTaskError as error:
-        if isinstance(error.cause, ArmBatchError):
-            raise error.cause from None
-        raise
+def _settled(commit: Commit, budget: BudgetPort) -> Commit:
+    budget.settle(commit.shard.index, commit.flops)
+    return commit

@@ -1,68 +1,100 @@
-"""The Ray tasks and the budget actor: thin wrappers around `stages` and the budget.
+"""The Ray tasks and the budget actor: thin wrappers around the stages and the budget.
 
-Nothing here needs torch, so the processes that only read and write images start without it.
+Nothing here needs torch, so the processes that only read and write images start without it. Ray repeats no task of
+a shard by itself: the driver does, because it has to count how often a shard has taken its worker down.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
 
 from arm_batch.core.allocate import Counts
 from arm_batch.core.tiles import Pixels
-from arm_batch.runtime.budget import ArchiveBudget, Verdict
-from arm_batch.runtime.stages import plan_shard, prepare_shard, reduce_shard, summarize
-from arm_batch.runtime.work import ImageHeader, JobContext, Shard, ShardPlan, ShardSummary
-from arm_batch.store.sinks import Commit
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
+from arm_batch.runtime.stages import commit_shard, failed_record, prepare_shard, stitch_shard
+from arm_batch.runtime.work import JobContext, ShardHead, ShardSummary
+from arm_batch.store.allocation import Verdict
+from arm_batch.store.commit import Commit
+from arm_batch.store.plan import ImagePlan, Shard, ShardId, read_plan
+from arm_batch.store.records import ImageRecord
+from arm_batch.store.sources import Entry
 
 SHARE_OF_A_CORE = 0.5
 """What a task and a CPU actor each reserve: on every core one of either can run, so that neither
 starves the other; the net takes what decoding and encoding leave."""
 
 
-@ray.remote(num_cpus=SHARE_OF_A_CORE, num_returns=2, max_retries=3)
-def plan_task(context: JobContext, shard: Shard) -> tuple[ShardSummary, ShardPlan]:
+@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
+def plan_task(context: JobContext, shard: Shard) -> ShardSummary:
     """Plan one shard; only the summary goes to the driver."""
-    plan = plan_shard(context, shard)
-    return summarize(context, plan), plan
+    return plan_shard(context, shard)
 
 
-@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=3)
-def prepare_task(context: JobContext, plan: ShardPlan, share: Counts) -> Any:
-    """Headers, then the windows of each batch as a return value of its own, or headers alone."""
-    prepared = prepare_shard(context, plan, share)
-    return (prepared.headers, *prepared.windows) if prepared.windows else prepared.headers
+@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
+def plan_image_task(context: JobContext, entry: Entry, output: str) -> ImagePlan:
+    """Plan one image by itself."""
+    return plan_image(context, entry, output)
 
 
-@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=3)
-def reduce_task(
-    context: JobContext,
-    plan: ShardPlan,
-    share: Counts,
-    headers: Sequence[ImageHeader],
-    *outputs: Sequence[Pixels],
-) -> Commit:
+@ray.remote(num_cpus=SHARE_OF_A_CORE)
+def summarize_task(context: JobContext, shards: Sequence[ShardId]) -> list[ShardSummary]:
+    """Read kept plans."""
+    return [planned_summary(context, shard) for shard in shards]
+
+
+@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
+def prepare_task(context: JobContext, shard: ShardId, share: Counts) -> Any:
+    """The head, then the windows of each batch as a return value of its own, or the head alone."""
+    prepared = prepare_shard(context, shard, share)
+    return (prepared.head, *prepared.windows) if prepared.windows else prepared.head
+
+
+@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
+def reduce_task(context: JobContext, share: Counts, head: ShardHead, *outputs: Sequence[Pixels]) -> Commit:
     """Stitch, encode, write and commit one shard."""
-    return reduce_shard(context, plan, share, headers, outputs, attempt=uuid.uuid4().hex)
+    return commit_shard(context, head.plan, stitch_shard(context, head, share, outputs), uuid.uuid4().hex)
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=SHARE_OF_A_CORE)
+def commit_task(
+    context: JobContext, shard: ShardId, poisonous: Mapping[int, str], *records: ImageRecord
+) -> Commit:
+    """Commit a shard whose images were upscaled one by one.
+
+    Args:
+        context: of the run.
+        shard: which.
+        poisonous: position and error of each image that could not be, because it took its worker down.
+        records: rows of the others, in plan order.
+    """
+    plan = read_plan(context.output, shard)
+    rest = iter(records)
+    rows = [
+        failed_record(context, image, poisonous[position]) if position in poisonous else next(rest)
+        for position, image in enumerate(plan.images)
+    ]
+    return commit_shard(context, plan, rows, uuid.uuid4().hex)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class BudgetActor:
-    """The budget, in one place of the cluster."""
+    """The budget, in one place of the cluster. After a restart it reads itself from the store."""
 
     def __init__(self, budget: ArchiveBudget) -> None:
         self._budget = budget
 
-    def register(self, shard: int, histogram: Counts) -> None:
-        """See `ArchiveBudget.register`."""
-        self._budget.register(shard, histogram)
+    def recorded(self) -> Verdict | None:
+        """See `ArchiveBudget.recorded`."""
+        return self._budget.recorded()
 
-    def allocate(self) -> Verdict:
+    def allocate(self, histograms: Counts) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return self._budget.allocate()
+        return self._budget.allocate(histograms)
 
     def begin(self, shard: int) -> Counts:
         """See `ArchiveBudget.begin`."""
@@ -71,6 +103,10 @@ class BudgetActor:
     def settle(self, shard: int, flops: int) -> None:
         """See `ArchiveBudget.settle`."""
         self._budget.settle(shard, flops)
+
+    def release(self, shard: int) -> None:
+        """See `ArchiveBudget.release`."""
+        self._budget.release(shard)
 
     def spent(self) -> int:
         """See `ArchiveBudget.spent`."""

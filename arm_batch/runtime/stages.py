@@ -1,40 +1,30 @@
-"""The stages of a shard, as plain functions: every executor calls these and nothing else."""
+"""The stages of a shard after planning, as plain functions: every executor calls these and nothing else."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocate import Counts, assign
+from arm_batch.core.allocate import Counts
 from arm_batch.core.interpolate import bicubic
-from arm_batch.core.score import edge_scores
 from arm_batch.core.tiles import Pixels, Stitcher, take
 from arm_batch.errors import ImageError
-from arm_batch.runtime.work import (
-    Batch,
-    ImageHeader,
-    ImagePlan,
-    Indices,
-    JobContext,
-    Piece,
-    Shard,
-    ShardPlan,
-    ShardSummary,
-)
-from arm_batch.store.codecs import check_encodable, decode, encode
+from arm_batch.runtime.batches import assign_images, list_batches
+from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, ShardHead
+from arm_batch.store.codecs import decode, encode
+from arm_batch.store.commit import Commit
+from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, read_plan
 from arm_batch.store.records import ImageRecord, StoredImage, image_id
-from arm_batch.store.sinks import Commit, write_part
-
-BATCH_TILES = 256
-"""Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
-
-NO_SCORES = np.empty(0, np.float32)
+from arm_batch.store.sinks import write_shard
 
 Outputs = Sequence[Sequence[Pixels]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
+
+RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Pixels]]
+"""Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 
 @dataclass(frozen=True)
@@ -42,73 +32,58 @@ class Prepared:
     """A shard whose pixels are read and cut.
 
     Attributes:
-        headers: one per image.
+        head: what the last stage needs.
+        batches: see `list_batches`.
         windows: for each batch, for each of its pieces, the LR windows.
     """
 
-    headers: list[ImageHeader]
+    head: ShardHead
+    batches: list[Batch]
     windows: list[list[Pixels]]
 
 
-def plan_shard(context: JobContext, shard: Shard) -> ShardPlan:
-    """Read, decode and score every image of a shard; what cannot be read becomes an error, not a crash."""
-    images = []
-    for entry, output in zip(shard.entries, shard.outputs, strict=True):
-        size = entry.size
-        try:
-            data = context.source.read(entry)
-            size = len(data)
-            pixels = decode(data)
-            height, width = pixels.shape[:2]
-            scale = context.ladder.scale
-            check_encodable(height * scale, width * scale, pixels.dtype, context.format)
-            scores = edge_scores(pixels, context.ladder.grid)
-            images.append(ImagePlan(entry, output, size, height, width, scores, None))
-        except ImageError as error:
-            images.append(ImagePlan(entry, output, size, 0, 0, NO_SCORES, str(error)))
-    return ShardPlan(shard.index, tuple(images))
-
-
-def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
-    """What the budget needs of a plan."""
-    failed = sum(image.error is not None for image in plan.images)
-    return ShardSummary(plan.index, context.ladder.lut.histogram(plan.scores()), len(plan.images), failed)
-
-
-def assign_images(context: JobContext, plan: ShardPlan, share: Counts) -> list[Indices]:
-    """The subnet of each tile of each image; follows from the plan and the shard's share alone."""
-    scores = plan.scores()
-    subnets = assign(scores, context.ladder.lut.bin_of(scores), share)
-    return np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
-
-
-def batch_subnets(share: Counts) -> list[int]:
-    """The subnet of each batch that a share leads to, as `list_batches` will cut them."""
-    totals = enumerate(share.sum(axis=0).tolist())
-    return [subnet for subnet, total in totals if subnet > 0 for _ in range(0, total, BATCH_TILES)]
-
-
-def list_batches(assigned: Sequence[Indices], n_subnets: int) -> list[Batch]:
-    """The batches of a shard: per subnet all its tiles in plan order, cut into runs of `BATCH_TILES`.
-
-    They follow from the plan alone, never from what happened to be ready, so bytes do not depend on timing.
-    """
-    image_of = np.repeat(np.arange(len(assigned)), [len(a) for a in assigned])
-    tile_of = np.concatenate([np.arange(len(a)) for a in assigned])
-    subnet_of = np.concatenate(assigned)
-    batches = []
-    for subnet in range(1, n_subnets):
-        members = np.flatnonzero(subnet_of == subnet)
-        for start in range(0, len(members), BATCH_TILES):
-            run = members[start : start + BATCH_TILES]
-            pieces = [Piece(int(i), tile_of[run[image_of[run] == i]]) for i in np.unique(image_of[run])]
-            batches.append(Batch(subnet, tuple(pieces)))
-    return batches
-
-
-def prepare_shard(context: JobContext, plan: ShardPlan, share: Counts) -> Prepared:
+def prepare_shard(context: JobContext, shard: ShardId, share: Counts) -> Prepared:
     """Read the shard's images again and cut the windows of every batch."""
-    assigned = assign_images(context, plan, share)
+    plan = read_plan(context.output, shard)
+    return _cut(context, plan, assign_images(context.ladder, plan, share))
+
+
+def stitch_shard(context: JobContext, head: ShardHead, share: Counts, outputs: Outputs) -> list[ImageRecord]:
+    """Stitch and encode the images of a shard.
+
+    Args:
+        context: of the run.
+        head: of the shard.
+        share: of the shard.
+        outputs: of each batch, in the order of `list_batches`.
+
+    Returns:
+        One row per image, in plan order.
+    """
+    return _stitch_all(context, head, assign_images(context.ladder, head.plan, share), outputs)
+
+
+def upscale_image(context: JobContext, shard: ShardId, share: Counts, position: int, run: RunBatch) -> ImageRecord:
+    """One image of a shard by itself, from reading to encoding: the same bytes as among its mates."""
+    plan = read_plan(context.output, shard)
+    assigned = assign_images(context.ladder, plan, share)[position : position + 1]
+    alone = replace(plan, images=plan.images[position : position + 1])
+    prepared = _cut(context, alone, assigned)
+    outputs = run_batches(prepared, run)
+    return _stitch_all(context, prepared.head, assigned, outputs)[0]
+
+
+def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
+    """Upscale all batches of a shard, one after the other."""
+    return [run(batch.subnet, cut) for batch, cut in zip(prepared.batches, prepared.windows, strict=True)]
+
+
+def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str) -> Commit:
+    """Write a shard's rows and commit them; `attempt` is a name that no other attempt at it has."""
+    return write_shard(context.output, plan.id, records, context.sink, attempt, plan.origin)
+
+
+def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> Prepared:
     batches = list_batches(assigned, len(context.ladder.subnets))
     headers = []
     # What an image that can no longer be read leaves in its place.
@@ -127,34 +102,15 @@ def prepare_shard(context: JobContext, plan: ShardPlan, share: Counts) -> Prepar
                     cut[place] = take(cells, piece.tiles)
         interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
         headers.append(ImageHeader(pixels.shape[2], str(pixels.dtype), interpolated, None))
-    return Prepared(headers, windows)
+    return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
 
 
-def reduce_shard(
-    context: JobContext,
-    plan: ShardPlan,
-    share: Counts,
-    headers: Sequence[ImageHeader],
-    outputs: Outputs,
-    attempt: str,
-) -> Commit:
-    """Stitch, encode and write a shard, and commit it.
-
-    Args:
-        context: of the run.
-        plan: of the shard.
-        share: of the shard.
-        headers: one per image.
-        outputs: of each batch, in the order of `list_batches`.
-        attempt: a name that no other attempt at this shard has.
-
-    Returns:
-        The commit record that counts: this attempt's, or that of an attempt that came first.
-    """
-    assigned = assign_images(context, plan, share)
+def _stitch_all(
+    context: JobContext, head: ShardHead, assigned: Sequence[Indices], outputs: Outputs
+) -> list[ImageRecord]:
     batches = list_batches(assigned, len(context.ladder.subnets))
     records = []
-    for position, (image, header) in enumerate(zip(plan.images, headers, strict=True)):
+    for position, (image, header) in enumerate(zip(head.plan.images, head.headers, strict=True)):
         placed = [
             (piece.tiles, pixels)
             for batch, results in zip(batches, outputs, strict=True)
@@ -168,8 +124,8 @@ def reduce_shard(
             data = encode(pixels, context.format, context.quality)
             records.append(_done(context, image, assigned[position], data))
         except ImageError as error:
-            records.append(_failed(context, image, str(error)))
-    return write_part(context.output, plan.index, records, context.sink, attempt)
+            records.append(failed_record(context, image, str(error)))
+    return records
 
 
 def _read_planned(context: JobContext, image: ImagePlan) -> Pixels:
@@ -222,7 +178,8 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, data: bytes) 
     )
 
 
-def _failed(context: JobContext, image: ImagePlan, error: str) -> ImageRecord:
+def failed_record(context: JobContext, image: ImagePlan, error: str) -> ImageRecord:
+    """The row of an image that could not be upscaled."""
     return ImageRecord(
         id=image_id(image.entry.path),
         path=image.entry.path,

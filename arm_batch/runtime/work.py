@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from arm_batch.core.allocate import Counts
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Pixels
-from arm_batch.spec import Sink
+from arm_batch.spec import ShardLimits, Sink
 from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import Shard, ShardId, ShardPlan
 from arm_batch.store.sources import Entry, Source
 
-Scores = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 
@@ -32,63 +32,11 @@ class JobContext:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Images that are planned, run and committed together.
-
-    Attributes:
-        index: position in the plan.
-        entries: the inputs.
-        outputs: their output paths.
-    """
-
-    index: int
-    entries: tuple[Entry, ...]
-    outputs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ImagePlan:
-    """One image after planning.
-
-    Attributes:
-        entry: the input.
-        output: output path.
-        source_size: bytes; -1 when they could not be read.
-        height: LR px.
-        width: LR px.
-        scores: one per tile; none when the image failed.
-        error: why it failed.
-    """
-
-    entry: Entry
-    output: str
-    source_size: int
-    height: int
-    width: int
-    scores: Scores
-    error: str | None
-
-
-@dataclass(frozen=True)
-class ShardPlan:
-    """One shard after planning: all that later stages need except the pixels."""
-
-    index: int
-    images: tuple[ImagePlan, ...]
-
-    def scores(self) -> Scores:
-        """The scores of all tiles, image by image."""
-        return np.concatenate([image.scores for image in self.images])
-
-
-@dataclass(frozen=True)
 class ShardSummary:
     """The small part of a shard's plan that reaches the driver and the budget."""
 
-    index: int
+    shard: ShardId
     histogram: Counts
-    images: int
-    failed: int
 
 
 @dataclass(frozen=True)
@@ -124,22 +72,32 @@ class ImageHeader:
     error: str | None
 
 
+@dataclass(frozen=True)
+class ShardHead:
+    """All that the last stage of a shard needs beside the upscaled tiles."""
+
+    plan: ShardPlan
+    headers: tuple[ImageHeader, ...]
+
+
 def shard_entries(
-    entries: Sequence[Entry], outputs: Sequence[str], max_images: int, max_bytes: int
+    generation: int, entries: Sequence[Entry], outputs: Sequence[str], limits: ShardLimits
 ) -> list[Shard]:
-    """Consecutive shards of at most `max_images` images and `max_bytes` source bytes (at least one image)."""
+    """Consecutive shards within `limits`; an image that is larger than all has one of its own."""
     shards: list[Shard] = []
     start = size = 0
+
+    def cut(stop: int) -> None:
+        shard = ShardId(generation, len(shards))
+        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop])))
+
     for position, entry in enumerate(entries):
         weight = max(entry.size, 0)
-        if position > start and (position - start >= max_images or size + weight > max_bytes):
-            shards.append(_shard(len(shards), entries, outputs, start, position))
+        full = position - start >= limits.images or size + weight > limits.source_bytes
+        if position > start and full:
+            cut(position)
             start, size = position, 0
         size += weight
     if start < len(entries):
-        shards.append(_shard(len(shards), entries, outputs, start, len(entries)))
+        cut(len(entries))
     return shards
-
-
-def _shard(index: int, entries: Sequence[Entry], outputs: Sequence[str], start: int, stop: int) -> Shard:
-    return Shard(index, tuple(entries[start:stop]), tuple(outputs[start:stop]))

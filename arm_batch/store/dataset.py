@@ -9,16 +9,17 @@ import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
 from arm_batch.errors import OutputError
+from arm_batch.store.commit import committed, visible_parts
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.records import SCHEMA
 from arm_batch.store.s3 import S3Store, s3_client
-from arm_batch.store.sinks import committed
 
 
 def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
     """The rows that are committed at `url`, as a `pyarrow.dataset.Dataset` with `SCHEMA`.
 
-    Parts that attempts left behind without committing them are not among them.
+    Neither parts that attempts left behind without committing them nor failed rows that a retry has replaced are
+    among them.
 
     Args:
         url: of the output.
@@ -29,7 +30,7 @@ def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
         StoreError: the store cannot be reached.
     """
     store = open_store(url, endpoint_url)
-    parts = [commit.part for commit in committed(store).values()]
+    parts = [part.key for part in visible_parts(committed(store).values())]
     if not parts:
         raise OutputError(f"{store.url} holds no output of arm-batch, or none that is committed")
     filesystem, root = _filesystem(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from arm_batch.store.codecs import FORMATS
 from arm_batch.store.sources import EXTENSIONS, Entry
@@ -16,7 +16,7 @@ _MAX_NAME_BYTES = 255
 _LAST_LEVEL = 3
 
 
-def output_names(entries: Sequence[Entry], format: str) -> list[str]:
+def output_names(entries: Sequence[Entry], format: str, taken: Collection[str] = ()) -> list[str]:
     """A path for the output of each entry, unique also where case and Unicode composition do not count.
 
     The extension is replaced. Where that makes two the same (``a.png``, ``a.jpg``, ``A.tif``), or makes a file
@@ -26,14 +26,17 @@ def output_names(entries: Sequence[Entry], format: str) -> list[str]:
     Args:
         entries: with unique, safe paths.
         format: a key of `FORMATS`.
+        taken: names that are given already.
 
     Returns:
-        Relative paths, in the order of the entries; they depend on the set of paths only.
+        Relative paths, in the order of the entries; they depend on the set of paths and on `taken` only.
     """
     extension = FORMATS[format].extension
     paths = [entry.path for entry in entries]
     levels = [0] * len(paths)
-    folders = {_folded(folder) for folder in _folders(paths)}
+    given = {_folded(name) for name in taken}
+    # Neither may a file be called like a folder, nor lie in one that is called like a file.
+    folders = given | {_folded(folder) for folder in _folders([*paths, *taken])}
     while True:
         names = [_candidate(path, level, extension) for path, level in zip(paths, levels, strict=True)]
         folded = [_folded(name) for name in names]

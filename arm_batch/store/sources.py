@@ -65,15 +65,42 @@ class Source:
         return data
 
 
-def open_input(url: str, endpoint_url: str | None = None) -> tuple[ObjectStore, list[Entry]]:
-    """The store and the images of INPUT: a folder or prefix, one image file, or one Parquet file.
+@dataclass(frozen=True)
+class Input:
+    """Where the images are, and which part of it was meant.
+
+    Attributes:
+        store: the folder or prefix.
+        key: of the one image or Parquet file that was asked for; None for all of the store.
+    """
+
+    store: ObjectStore
+    key: str | None
+
+    def entries(self) -> list[Entry]:
+        """The images that are there now, sorted by path.
+
+        Raises:
+            InputError: the input is missing or holds no image.
+            StoreError: the store cannot be reached.
+        """
+        if self.key is None:
+            return list_entries(self.store)
+        try:
+            return _entries(self.store, [self.store.stat(self.key)])
+        except (FileNotFoundError, PermissionError) as error:
+            raise InputError(str(error)) from error
+
+
+def open_input(url: str, endpoint_url: str | None = None) -> Input:
+    """INPUT: a folder or prefix, one image file, or one Parquet file.
 
     Args:
         url: a path, ``file://`` or ``s3://`` URL.
         endpoint_url: of an S3-compatible server other than AWS.
 
     Raises:
-        InputError: INPUT is missing or holds no image.
+        UsageError: the URL makes no sense.
         StoreError: the store cannot be reached.
     """
     parent, separator, name = url.rstrip("/").rpartition("/")
@@ -82,14 +109,13 @@ def open_input(url: str, endpoint_url: str | None = None) -> tuple[ObjectStore, 
             open_store(parent if parent or not separator else "/", endpoint_url) if separator else open_store(".")
         )
         try:
-            info = single.stat(name)
+            single.stat(name)
         except (FileNotFoundError, PermissionError):
             # Folders may be called so too; what is wrong otherwise, the listing says.
             pass
         else:
-            return single, _entries(single, [info])
-    store = open_store(url, endpoint_url)
-    return store, list_entries(store)
+            return Input(single, name)
+    return Input(open_store(url, endpoint_url), None)
 
 
 def list_entries(store: ObjectStore) -> list[Entry]:

@@ -1,77 +1,103 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from arm_batch.core.budget import parse_budget
-from arm_batch.errors import BudgetError, OutputError
+from arm_batch.errors import BudgetError, StoreError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.runtime.budget import ALLOCATION_KEY, ArchiveBudget
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.store.allocation import allocation_key, read_allocation
+from arm_batch.store.commit import Commit, create_commit
+from arm_batch.store.generation import Generation
 from arm_batch.store.objects import open_store
+from arm_batch.store.plan import ShardId
 from tests.archives import LADDER
 
-SETTINGS = {"scale": "4"}
+HISTOGRAMS = np.stack([np.random.default_rng(seed).integers(0, 20, 30) for seed in range(3)])
 
 
-def make(output: Path, budget: str, run_id: str = "run") -> ArchiveBudget:
+def make(output: Path, budget: str, cap_flops: int | None = None) -> ArchiveBudget:
     ladder = load_ladder(find_ladder(LADDER)).ladder
-    return ArchiveBudget(ladder, parse_budget(budget), open_store(str(output)), run_id, SETTINGS)
-
-
-def register(budget: ArchiveBudget, order: tuple[int, ...]) -> list[np.ndarray]:
-    histograms = [np.random.default_rng(s).integers(0, 20, 30) for s in range(3)]
-    for shard in order:
-        budget.register(shard, histograms[shard])
-    return histograms
+    generation = Generation(0, "initial", "run", {}, "try", "listing", 3, 3, cap_flops)
+    return ArchiveBudget(ladder, parse_budget(budget), open_store(str(output)), generation)
 
 
 @pytest.mark.parametrize("percent", ["5%", "37%", "99.9%", "100%"])
-def test_shares_add_up_to_the_allocation_in_any_order(tmp_path: Path, percent: str) -> None:
-    first, second = make(tmp_path / "a", percent), make(tmp_path / "b", percent)
-    histograms = register(first, (0, 1, 2))
-    register(second, (2, 0, 1, 0))
-    verdict = first.allocate()
-    assert second.allocate().allocation.tiles.tolist() == verdict.allocation.tiles.tolist()
-    shares = [first.begin(shard) for shard in range(3)]
+def test_shares_add_up_to_the_allocation(tmp_path: Path, percent: str) -> None:
+    budget = make(tmp_path, percent)
+    verdict = budget.allocate(HISTOGRAMS)
+    shares = [budget.begin(shard) for shard in (2, 0, 1)]
     assert sum(shares).tolist() == verdict.allocation.tiles.tolist()
-    for shard, share in enumerate(shares):
-        assert share.sum(axis=1).tolist() == histograms[shard].tolist()
-        assert second.begin(shard).tolist() == share.tolist()
+    for shard, share in zip((2, 0, 1), shares, strict=True):
+        assert share.sum(axis=1).tolist() == HISTOGRAMS[shard].tolist()
     assert verdict.allocation.spend <= verdict.total
 
 
 def test_settling_twice_counts_once_and_less_than_reserved_is_kept(tmp_path: Path) -> None:
     budget = make(tmp_path, "60%")
-    register(budget, (0, 1, 2))
-    budget.allocate()
+    budget.allocate(HISTOGRAMS)
     for _ in range(2):
         budget.begin(1)
         budget.settle(1, 1000)
     assert budget.spent() == 1000
 
 
-def test_the_allocation_is_written_once_and_another_run_is_refused(tmp_path: Path) -> None:
+def test_the_first_allocation_counts_whatever_is_asked_for_later(tmp_path: Path) -> None:
+    verdict = make(tmp_path, "60%").allocate(HISTOGRAMS)
+    again = make(tmp_path, "30%")
+    assert again.recorded() is not None
+    assert again.allocate(HISTOGRAMS[:, ::-1]).allocation.tiles.tolist() == verdict.allocation.tiles.tolist()
+    assert again.begin(2).sum(axis=1).tolist() == HISTOGRAMS[2].tolist()
+
+
+def test_another_in_its_place_knows_what_was_spent(tmp_path: Path) -> None:
+    first = make(tmp_path, "60%")
+    first.allocate(HISTOGRAMS)
+    first.begin(0)
+    first.begin(1)
+    create_commit(open_store(str(tmp_path)), Commit(ShardId(0, 0), "try", None, None, 700, (), None))
+    second = make(tmp_path, "60%")
+    second.settle(1, 50)
+    assert second.spent() == 750
+
+
+def test_a_reservation_is_given_back(tmp_path: Path) -> None:
     budget = make(tmp_path, "60%")
-    register(budget, (0, 1, 2))
-    verdict = budget.allocate()
-    document = json.loads((tmp_path / ALLOCATION_KEY).read_text())
-    assert document["tiles"] == verdict.allocation.tiles.tolist()
-    assert document["settings"] == SETTINGS
-    again = make(tmp_path, "60%")
-    register(again, (0, 1, 2))
-    again.allocate()
-    other = make(tmp_path, "60%", run_id="other")
-    register(other, (0, 1, 2))
-    with pytest.raises(OutputError):
-        other.allocate()
+    budget.allocate(HISTOGRAMS)
+    share = budget.begin(0)
+    budget.release(0)
+    assert budget.begin(0).tolist() == share.tolist()
+    assert budget.spent() == 0
+
+
+def test_a_cap_bounds_what_a_share_of_the_whole_would_allow(tmp_path: Path) -> None:
+    free = make(tmp_path / "a", "60%").allocate(HISTOGRAMS)
+    capped = make(tmp_path / "b", "60%", cap_flops=free.total // 2).allocate(HISTOGRAMS)
+    assert capped.total == free.total // 2
+    assert capped.allocation.spend <= capped.total
+
+
+def test_nothing_begins_before_the_allocation(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no allocation"):
+        make(tmp_path, "60%").begin(0)
 
 
 def test_a_budget_that_no_plan_meets_writes_nothing(tmp_path: Path) -> None:
-    budget = make(tmp_path, "1FLOP")
-    register(budget, (0, 1, 2))
     with pytest.raises(BudgetError):
-        budget.allocate()
+        make(tmp_path, "1FLOP").allocate(HISTOGRAMS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_allocation_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "60%").allocate(HISTOGRAMS)
+    generation = Generation(0, "initial", "run", {}, "try", "listing", 3, 3, None)
+    store = open_store(str(tmp_path))
+    key = allocation_key(generation)
+    whole = store.read(key)
+    for damaged in (whole[: len(whole) // 2], b"[]", whole.replace(b'"tiles": [', b'"tiles": [[1, 2, 3, 4],', 1)):
+        store.write(key, damaged)
+        with pytest.raises(StoreError, match=r"allocation\.json"):
+            read_allocation(store, generation)

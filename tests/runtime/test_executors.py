@@ -11,12 +11,13 @@ import ray
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.errors import BudgetError
-from arm_batch.runtime import ray_executor
-from arm_batch.runtime.executor import BudgetPort
+from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.inline import InlineExecutor
-from arm_batch.runtime.work import Shard, ShardSummary
+from arm_batch.runtime.ray_budget import NAMESPACE
+from arm_batch.runtime.work import ShardSummary
 from arm_batch.spec import ExecutorName
-from arm_batch.store.sinks import Commit
+from arm_batch.store.commit import Commit
+from arm_batch.store.plan import Shard, ShardId
 from tests.archives import job, make_archive, make_messy_archive, silent
 
 
@@ -26,11 +27,6 @@ def cluster() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     yield
     ray.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "SHARD_IMAGES", 2)
 
 
 def rows(output: Path) -> pa.Table:
@@ -45,9 +41,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reference(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     output = tmp_path_factory.mktemp("reference") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "SHARD_IMAGES", 2)
-        pipeline.upscale(job(archive, output), silent)
+    pipeline.upscale(job(archive, output, shard_images=2), silent)
     return rows(output)
 
 
@@ -56,7 +50,9 @@ def reference(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Tab
 def test_ray_gives_the_bytes_of_the_reference(
     archive: Path, reference: pa.Table, tmp_path: Path, workers: int
 ) -> None:
-    summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", workers=workers), silent)
+    summary = pipeline.upscale(
+        job(archive, tmp_path / "out", executor="ray", workers=workers, shard_images=2), silent
+    )
     assert summary.failed == 0
     assert rows(tmp_path / "out").equals(reference)
 
@@ -65,14 +61,14 @@ def test_shards_in_reverse_give_the_same_rows(
     archive: Path, reference: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Backwards(InlineExecutor):
-        def plan(self, shards: Sequence[Shard]) -> Iterator[ShardSummary]:
-            return super().plan(shards[::-1])
+        def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
+            return super().plan(shards[::-1], stop)
 
-        def run(self, shards: Sequence[int], budget: BudgetPort) -> Iterator[Commit]:
-            return super().run(shards[::-1], budget)
+        def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
+            return super().run(shards[::-1], budget, stop)
 
-    monkeypatch.setattr(pipeline, "InlineExecutor", Backwards)
-    pipeline.upscale(job(archive, tmp_path / "out"), silent)
+    monkeypatch.setattr("arm_batch.pipeline.main.InlineExecutor", Backwards)
+    pipeline.upscale(job(archive, tmp_path / "out", shard_images=2), silent)
     assert rows(tmp_path / "out").equals(reference)
 
 
@@ -80,7 +76,7 @@ def test_shards_in_reverse_give_the_same_rows(
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_messy_archive_gives_one_row_per_file(tmp_path: Path, executor: ExecutorName) -> None:
     archive = make_messy_archive(tmp_path / "in")
-    summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor), silent)
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor, shard_images=2), silent)
     assert (summary.images, summary.failed) == (6, 3)
     found = {row["path"]: row for row in rows(tmp_path / "out").to_pylist()}
     assert {path: row["status"] for path, row in found.items()} == {
@@ -107,7 +103,7 @@ def test_an_image_that_changes_after_planning_fails_alone_and_its_flops_stay_uns
         if stage == "plan" and done == total:
             (archive / "a.png").write_bytes(b"overwritten")
 
-    summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor), spoil)
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor, shard_images=2), spoil)
     failed = [row for row in rows(tmp_path / "out").to_pylist() if row["status"] == "failed"]
     assert [(row["path"], row["error"]) for row in failed] == [("a.png", "changed since it was listed")]
     assert summary.spent_flops == sum(row["flops"] for row in rows(tmp_path / "out").to_pylist())
@@ -117,7 +113,7 @@ def test_an_image_that_changes_after_planning_fails_alone_and_its_flops_stay_uns
 @pytest.mark.usefixtures("cluster")
 def test_errors_of_the_budget_actor_arrive_as_themselves(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match="interpolation alone needs"):
-        pipeline.upscale(job(archive, tmp_path / "out", budget="1FLOP", executor="ray"), silent)
+        pipeline.upscale(job(archive, tmp_path / "out", budget="1FLOP", executor="ray", shard_images=2), silent)
     assert not (tmp_path / "out").exists()
 
 
@@ -129,7 +125,7 @@ def test_the_budget_actor_is_named_by_the_run_and_gone_afterwards(archive: Path,
         if stage == "run" and done == 1:
             seen.extend(ray.util.list_named_actors(all_namespaces=True))
 
-    summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray"), look)
-    name = {"name": f"budget-{summary.run_id}", "namespace": ray_executor.NAMESPACE}
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", shard_images=2), look)
+    name = {"name": f"budget-{summary.run_id}-g0000", "namespace": NAMESPACE}
     assert name in seen
     assert name not in ray.util.list_named_actors(all_namespaces=True)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.runtime.stages import BATCH_TILES, batch_subnets, list_batches
 from arm_batch.runtime.work import shard_entries
+from arm_batch.spec import ShardLimits
+from arm_batch.store.plan import ShardId
 from arm_batch.store.sources import Entry
 
 
@@ -15,30 +15,10 @@ def test_shards_hold_every_entry_once_in_order_within_their_limits(
 ) -> None:
     entries = [Entry(f"{i}.png", f"{i}.png", None, size, "") for i, size in enumerate(sizes)]
     outputs = [f"out{i}.png" for i in range(len(sizes))]
-    shards = shard_entries(entries, outputs, max_images, max_bytes)
+    shards = shard_entries(3, entries, outputs, ShardLimits(max_images, max_bytes))
     assert [e for shard in shards for e in shard.entries] == entries
     assert [o for shard in shards for o in shard.outputs] == outputs
-    assert [shard.index for shard in shards] == list(range(len(shards)))
+    assert [shard.id for shard in shards] == [ShardId(3, index) for index in range(len(shards))]
     for shard in shards:
         assert 1 <= len(shard.entries) <= max_images
         assert len(shard.entries) == 1 or sum(max(e.size, 0) for e in shard.entries) <= max_bytes
-
-
-@given(st.lists(st.lists(st.integers(0, 3), max_size=700), min_size=1, max_size=5))
-def test_batches_hold_every_net_tile_once_and_their_number_follows_from_the_share(
-    subnets: list[list[int]],
-) -> None:
-    assigned = [np.array(s, np.intp) for s in subnets]
-    batches = list_batches(assigned, 4)
-    seen = [
-        (piece.image, int(tile), batch.subnet)
-        for batch in batches
-        for piece in batch.pieces
-        for tile in piece.tiles
-    ]
-    expected = [(i, t, s) for i, image in enumerate(subnets) for t, s in enumerate(image) if s > 0]
-    assert sorted(seen) == sorted(expected)
-    assert all(sum(len(p.tiles) for p in batch.pieces) <= BATCH_TILES for batch in batches)
-    share = np.zeros((2, 4), np.int64)
-    share[1] = [sum(image.count(s) for image in subnets) for s in range(4)]
-    assert batch_subnets(share) == [batch.subnet for batch in batches]

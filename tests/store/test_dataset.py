@@ -11,8 +11,9 @@ from arm_batch.store.codecs import encode
 from arm_batch.store.dataset import open_dataset
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import ShardId
 from arm_batch.store.records import SCHEMA
-from arm_batch.store.sinks import write_part
+from arm_batch.store.sinks import write_shard
 from tests.store.test_records import FAILED
 from tests.store.test_sinks import record
 
@@ -22,9 +23,9 @@ def test_only_what_is_committed_is_read(store: ObjectStore) -> None:
     with pytest.raises(OutputError, match="holds no output"):
         open_dataset(store.url, endpoint)
     for shard in range(3):
-        write_part(store, shard, [record(f"{shard}.png", b"%d" % shard)], "parquet", "x")
-    store.write("data/part-000001-orphan.parquet", store.read("data/part-000001-x.parquet"))
-    store.write("data/part-000002-broken.parquet", b"half")
+        write_shard(store, ShardId(0, shard), [record(f"{shard}.png", b"%d" % shard)], "parquet", "x")
+    store.write("data/part-g0000-000001-orphan.parquet", store.read("data/part-g0000-000001-x.parquet"))
+    store.write("data/part-g0000-000002-broken.parquet", b"half")
     dataset = open_dataset(store.url, endpoint)
     assert dataset.schema.equals(SCHEMA)
     table = dataset.to_table(columns=["path", "image"])
@@ -37,7 +38,7 @@ def test_hugging_face_datasets_sees_images(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 3)).astype(np.uint8)
     store = LocalStore(str(tmp_path / "run"))
-    write_part(store, 0, [record("a.png", encode(pixels, "png")), FAILED], "parquet", "x")
+    write_shard(store, ShardId(0, 0), [record("a.png", encode(pixels, "png")), FAILED], "parquet", "x")
     loaded = datasets.load_dataset(
         "parquet", data_dir=str(tmp_path / "run/data"), split="train", cache_dir=str(tmp_path / "cache")
     )
@@ -45,6 +46,6 @@ def test_hugging_face_datasets_sees_images(tmp_path: Path, monkeypatch: pytest.M
     assert loaded.features["flops"] == datasets.Value("int64")
     assert loaded.features["subnet_tiles"] == datasets.List(datasets.Value("int32"))
     assert set(loaded.features) == set(SCHEMA.names)
-    np.testing.assert_array_equal(np.asarray(loaded[0]["image"]), pixels)
-    assert loaded[1]["image"] is None
-    assert loaded[1]["status"] == "failed"
+    rows = {row["status"]: row for row in loaded}
+    np.testing.assert_array_equal(np.asarray(rows["ok"]["image"]), pixels)
+    assert rows["failed"]["image"] is None

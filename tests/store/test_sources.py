@@ -70,15 +70,18 @@ def test_one_file(store: ObjectStore) -> None:
     store.write("a b/z.txt", b"z")
     write_parquet(store, "p.parquet", {"image": [b"one", b"two"]})
     endpoint = getattr(store, "endpoint_url", None)
-    opened, entries = open_input(f"{store.url}/a b/x.png", endpoint)
+    found = open_input(f"{store.url}/a b/x.png", endpoint)
+    opened, entries = found.store, found.entries()
     assert [(entry.path, Source(opened).read(entry)) for entry in entries] == [("x.png", b"x")]
-    opened, entries = open_input(f"{store.url}/p.parquet", endpoint)
+    found = open_input(f"{store.url}/p.parquet", endpoint)
+    opened, entries = found.store, found.entries()
     assert [Source(opened).read(entry) for entry in entries] == [b"one", b"two"]
-    opened, entries = open_input(f"{store.url}/a b/", endpoint)
+    found = open_input(f"{store.url}/a b/", endpoint)
+    opened, entries = found.store, found.entries()
     assert [entry.path for entry in entries] == ["x.png", "y.png"]
     for wrong in ("a b/missing.png", "a b/z.txt", "missing"):
         with pytest.raises(InputError):
-            open_input(f"{store.url}/{wrong}", endpoint)
+            open_input(f"{store.url}/{wrong}", endpoint).entries()
 
 
 def test_relative_and_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,10 +89,10 @@ def test_relative_and_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Path("x.png").write_bytes(b"x")
     Path("folder.parquet").mkdir()
     Path("folder.parquet/y.png").write_bytes(b"y")
-    assert [entry.path for entry in open_input("x.png")[1]] == ["x.png"]
-    assert [entry.path for entry in open_input("./x.png")[1]] == ["x.png"]
-    assert [entry.path for entry in open_input("folder.parquet")[1]] == ["y.png"]
-    assert [entry.path for entry in open_input(f"file://{tmp_path}/x.png")[1]] == ["x.png"]
+    assert [entry.path for entry in open_input("x.png").entries()] == ["x.png"]
+    assert [entry.path for entry in open_input("./x.png").entries()] == ["x.png"]
+    assert [entry.path for entry in open_input("folder.parquet").entries()] == ["y.png"]
+    assert [entry.path for entry in open_input(f"file://{tmp_path}/x.png").entries()] == ["x.png"]
 
 
 def test_hugging_face_parquet(store: ObjectStore) -> None:

@@ -1,0 +1,151 @@
+"""What a run consists of: its first generation, and those that extend it or try again what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
+from arm_batch.pipeline.job import Job, check_budget, check_writers
+from arm_batch.runtime.work import shard_entries
+from arm_batch.spec import fingerprint
+from arm_batch.store.allocation import read_allocation
+from arm_batch.store.commit import Commit, committed
+from arm_batch.store.generation import Generation, create_generation, list_generations, read_names
+from arm_batch.store.names import output_names
+from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import Shard, ShardId, read_plan
+from arm_batch.store.sources import Entry
+
+
+def find_run(job: Job) -> list[Generation]:
+    """The generations of the run in OUTPUT; none where OUTPUT is empty.
+
+    Raises:
+        OutputError: OUTPUT belongs to another run, or holds something else.
+    """
+    generations = list_generations(job.output)
+    if not generations:
+        first = next(iter(job.output.list()), None)
+        if first is not None:
+            raise OutputError(f"{job.output.url} is not empty and holds no arm_batch run ({first.key})")
+        return []
+    told = _differences(job, generations)
+    if told:
+        raise OutputError(f"{job.output.url} belongs to another run: {'; '.join(told)}")
+    return generations
+
+
+def begin_run(job: Job) -> Generation:
+    """Fix generation 0: all that INPUT holds now.
+
+    Raises:
+        InputError: INPUT is missing or holds no image.
+        BudgetError: no plan meets the budget.
+    """
+    entries = job.list_input()
+    check_budget(job, len(entries))
+    check_writers(job)
+    run_id = fingerprint(job.settings, [(e.path, e.size, e.etag) for e in entries])
+    shards = shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits)
+    return create_generation(job.output, "initial", 0, run_id, job.settings, shards, job.attempt)
+
+
+def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> list[Entry]:
+    """What INPUT holds and no generation has planned.
+
+    Args:
+        job: the attempt.
+        generations: of the run.
+        complete: whether nothing is left to do; then INPUT may be gone.
+
+    Raises:
+        InputError: INPUT is missing or holds no image, but there is work left.
+    """
+    try:
+        entries = job.list_input()
+    except InputError:
+        if complete:
+            return []
+        raise
+    paths, _ = read_names(job.output, generations)
+    return [entry for entry in entries if entry.path not in paths]
+
+
+def extend_run(job: Job, generations: Sequence[Generation], entries: Sequence[Entry]) -> Generation:
+    """Fix a further generation for images that came after the plan, with the budget asked for now."""
+    check_budget(job, len(entries))
+    _, taken = read_names(job.output, generations)
+    outputs = output_names(entries, job.spec.format, taken)
+    number = len(generations)
+    shards = shard_entries(number, entries, outputs, job.spec.limits)
+    run_id = generations[0].run_id
+    return create_generation(job.output, "extend", number, run_id, job.settings, shards, job.attempt)
+
+
+def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
+    """Fix a further generation for all images whose rows say ``failed``; None where there are none.
+
+    Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
+    budget in per cent is one of these images' own cost; of a budget in FLOPs they get what is left.
+
+    Raises:
+        BudgetError: nothing is left.
+    """
+    commits = committed(job.output)
+    replaced = {commit.origin for commit in commits.values()}
+    failed = [c for c in commits.values() if c.failed is not None and c.shard not in replaced]
+    if not failed:
+        return None
+    now = {entry.path: entry for entry in job.list_input()}
+    number = len(generations)
+    shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
+    cap = None
+    if job.spec.budget.unit != "%":
+        cap = _left(job, generations, commits.values())
+    return create_generation(
+        job.output, "retry", number, generations[0].run_id, job.settings, shards, job.attempt, cap
+    )
+
+
+def budget_of(generation: Generation) -> str:
+    """The budget of a generation as it was written."""
+    return generation.settings["budget"]
+
+
+def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
+    """What of the settings is not as it was; a budget may be that of any generation, or new with --extend."""
+    before = generations[0].settings
+    told = [
+        f"{name} was {before.get(name)!r}, is {value!r}"
+        for name, value in job.settings.items()
+        if name != "budget" and before.get(name) != value
+    ]
+    budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))
+    if job.spec.budget.text not in budgets and not job.spec.resume.extend:
+        told.append(f"budget was {' and '.join(map(repr, budgets))}, is {job.spec.budget.text!r}")
+    return told
+
+
+def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, Entry]) -> Shard:
+    assert commit.failed is not None
+    try:
+        table = pq.read_table(pa.BufferReader(store.read(commit.failed.key)), columns=["path"])
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{store.url}/{commit.failed.key} cannot be read: {error}") from error
+    failed = set(table["path"].to_pylist())
+    images = [i for i in read_plan(store, commit.shard).images if i.entry.path in failed]
+    # What is gone keeps its old entry, and fails again saying so.
+    entries = tuple(now.get(image.entry.path, image.entry) for image in images)
+    return Shard(shard, entries, tuple(image.output for image in images), origin=commit.shard)
+
+
+def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:
+    allocations = [read_allocation(job.output, g) for g in generations if g.kind != "retry"]
+    total = sum(found[0].total for found in allocations if found is not None)
+    left = total - sum(commit.flops for commit in commits)
+    if left <= 0:
+        raise BudgetError("nothing is left of the budget to try the failed images again")
+    return left

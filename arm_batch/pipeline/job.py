@@ -1,0 +1,106 @@
+"""A job that is checked: its stores are open, its ladder fits, and nothing was written yet."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from arm_batch.core.ladder import Ladder
+from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
+from arm_batch.nets.ladder_files import LadderFiles
+from arm_batch.runtime.work import JobContext
+from arm_batch.spec import JobSpec
+from arm_batch.store.codecs import FORMATS
+from arm_batch.store.objects import ObjectStore, honours_create, open_store
+from arm_batch.store.single_writer import SingleWriterStore
+from arm_batch.store.sources import Entry, Input, Source, open_input
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at a run.
+
+    Attributes:
+        spec: what was asked for.
+        attempt: names this attempt; no other has the name.
+        input: where the images come from.
+        settings: see `JobSpec.settings`.
+        context: for the stages.
+    """
+
+    spec: JobSpec
+    attempt: str
+    input: Input
+    settings: dict[str, str]
+    context: JobContext
+
+    @property
+    def output(self) -> ObjectStore:
+        """Where everything is written."""
+        return self.context.output
+
+    @property
+    def ladder(self) -> Ladder:
+        """The subnets to choose from."""
+        return self.context.ladder
+
+    def list_input(self) -> list[Entry]:
+        """The images that INPUT holds now.
+
+        Raises:
+            InputError: it is missing or holds none.
+        """
+        return self.input.entries()
+
+
+def open_job(spec: JobSpec, files: LadderFiles) -> Job:
+    """Check a job as far as that goes without listing its input or writing to its output.
+
+    Raises:
+        UsageError: it makes no sense.
+        StoreError: the output cannot be reached.
+    """
+    ladder = files.ladder
+    if ladder.scale != spec.scale:
+        raise LadderError(f"{spec.ladder} is a ladder for x{ladder.scale}, not x{spec.scale}")
+    if spec.format not in FORMATS:
+        raise UsageError(f"unknown format {spec.format!r}; known: {', '.join(FORMATS)}")
+    output = open_store(spec.output, spec.endpoint_url)
+    input_url = open_store(spec.input, spec.endpoint_url).url
+    if (output.url.rstrip("/") + "/").startswith(input_url.rstrip("/") + "/"):
+        raise InputError(f"OUTPUT {output.url} lies inside INPUT {input_url}: results would become input")
+    found = open_input(spec.input, spec.endpoint_url)
+    if spec.single_writer:
+        output = SingleWriterStore(output)
+    context = JobContext(Source(found.store), output, ladder, spec.sink, spec.format, spec.quality)
+    return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
+
+
+def check_writers(job: Job) -> None:
+    """Refuse a store on which two writers could both win, unless the user vouches that there is only one.
+
+    Raises:
+        OutputError: the store overwrites where it should refuse.
+        StoreError: it cannot be reached or written.
+    """
+    if not job.spec.single_writer and not honours_create(job.output, job.attempt):
+        raise OutputError(
+            f"{job.output.url}: this store ignores If-None-Match, so two writers could overwrite each other; "
+            "if no other process writes there, say so with --single-writer"
+        )
+
+
+def check_budget(job: Job, images: int) -> None:
+    """Refuse a budget of which it is plain, before any image is read, that no plan meets it.
+
+    Raises:
+        BudgetError: it is less than interpolation costs for one tile of each image.
+    """
+    costs = job.ladder.costs
+    floor = images * int(costs[0])
+    if job.spec.budget.flops(images * int(costs[-1])) < floor:
+        share = int(costs[0]) / int(costs[-1])
+        raise BudgetError(
+            f"the budget {job.spec.budget.text} is less than interpolation alone needs: {share:.2%} of the "
+            f"largest subnet everywhere, and at least {floor:,} FLOP for {images:,} images"
+        )

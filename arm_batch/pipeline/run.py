@@ -1,0 +1,124 @@
+"""Running one generation: plan what is not planned, allocate once, run what is not committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from arm_batch.core.budget import parse_budget
+from arm_batch.errors import BudgetError, StoppedError, StoreError
+from arm_batch.pipeline.clock import Clock
+from arm_batch.pipeline.generations import budget_of
+from arm_batch.pipeline.job import Job
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.executor import BudgetPort, Executor, Stop
+from arm_batch.runtime.work import ShardSummary
+from arm_batch.store.commit import listed
+from arm_batch.store.generation import Generation, discard_generation, read_shards
+from arm_batch.store.plan import Shard, ShardId, planned
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (``plan``, ``run``), shards done and shards in all."""
+
+T = TypeVar("T")
+
+
+def run_generation(
+    executor: Executor, job: Job, generation: Generation, clock: Clock, progress: Progress, stop: Stop
+) -> None:
+    """Bring a generation to its end: afterwards every shard of it is committed.
+
+    Raises:
+        BudgetError: no plan meets its budget; then it is as if it had never been.
+        StoppedError: `stop` said so first.
+    """
+    budget = executor.host(
+        ArchiveBudget(job.ladder, parse_budget(budget_of(generation)), job.output, generation),
+        f"{generation.run_id}-{generation.name}",
+    )
+    with clock("plan"):
+        if budget.recorded() is None:
+            _plan(executor, budget, job, generation, progress, stop)
+        else:
+            _plan_again(executor, budget, job, generation, stop)
+    with clock("run"):
+        _run(executor, budget, job, generation, progress, stop)
+
+
+def _run(
+    executor: Executor, budget: BudgetPort, job: Job, generation: Generation, progress: Progress, stop: Stop
+) -> None:
+    """Run the shards that are not committed."""
+    done = {shard.index for shard in listed(job.output) if shard.generation == generation.number}
+    todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
+    progress("run", len(done), generation.shards)
+    for commit in executor.run(_spread(todo, job, generation), budget, stop):
+        done.add(commit.shard.index)
+        progress("run", len(done), generation.shards)
+    _check_done(stop, "run", generation, len(done))
+
+
+def _plan(
+    executor: Executor, budget: BudgetPort, job: Job, generation: Generation, progress: Progress, stop: Stop
+) -> None:
+    """Plan all shards, of which an earlier attempt may have planned some, and allocate."""
+    kept = planned(job.output, generation.number)
+    summaries: dict[int, ShardSummary] = {}
+
+    def note(summary: ShardSummary) -> None:
+        summaries[summary.shard.index] = summary
+        progress("plan", len(summaries), generation.shards)
+
+    for summary in executor.summarize([ShardId(generation.number, index) for index in sorted(kept)]):
+        note(summary)
+    for summary in executor.plan(_unplanned(job, generation, kept), stop):
+        note(summary)
+    _check_done(stop, "plan", generation, len(summaries))
+    histograms = np.stack([summaries[index].histogram for index in range(generation.shards)])
+    try:
+        budget.allocate(histograms)
+    except BudgetError:
+        discard_generation(job.output, generation)
+        raise
+
+
+def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Generation, stop: Stop) -> None:
+    """Plan shards whose plans were lost after the allocation; they must come out as they were."""
+    kept = planned(job.output, generation.number)
+    if len(kept) == generation.shards:
+        return
+    for summary in executor.plan(_unplanned(job, generation, kept), stop):
+        if (budget.begin(summary.shard.index).sum(axis=1) != summary.histogram).any():
+            raise StoreError(
+                f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
+            )
+        budget.release(summary.shard.index)
+
+
+def _unplanned(job: Job, generation: Generation, kept: set[int]) -> list[Shard]:
+    if len(kept) == generation.shards:
+        return []
+    return [shard for shard in read_shards(job.output, generation) if shard.id.index not in kept]
+
+
+def _spread(todo: list[T], job: Job, generation: Generation) -> list[T]:
+    """The creator of a generation begins at its front, others anywhere: two at once then share the work."""
+    if not todo or job.attempt == generation.attempt:
+        return todo
+    start = int(job.attempt, 16) % len(todo)
+    return todo[start:] + todo[:start]
+
+
+def _check_done(stop: Stop, stage: str, generation: Generation, done: int) -> None:
+    if done == generation.shards:
+        return
+    if stop():
+        raise StoppedError(
+            f"stopped with {done:,} of {generation.shards:,} shards through the stage `{stage}`; nothing is lost: "
+            "run the same command again to go on"
+        )
+    raise StoreError(
+        f"{generation.shards - done} shards of {generation.name} came to nothing in the stage `{stage}`"
+    )

@@ -1,0 +1,83 @@
+"""What became of a run, told from what lies in its output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from arm_batch.errors import StoreError
+from arm_batch.pipeline.clock import Clock
+from arm_batch.pipeline.generations import budget_of
+from arm_batch.pipeline.job import Job
+from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
+from arm_batch.store.allocation import Verdict, read_allocation
+from arm_batch.store.commit import committed, visible_parts
+from arm_batch.store.generation import Generation
+from arm_batch.store.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What this attempt knows and the output does not.
+
+    Attributes:
+        waiting: images of INPUT that no generation has taken up.
+        repaired: what was damaged, a line for each.
+        clock: of this attempt.
+    """
+
+    waiting: int
+    repaired: tuple[str, ...]
+    clock: Clock
+
+
+def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tuple[RunSummary, str]:
+    """The summary of a complete run, and the text of its ``run.json``."""
+    commits = list(committed(job.output).values())
+    verdicts = [_verdict(job.output, generation) for generation in generations]
+    parts = {part.key: part.rows for part in visible_parts(commits)}
+    failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]
+    tiles = np.sum([verdict.allocation.tiles for verdict in verdicts], axis=0)
+    subnets = enumerate(job.ladder.subnets)
+    seconds = notes.clock.seconds
+    summary = RunSummary(
+        run_id=generations[0].run_id,
+        output=job.output.url,
+        images=sum(parts.values()),
+        failed=sum(part.rows for part in failed),
+        waiting=notes.waiting,
+        budget=" + ".join(budget_of(g) for g in generations if g.kind != "retry"),
+        budget_flops=_budget(generations, verdicts),
+        full_flops=sum(verdict.full for verdict in verdicts),
+        spent_flops=sum(commit.flops for commit in commits),
+        psnr_predicted_db=job.ladder.lut.psnr_of(tiles) if tiles.any() else None,
+        subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in subnets},
+        repaired=notes.repaired,
+        timings=Timings(*(seconds[stage] for stage in ("list", "start", "plan", "run"))),
+    )
+    reports = [
+        GenerationReport(
+            kind=generation.kind,
+            images=generation.images,
+            budget=budget_of(generation),
+            budget_flops=verdict.total,
+            spent_flops=sum(c.flops for c in commits if c.shard.generation == generation.number),
+            allocation=verdict.allocation,
+        )
+        for generation, verdict in zip(generations, verdicts, strict=True)
+    ]
+    return summary, run_document(summary, generations[0].settings, job.ladder, reports)
+
+
+def _verdict(store: ObjectStore, generation: Generation) -> Verdict:
+    found = read_allocation(store, generation)
+    if found is None:
+        raise StoreError(f"{store.url} holds no allocation of {generation.name}")
+    return found[0]
+
+
+def _budget(generations: Sequence[Generation], verdicts: Sequence[Verdict]) -> int:
+    """What may be spent in all. A retry with a cap spends what the others left over."""
+    return sum(v.total for g, v in zip(generations, verdicts, strict=True) if g.cap_flops is None)

@@ -1,0 +1,46 @@
+"""Which tile of a shard runs where: follows from its plan and its share alone, never from timing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from arm_batch.core.allocate import Counts, assign
+from arm_batch.core.ladder import Ladder
+from arm_batch.runtime.work import Batch, Indices, Piece
+from arm_batch.store.plan import ShardPlan
+
+BATCH_TILES = 256
+"""Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
+
+
+def assign_images(ladder: Ladder, plan: ShardPlan, share: Counts) -> list[Indices]:
+    """The subnet of each tile of each image; follows from the plan and the shard's share alone."""
+    scores = plan.scores()
+    subnets = assign(scores, ladder.lut.bin_of(scores), share)
+    return np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
+
+
+def batch_subnets(share: Counts) -> list[int]:
+    """The subnet of each batch that a share leads to, as `list_batches` will cut them."""
+    totals = enumerate(share.sum(axis=0).tolist())
+    return [subnet for subnet, total in totals if subnet > 0 for _ in range(0, total, BATCH_TILES)]
+
+
+def list_batches(assigned: Sequence[Indices], n_subnets: int) -> list[Batch]:
+    """The batches of a shard: per subnet all its tiles in plan order, cut into runs of `BATCH_TILES`.
+
+    They follow from the plan alone, never from what happened to be ready, so bytes do not depend on timing.
+    """
+    image_of = np.repeat(np.arange(len(assigned)), [len(a) for a in assigned])
+    tile_of = np.concatenate([np.arange(len(a)) for a in assigned])
+    subnet_of = np.concatenate(assigned)
+    batches = []
+    for subnet in range(1, n_subnets):
+        members = np.flatnonzero(subnet_of == subnet)
+        for start in range(0, len(members), BATCH_TILES):
+            run = members[start : start + BATCH_TILES]
+            pieces = [Piece(int(i), tile_of[run[image_of[run] == i]]) for i in np.unique(image_of[run])]
+            batches.append(Batch(subnet, tuple(pieces)))
+    return batches

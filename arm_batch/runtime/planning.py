@@ -1,0 +1,59 @@
+"""Planning a shard: decode, score, and keep what was found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from arm_batch.core.score import edge_scores
+from arm_batch.errors import ImageError
+from arm_batch.runtime.work import JobContext, ShardSummary
+from arm_batch.store.codecs import check_encodable, decode
+from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan, write_plan
+from arm_batch.store.sources import Entry
+
+NO_SCORES = np.empty(0, np.float32)
+
+
+def plan_shard(context: JobContext, shard: Shard) -> ShardSummary:
+    """Plan every image of a shard and keep the plan, unless another attempt did; that one counts then."""
+    plan = ShardPlan(
+        shard.id,
+        tuple(plan_image(context, *image) for image in zip(shard.entries, shard.outputs, strict=True)),
+        shard.origin,
+    )
+    return keep_plan(context, plan)
+
+
+def keep_plan(context: JobContext, plan: ShardPlan) -> ShardSummary:
+    """Write a shard's plan down; the summary is that of the plan that counts."""
+    return summarize(context, write_plan(context.output, plan))
+
+
+def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
+    """Read, decode and score one image; what cannot be read becomes an error, not a crash."""
+    size = entry.size
+    try:
+        data = context.source.read(entry)
+        size = len(data)
+        pixels = decode(data)
+        height, width = pixels.shape[:2]
+        scale = context.ladder.scale
+        check_encodable(height * scale, width * scale, pixels.dtype, context.format)
+        return ImagePlan(entry, output, size, height, width, edge_scores(pixels, context.ladder.grid), None)
+    except ImageError as error:
+        return failed_plan(entry, output, size, str(error))
+
+
+def failed_plan(entry: Entry, output: str, size: int, error: str) -> ImagePlan:
+    """The plan of an image that cannot be upscaled: a row that says why will be all."""
+    return ImagePlan(entry, output, size, 0, 0, NO_SCORES, error)
+
+
+def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
+    """What the budget needs of a plan."""
+    return ShardSummary(plan.id, context.ladder.lut.histogram(plan.scores()))
+
+
+def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:
+    """The summary of a shard that an earlier attempt has planned."""
+    return summarize(context, read_plan(context.output, shard))

@@ -1,0 +1,66 @@
+"""What can go wrong between the driver and its workers, and which of it is worth another try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from arm_batch.errors import ArmBatchError
+
+Ref = Any
+"""A ``ray.ObjectRef``."""
+
+TRIES = 3
+"""How often a shard, and then each of its images alone, may take its worker down before it is given up."""
+
+
+class WorkerLostError(Exception):
+    """A task or an actor's call ended without a result of its own: its process, its node or its input is gone.
+
+    Also whatever a stage did not expect to happen, out of memory included: one image must not end a job.
+    """
+
+    @property
+    def actor_died(self) -> bool:
+        """Whether the actor that was called is no more."""
+        return isinstance(self.__cause__, RayActorError)
+
+
+def get(ref: Ref) -> Any:
+    """``ray.get``, with this package's own errors as they were raised remotely, the rest as `WorkerLostError`."""
+    try:
+        return ray.get(ref)
+    except RayTaskError as error:
+        if isinstance(error.cause, ArmBatchError):
+            raise error.cause from None
+        raise WorkerLostError(_told(error.cause)) from error
+    except RayError as error:
+        raise WorkerLostError(_told(error)) from error
+
+
+def persist(submit: Callable[[], Ref]) -> tuple[Ref, str | None]:
+    """Submit until it works, `TRIES` times at most.
+
+    Returns:
+        The first reference, of those that `submit` returns, of the last try; and why it did not work, None where
+        it did.
+    """
+    reason = ""
+    for _ in range(TRIES):
+        ref = submit()
+        try:
+            get(ref[0] if isinstance(ref, list) else ref)
+        except WorkerLostError as error:
+            reason = str(error)
+        else:
+            return ref, None
+    return ref, f"takes its worker down ({TRIES} tries): {reason}"
+
+
+def _told(error: BaseException | None) -> str:
+    """The first sentence of what Ray has to say, which may be pages."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {line[:160]}"

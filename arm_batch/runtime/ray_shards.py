@@ -1,0 +1,156 @@
+"""Shards on their way through a Ray cluster: cut, upscaled batch by batch, stitched and committed."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import insort
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from arm_batch.core.allocate import Counts
+from arm_batch.runtime.batches import batch_subnets
+from arm_batch.runtime.ray_faults import Ref, WorkerLostError, get
+from arm_batch.runtime.ray_pool import ActorPool, Worker
+from arm_batch.runtime.ray_tasks import prepare_task, reduce_task
+from arm_batch.store.commit import Commit
+from arm_batch.store.plan import ShardId
+
+
+@dataclass(eq=False)
+class ShardRun:
+    """One attempt at a shard.
+
+    Attributes:
+        shard: which.
+        share: of the budget.
+        head: reference to its `ShardHead`.
+        outputs: references to the upscaled tiles of each batch, as far as they are there.
+        over: whether the attempt is given up; what still comes of it is dropped.
+    """
+
+    shard: ShardId
+    share: Counts
+    head: Ref
+    outputs: list[Ref | None]
+    over: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An attempt at a shard that came to nothing."""
+
+    run: ShardRun
+    reason: str
+
+
+@dataclass(order=True)
+class _Queued:
+    """A batch whose windows are cut or being cut; ordered by the cost of its subnet, then by age."""
+
+    subnet: int
+    number: int
+    windows: Ref = field(compare=False)
+    run: ShardRun = field(compare=False)
+    position: int = field(compare=False)
+
+
+class ShardFlow:
+    """The attempts under way, and the queue of their batches.
+
+    One queue serves all devices: GPUs take the costly batches from its end, CPUs the cheap ones from its front.
+
+    Args:
+        context: reference to the `JobContext`.
+        files: reference to the ladder, in a list, so that it travels as a reference.
+        pool: where batches run.
+    """
+
+    def __init__(self, context: Ref, files: list[Ref], pool: ActorPool) -> None:
+        self._context = context
+        self._files = files
+        self._pool = pool
+        self._queue: list[_Queued] = []
+        self._calls: dict[Ref, tuple[_Queued, Worker, Ref]] = {}
+        self._reduces: dict[Ref, ShardRun] = {}
+        self._runs: set[ShardRun] = set()
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        """Attempts under way."""
+        return len(self._runs)
+
+    def start(self, shard: ShardId, share: Counts) -> None:
+        """Start an attempt: read the shard and queue its batches; their number follows from the share."""
+        subnets = batch_subnets(share)
+        refs = cast(Any, prepare_task.options(num_returns=1 + len(subnets)).remote(self._context, shard, share))
+        head, *windows = refs if subnets else [refs]
+        run = ShardRun(shard, share, head, [None] * len(subnets))
+        self._runs.add(run)
+        for position, (subnet, ref) in enumerate(zip(subnets, windows, strict=True)):
+            insort(self._queue, _Queued(subnet, next(self._numbers), ref, run, position))
+        if not subnets:
+            self._reduce(run)
+
+    def dispatch(self) -> None:
+        """Hand queued batches to actors that have room."""
+        for worker in self._pool.with_room():
+            if not self._queue:
+                return
+            item = self._queue.pop(-1 if worker.device == "cuda" else 0)
+            told, pixels = worker.actor.run.options(num_returns=2).remote(self._files, item.subnet, item.windows)
+            self._calls[told] = (item, worker, pixels)
+            worker.calls += 1
+
+    def pending(self) -> list[Ref]:
+        """What to wait for."""
+        return [*self._calls, *self._reduces]
+
+    def resolve(self, ref: Ref) -> Commit | Lost | None:
+        """Take note of a reference of `pending` that is there: a commit, the loss of an attempt, or a step on."""
+        if ref in self._calls:
+            item, worker, pixels = self._calls.pop(ref)
+            worker.calls -= 1
+            return self._resolve_call(ref, item, worker, pixels)
+        run = self._reduces.pop(ref)
+        try:
+            commit = cast(Commit, get(ref))
+        except WorkerLostError as error:
+            return self._give_up(run, error)
+        self._runs.discard(run)
+        return commit
+
+    def abandon(self) -> list[ShardRun]:
+        """Give up all that is under way; returns the attempts."""
+        runs = list(self._runs)
+        for run in runs:
+            self._end(run)
+        return runs
+
+    def _resolve_call(self, ref: Ref, item: _Queued, worker: Worker, pixels: Ref) -> Lost | None:
+        try:
+            get(ref)
+        except WorkerLostError as error:
+            if error.actor_died:
+                self._pool.replace(worker)
+            return self._give_up(item.run, error)
+        if not item.run.over:
+            item.run.outputs[item.position] = pixels
+            if None not in item.run.outputs:
+                self._reduce(item.run)
+        return None
+
+    def _reduce(self, run: ShardRun) -> None:
+        self._reduces[reduce_task.remote(self._context, run.share, run.head, *run.outputs)] = run
+
+    def _give_up(self, run: ShardRun, error: WorkerLostError) -> Lost | None:
+        """Once an attempt; what else fails of it is a consequence."""
+        if run.over:
+            return None
+        self._end(run)
+        return Lost(run, str(error))
+
+    def _end(self, run: ShardRun) -> None:
+        run.over = True
+        run.outputs.clear()
+        self._runs.discard(run)
+        self._queue = [item for item in self._queue if item.run is not run]

@@ -1,0 +1,199 @@
+"""Generations: what a run set out to do, fixed before the first image is read.
+
+A run begins with generation 0, the images that INPUT held then. Images that came later (``--extend``) and failed
+images that are tried again (``--retry-failed``) are further generations of the same run, each with its own
+listing, plan, allocation and budget. Nothing of a generation is ever changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arm_batch.errors import StoreError
+from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import ENTRY_FIELDS, PLAN, Shard, ShardId, entries_of, entry_columns
+
+Kind = Literal["initial", "extend", "retry"]
+
+_LISTING_SCHEMA = pa.schema(
+    [pa.field("shard", pa.int32(), nullable=False), *ENTRY_FIELDS, pa.field("origin", pa.string())]
+)
+
+_ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The record of a generation.
+
+    Attributes:
+        number: from 0.
+        kind: why there is one.
+        run_id: of the run; the same in all its generations.
+        settings: that decide the output, see `JobSpec.settings`.
+        attempt: of whoever created it.
+        listing: key of the Parquet file that lists its inputs.
+        images: inputs in it.
+        shards: that they are divided into.
+        cap_flops: upper bound on its FLOPs beside the budget of the settings; None for none.
+    """
+
+    number: int
+    kind: Kind
+    run_id: str
+    settings: dict[str, str]
+    attempt: str
+    listing: str
+    images: int
+    shards: int
+    cap_flops: int | None
+
+    @property
+    def name(self) -> str:
+        """Such as ``g0000``."""
+        return f"g{self.number:04d}"
+
+
+def generation_prefix(number: int) -> str:
+    """What all keys of a generation's plan begin with."""
+    return f"{PLAN}g{number:04d}/"
+
+
+def list_generations(store: ObjectStore) -> list[Generation]:
+    """All generations of the run in `store`, in order; none where there is no run.
+
+    Raises:
+        StoreError: a record is damaged or missing, or the store cannot be reached.
+    """
+    found: list[Generation] = []
+    for number in itertools.count():
+        key = f"{generation_prefix(number)}generation.json"
+        try:
+            document = json.loads(store.read(key))
+            found.append(Generation(**document))
+        except FileNotFoundError:
+            return found
+        except (PermissionError, ValueError, TypeError) as error:
+            raise StoreError(f"{store.url}/{key} is not the record of a generation: {error}") from error
+    raise AssertionError("unreachable")
+
+
+def create_generation(
+    store: ObjectStore,
+    kind: Kind,
+    number: int,
+    run_id: str,
+    settings: dict[str, str],
+    shards: Sequence[Shard],
+    attempt: str,
+    cap_flops: int | None = None,
+) -> Generation:
+    """Fix what a generation is to do, unless somebody did already; returns the one that counts.
+
+    The listing goes first, under a name of its own; then the record that names it, put-if-absent.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    listing = f"{generation_prefix(number)}listing-{attempt}.parquet"
+    images = sum(len(shard.entries) for shard in shards)
+    generation = Generation(number, kind, run_id, settings, attempt, listing, images, len(shards), cap_flops)
+    store.write(listing, _to_parquet(shards))
+    record = (json.dumps(dataclasses.asdict(generation), indent=1) + "\n").encode()
+    if store.create(f"{generation_prefix(number)}generation.json", record):
+        return generation
+    store.delete(listing)
+    return list_generations(store)[number]
+
+
+def discard_generation(store: ObjectStore, generation: Generation) -> None:
+    """Remove all of a generation that nothing is committed of; the record last, so that it can be repeated."""
+    record = f"{generation_prefix(generation.number)}generation.json"
+    keys = [info.key for info in store.list(generation_prefix(generation.number))]
+    for key in [*(key for key in keys if key != record), record]:
+        store.delete(key)
+
+
+def read_shards(store: ObjectStore, generation: Generation) -> list[Shard]:
+    """The inputs of a generation as they were listed, shard by shard.
+
+    Raises:
+        StoreError: the listing is missing, damaged, or not the one that was recorded.
+    """
+    table = _read_listing(store, generation, None)
+    entries, outputs = entries_of(table), table["output"].to_pylist()
+    origins = table["origin"].to_pylist()
+    shards, start = [], 0
+    for index, members in itertools.groupby(table["shard"].to_pylist()):
+        stop = start + sum(1 for _ in members)
+        origin = None if origins[start] is None else ShardId.parse(origins[start])
+        shard = ShardId(generation.number, index)
+        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin))
+        start = stop
+    if [shard.id.index for shard in shards] != list(range(generation.shards)):
+        raise StoreError(f"{store.url}/{generation.listing} does not hold the shards of its generation")
+    return shards
+
+
+def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[set[str], set[str]]:
+    """The paths of all inputs of these generations, and of all their outputs."""
+    paths: set[str] = set()
+    outputs: set[str] = set()
+    for generation in generations:
+        table = _read_listing(store, generation, ["path", "output"])
+        paths.update(table["path"].to_pylist())
+        outputs.update(table["output"].to_pylist())
+    return paths, outputs
+
+
+def _read_listing(store: ObjectStore, generation: Generation, columns: list[str] | None) -> pa.Table:
+    where = f"{store.url}/{generation.listing}"
+    try:
+        data = pa.BufferReader(store.read(generation.listing))
+        table = pq.read_table(data, columns=columns, page_checksum_verification=True)
+    except (FileNotFoundError, PermissionError) as error:
+        raise StoreError(str(error)) from error
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{where} is damaged: {' '.join(str(error).split())}") from error
+    if table.num_rows != generation.images:
+        raise StoreError(f"{where} lists {table.num_rows:,} images, not {generation.images:,}")
+    return table
+
+
+def _to_parquet(shards: Sequence[Shard]) -> bytes:
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(
+        buffer, _LISTING_SCHEMA, compression="zstd", write_statistics=False, write_page_checksum=True
+    ) as writer:
+        for batch in _batches(shards):
+            entries = [entry for shard in batch for entry in shard.entries]
+            outputs = [output for shard in batch for output in shard.outputs]
+            indices = [shard.id.index for shard in batch for _ in shard.entries]
+            origins = [None if s.origin is None else str(s.origin) for s in batch for _ in s.entries]
+            columns = [pa.array(indices, pa.int32()), *entry_columns(entries, outputs)]
+            columns.append(pa.array(origins, pa.string()))
+            writer.write_table(pa.Table.from_arrays(columns, schema=_LISTING_SCHEMA))
+    return buffer.getvalue()
+
+
+def _batches(shards: Sequence[Shard]) -> Iterable[list[Shard]]:
+    """A few shards at a time, so that a million inputs are not turned into columns at once."""
+    batch: list[Shard] = []
+    rows = 0
+    for shard in shards:
+        batch.append(shard)
+        rows += len(shard.entries)
+        if rows >= _ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,94 @@
+"""The manifest: the word that an output is complete, and the parts that it consists of.
+
+Until it is written, readers go through the commit records. Afterwards ``data/`` holds nothing else than the parts
+that count, so that any Parquet reader can read it plainly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arm_batch.errors import StoreError
+from arm_batch.store.commit import Commit, Part, committed, visible_parts
+from arm_batch.store.generation import Generation
+from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import ShardId
+from arm_batch.store.sinks import DATA, IMAGES
+
+MANIFEST_KEY = "manifest.json"
+
+
+def missing_shards(generations: Sequence[Generation], commits: Container[ShardId]) -> list[ShardId]:
+    """The shards that are still to do, in order."""
+    everything = (ShardId(g.number, index) for g in generations for index in range(g.shards))
+    return [shard for shard in everything if shard not in commits]
+
+
+def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
+    """Write the manifest of a run that is complete and remove what no record names.
+
+    May be repeated, and done by two at once. The listing of parts comes before the reading of the records: a part
+    that a record names was written before the record, so none that counts can look like an orphan.
+
+    Returns:
+        How many orphans were removed.
+
+    Raises:
+        StoreError: a shard is not committed, or the store cannot be read or written.
+    """
+    candidates = [info.key for prefix in (DATA, IMAGES) for info in store.list(prefix)]
+    commits = committed(store)
+    if missing_shards(generations, commits):
+        raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
+    parts = visible_parts(commits.values())
+    store.write(MANIFEST_KEY, _document(generations, commits, parts))
+    named = {part.key for part in parts}
+    if any(key.startswith(IMAGES) for key in candidates):
+        named |= {path for part in parts for path in image_paths(store, part)}
+    orphans = [key for key in candidates if key not in named]
+    for key in orphans:
+        store.delete(key)
+    return len(orphans)
+
+
+def read_manifest(store: ObjectStore) -> dict[str, Any] | None:
+    """The manifest, None where the run is not complete; `StoreError` when it is damaged."""
+    try:
+        document = json.loads(store.read(MANIFEST_KEY))
+        if not isinstance(document, dict):
+            raise ValueError("not an object")
+        return document
+    except FileNotFoundError:
+        return None
+    except (PermissionError, ValueError) as error:
+        raise StoreError(f"{store.url}/{MANIFEST_KEY} is not a manifest: {error}") from error
+
+
+def image_paths(store: ObjectStore, part: Part) -> list[str]:
+    """Keys of the image files that the rows of a part name; empty where the images are in the rows."""
+    try:
+        table = pq.ParquetFile(pa.BufferReader(store.read(part.key))).read(columns=["image.path"])
+    except (FileNotFoundError, PermissionError, pa.ArrowException, OSError) as error:
+        raise StoreError(f"{store.url}/{part.key} cannot be read: {error}") from error
+    paths = (image["path"] for image in table["image"].to_pylist() if image is not None)
+    return [path for path in paths if path.startswith(IMAGES)]
+
+
+def _document(
+    generations: Sequence[Generation], commits: Mapping[ShardId, Commit], parts: Sequence[Part]
+) -> bytes:
+    document = {
+        "run_id": generations[0].run_id,
+        "generations": len(generations),
+        "shards": len(commits),
+        "rows": sum(part.rows for part in parts),
+        "spent_flops": sum(commit.flops for commit in commits.values()),
+        "parts": [dataclasses.asdict(part) for part in parts],
+    }
+    return (json.dumps(document, indent=1) + "\n").encode()

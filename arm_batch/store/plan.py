@@ -1,0 +1,209 @@
+"""The plan of a shard as it lies in OUTPUT: written once, read by every worker and every resume.
+
+Planning decodes and scores each image, which is too much to do twice for an archive of millions. So what it
+found is kept: one small Parquet file a shard, put there only if there is none yet.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from arm_batch.errors import StoreError
+from arm_batch.store.objects import ObjectStore
+from arm_batch.store.sources import Entry
+
+Scores = NDArray[np.float32]
+
+PLAN = "plan/"
+"""Prefix of everything that belongs to plans."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ShardId:
+    """Names a shard for good: its generation and its number in it."""
+
+    generation: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"g{self.generation:04d}/{self.index:06d}"
+
+    @staticmethod
+    def parse(text: str) -> ShardId:
+        """Read what `str` wrote; `ValueError` for anything else.
+
+        >>> ShardId.parse("g0001/000042")
+        ShardId(generation=1, index=42)
+        """
+        match = re.fullmatch(r"g(\d{4,})/(\d{6,})", text)
+        if match is None:
+            raise ValueError(f"not a shard: {text!r}")
+        return ShardId(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Images that are planned, run and committed together.
+
+    Attributes:
+        id: of the shard.
+        entries: the inputs.
+        outputs: their output paths.
+        origin: the shard whose failed images these are, in a generation that tries them again.
+    """
+
+    id: ShardId
+    entries: tuple[Entry, ...]
+    outputs: tuple[str, ...]
+    origin: ShardId | None = None
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image after planning.
+
+    Attributes:
+        entry: the input.
+        output: output path.
+        source_size: bytes; -1 when they could not be read.
+        height: LR px.
+        width: LR px.
+        scores: one per tile; none when the image failed.
+        error: why it failed.
+    """
+
+    entry: Entry
+    output: str
+    source_size: int
+    height: int
+    width: int
+    scores: Scores
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One shard after planning: all that later stages need except the pixels."""
+
+    id: ShardId
+    images: tuple[ImagePlan, ...]
+    origin: ShardId | None = None
+
+    def scores(self) -> Scores:
+        """The scores of all tiles, image by image."""
+        return np.concatenate([image.scores for image in self.images])
+
+
+ENTRY_FIELDS = [
+    pa.field("path", pa.string(), nullable=False),
+    pa.field("key", pa.string(), nullable=False),
+    pa.field("row", pa.int64()),
+    pa.field("size", pa.int64(), nullable=False),
+    pa.field("etag", pa.string(), nullable=False),
+    pa.field("output", pa.string(), nullable=False),
+]
+"""Columns of an input and its output path, in plans and listings."""
+
+_SCHEMA = pa.schema(
+    [
+        *ENTRY_FIELDS,
+        pa.field("source_size", pa.int64(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("scores", pa.list_(pa.field("element", pa.float32())), nullable=False),
+        pa.field("error", pa.string()),
+    ]
+)
+
+
+def plan_key(shard: ShardId) -> str:
+    """Where the plan of a shard lies."""
+    return f"{shards_prefix(shard.generation)}{shard.index:06d}.parquet"
+
+
+def shards_prefix(generation: int) -> str:
+    """What the keys of a generation's shard plans begin with."""
+    return f"{PLAN}g{generation:04d}/shards/"
+
+
+def write_plan(store: ObjectStore, plan: ShardPlan) -> ShardPlan:
+    """Keep a shard's plan, unless there is one already; returns the one that counts."""
+    if store.create(plan_key(plan.id), _to_parquet(plan)):
+        return plan
+    return read_plan(store, plan.id)
+
+
+def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
+    """The plan of a shard.
+
+    Raises:
+        StoreError: it is missing, damaged, or the store cannot be reached.
+    """
+    key = plan_key(shard)
+    try:
+        table = pq.read_table(pa.BufferReader(store.read(key)), page_checksum_verification=True)
+        if not table.schema.equals(_SCHEMA):
+            raise StoreError(f"{store.url}/{key} is not the plan of a shard")
+        return _from_table(shard, table)
+    except (FileNotFoundError, PermissionError) as error:
+        raise StoreError(f"the plan of shard {shard} cannot be read: {error}") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"{store.url}/{key} is damaged: {' '.join(str(error).split())}") from error
+
+
+def planned(store: ObjectStore, generation: int) -> set[int]:
+    """Numbers of the shards of a generation whose plans are kept."""
+    keys = (info.key for info in store.list(shards_prefix(generation)))
+    return {int(key.rpartition("/")[2].removesuffix(".parquet")) for key in keys}
+
+
+def entry_columns(entries: Sequence[Entry], outputs: Sequence[str]) -> list[pa.Array]:
+    """Values of `ENTRY_FIELDS`."""
+    columns = [pa.array([getattr(e, f.name) for e in entries], f.type) for f in ENTRY_FIELDS[:-1]]
+    return [*columns, pa.array(outputs, pa.string())]
+
+
+def entries_of(table: pa.Table) -> list[Entry]:
+    """The inputs in a table with `ENTRY_FIELDS`."""
+    names = [field.name for field in ENTRY_FIELDS[:-1]]
+    return [Entry(*values) for values in zip(*(table[name].to_pylist() for name in names), strict=True)]
+
+
+def _to_parquet(plan: ShardPlan) -> bytes:
+    images = plan.images
+    columns = entry_columns([i.entry for i in images], [i.output for i in images])
+    for name in ("source_size", "height", "width"):
+        columns.append(pa.array([getattr(i, name) for i in images], _SCHEMA.field(name).type))
+    offsets = np.concatenate([[0], np.cumsum([len(i.scores) for i in images])]).astype(np.int32)
+    columns.append(pa.ListArray.from_arrays(offsets, pa.array(plan.scores(), pa.float32()), type=_SCHEMA[9].type))
+    columns.append(pa.array([i.error for i in images], pa.string()))
+    origin = {} if plan.origin is None else {"origin": str(plan.origin)}
+    table = pa.Table.from_arrays(columns, schema=_SCHEMA.with_metadata(origin))
+    buffer = io.BytesIO()
+    pq.write_table(
+        table, buffer, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    )
+    return buffer.getvalue()
+
+
+def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
+    scores = table["scores"].combine_chunks()
+    offsets = scores.offsets.to_numpy()
+    per_image = np.split(scores.values.to_numpy().astype(np.float32, copy=False), offsets[1:-1])
+    rest = (table[name].to_pylist() for name in ("output", "source_size", "height", "width"))
+    images = tuple(
+        ImagePlan(entry, output, size, height, width, values, error)
+        for entry, output, size, height, width, values, error in zip(
+            entries_of(table), *rest, per_image, table["error"].to_pylist(), strict=True
+        )
+    )
+    origin = (table.schema.metadata or {}).get(b"origin")
+    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin.decode()))

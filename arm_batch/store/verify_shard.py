@@ -1,0 +1,159 @@
+"""Reading one shard back: its record, plan, parts, rows and images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arm_batch.errors import ImageError, StoreError
+from arm_batch.store.codecs import decode
+from arm_batch.store.commit import Commit, Part, commit_key, read_commit
+from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
+from arm_batch.store.records import SCHEMA, ImageRecord, from_table
+
+Repair = Literal["none", "again", "plan again", "finish"]
+"""What mends a problem: nothing can; the shard is run again; it is planned again; the run is finished again."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it should be.
+
+    Attributes:
+        key: of the object.
+        what: one line for a person.
+        repair: what mends it.
+        shard: that it belongs to, None for none.
+    """
+
+    key: str
+    what: str
+    repair: Repair
+    shard: ShardId | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found of one shard.
+
+    Attributes:
+        problems: all that is wrong.
+        commit: its record, None where there is none that can be read.
+        done: paths of the inputs that were upscaled.
+        failed: paths of those that were not.
+    """
+
+    problems: tuple[Problem, ...]
+    commit: Commit | None = None
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def verify_shard(store: ObjectStore, shard: ShardId, costs: tuple[int, ...]) -> Findings:
+    """Read back one shard: its record, plan, parts, rows and images."""
+    try:
+        commit = read_commit(store, shard)
+    except StoreError as error:
+        return Findings((Problem(commit_key(shard), str(error), "again", shard),))
+    if commit is None:
+        return Findings(())
+    if commit.shard != shard:
+        return Findings((Problem(commit_key(shard), f"is the record of {commit.shard}", "again", shard),))
+    try:
+        plan = read_plan(store, shard)
+    except StoreError as error:
+        return Findings((Problem(plan_key(shard), str(error), "plan again", shard),), commit)
+    problems: list[Problem] = []
+    rows: list[ImageRecord] = []
+    for part in (commit.done, commit.failed):
+        if part is not None:
+            try:
+                rows += _read_part(store, part)
+            except StoreError as error:
+                problems.append(Problem(part.key, str(error), "again", shard))
+    if not problems:
+        problems += [Problem(commit_key(shard), told, "again", shard) for told in _verify_rows(commit, plan, rows)]
+        problems += _verify_images(store, commit, plan, rows, costs)
+    done, failed = (tuple(row.path for row in rows if row.status == status) for status in ("ok", "failed"))
+    return Findings(tuple(problems), commit, done, failed)
+
+
+def _read_part(store: ObjectStore, part: Part) -> list[ImageRecord]:
+    try:
+        data = store.read(part.key)
+    except (FileNotFoundError, PermissionError) as error:
+        raise StoreError(f"the part cannot be read: {error}") from error
+    if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:
+        raise StoreError("the part is not what was committed: its size or SHA-256 differs")
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"the part cannot be read as Parquet: {error}") from error
+    if not table.schema.equals(SCHEMA) or table.num_rows != part.rows:
+        raise StoreError(f"the part has {table.num_rows} rows, not {part.rows}, or other columns")
+    return from_table(table)
+
+
+def _verify_rows(commit: Commit, plan: ShardPlan, rows: list[ImageRecord]) -> Iterator[str]:
+    wanted = Counter(image.entry.path for image in plan.images)
+    found = Counter(row.path for row in rows)
+    if wanted != found:
+        missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
+        yield f"its rows are not its images: {missing} missing, {extra} extra"
+    failed = sum(row.status == "failed" for row in rows)
+    if failed != commit.failures:
+        yield f"{failed} rows failed, the record says {commit.failures}"
+    flops = sum(row.flops for row in rows)
+    if flops != commit.flops:
+        yield f"its rows spent {flops:,} FLOPs, the record says {commit.flops:,}"
+    if plan.origin != commit.origin:
+        yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
+
+
+def _verify_images(
+    store: ObjectStore, commit: Commit, plan: ShardPlan, rows: list[ImageRecord], costs: tuple[int, ...]
+) -> Iterator[Problem]:
+    sizes = {image.entry.path: (image.height, image.width) for image in plan.images}
+    for row in rows:
+        if row.status == "ok":
+            key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
+            for told in _verify_image(store, row, sizes.get(row.path, (0, 0)), costs):
+                yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
+
+
+def _verify_image(
+    store: ObjectStore, row: ImageRecord, lr_size: tuple[int, int], costs: tuple[int, ...]
+) -> Iterator[str]:
+    height, width = (side * row.scale for side in lr_size)
+    if (row.height, row.width) != (height, width):
+        yield f"its row says {row.width} x {row.height} px, the plan {width} x {height}"
+    if costs and row.flops != sum(n * cost for n, cost in zip(row.subnet_tiles, costs, strict=True)):
+        yield "its FLOPs are not those of its tiles"
+    if row.image is None:
+        yield "its row has no image"
+        return
+    try:
+        data = store.read(row.image.path) if row.image.bytes is None else row.image.bytes
+    except (FileNotFoundError, PermissionError) as error:
+        yield f"its image cannot be read: {error}"
+        return
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        yield "its image is not what was committed: the SHA-256 differs"
+        return
+    try:
+        shape = decode(data).shape[:2]
+    except ImageError as error:
+        yield f"its image does not decode: {error}"
+        return
+    if shape != (height, width):
+        yield f"its image has {shape[1]} x {shape[0]} px, not {width} x {height}"
