@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, allocation_key, read_allocation
-from arm_batch.store.commit import COMMITS, commit_key, listed, visible_parts
+from arm_batch.store.commit import Commit, commit_key, listed, visible_parts
 from arm_batch.store.generation import Generation, read_shards
 from arm_batch.store.manifest import MANIFEST_KEY, missing_shards, read_manifest
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, plan_key, planned
 from arm_batch.store.sinks import DATA
-from arm_batch.store.verify_shard import Findings, Problem, verify_shard
+from arm_batch.store.verify_shard import Findings, Problem, verify_record, verify_shard
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,24 @@ def verify_store(store: ObjectStore, generations: Sequence[Generation]) -> Verif
     shards = listed(store)
     costs = {number: verdict.costs for number, verdict in verdicts.items()}
     with ThreadPoolExecutor(os.cpu_count()) as readers:
-        each = list(readers.map(lambda s: verify_shard(store, s, costs.get(s.generation, ())), sorted(shards)))
+        records = list(readers.map(partial(verify_record, store), sorted(shards)))
+        commits = [record for record in records if isinstance(record, Commit)]
+        replaced = {commit.origin for commit in commits}
+        each = list(
+            readers.map(
+                lambda c: verify_shard(store, c, costs.get(c.shard.generation, ()), c.shard in replaced), commits
+            )
+        )
+    problems += [record for record in records if isinstance(record, Problem)]
     problems += [problem for findings in each for problem in findings.problems]
-    problems += _verify_ledger(generations, verdicts, each)
+    problems += _verify_ledger(generations, verdicts, commits)
     problems += _verify_rows(each)
     problems += _verify_strays(generations, shards)
     left = missing_shards(generations, shards)
-    if not left and all(findings.commit is not None for findings in each):
-        problems += _verify_end(store, each)
-    images, failed = _rows(each)
-    return Verification(tuple(problems), sum(images.values()), sum(failed.values()), len(left))
+    if not left and len(commits) == len(shards):
+        problems += _verify_end(store, commits)
+    failed = sum(len(findings.failed) for findings in each)
+    return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, len(left))
 
 
 def _verify_listing(store: ObjectStore, generation: Generation) -> Iterator[Problem]:
@@ -83,49 +92,32 @@ def _verify_plans(store: ObjectStore, generation: Generation) -> Iterator[Proble
 
 
 def _verify_ledger(
-    generations: Sequence[Generation], verdicts: Mapping[int, Verdict], each: Sequence[Findings]
+    generations: Sequence[Generation], verdicts: Mapping[int, Verdict], commits: Sequence[Commit]
 ) -> Iterator[Problem]:
     """No generation spent more than it was allocated, and none was allocated more than its budget."""
     for generation in generations:
+        key = allocation_key(generation)
         verdict = verdicts.get(generation.number)
-        commits = [
-            f.commit for f in each if f.commit is not None and f.commit.shard.generation == generation.number
-        ]
-        spent = sum(commit.flops for commit in commits)
+        own = [commit for commit in commits if commit.shard.generation == generation.number]
         if verdict is None:
-            if commits:
-                key = allocation_key(generation)
-                yield Problem(key, f"{len(commits)} shards are committed without an allocation", "none")
+            if own:
+                yield Problem(key, f"{len(own)} shards are committed without an allocation", "none")
             continue
-        allocation = verdict.allocation
+        allocation, spent = verdict.allocation, sum(commit.flops for commit in own)
         if (
             int(allocation.tiles.sum(axis=0) @ verdict.costs) != allocation.spend
             or allocation.spend > verdict.total
         ):
-            yield Problem(allocation_key(generation), "its spend does not fit its tiles and budget", "none")
+            yield Problem(key, "its spend does not fit its tiles and budget", "none")
         if spent > allocation.spend:
-            told = f"{spent:,} FLOPs are spent, {allocation.spend:,} were allocated"
-            yield Problem(f"{COMMITS}{generation.name}", told, "none")
+            yield Problem(key, f"{spent:,} FLOPs are spent, {allocation.spend:,} were allocated", "none")
 
 
 def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:
-    images, _ = _rows(each)
+    images = Counter(path for findings in each for path in (*findings.done, *findings.failed))
     for path, count in images.items():
         if count > 1:
             yield Problem(DATA, f"{path} has {count} rows", "none")
-
-
-def _rows(each: Sequence[Findings]) -> tuple[Counter[str], Counter[str]]:
-    """How many rows that count each input has, and how many of these failed."""
-    replaced = {findings.commit.origin for findings in each if findings.commit is not None}
-    images: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    for findings in each:
-        images.update(findings.done)
-        if findings.commit is not None and findings.commit.shard not in replaced:
-            images.update(findings.failed)
-            failed.update(findings.failed)
-    return images, failed
 
 
 def _verify_strays(generations: Sequence[Generation], shards: set[ShardId]) -> Iterator[Problem]:
@@ -134,9 +126,9 @@ def _verify_strays(generations: Sequence[Generation], shards: set[ShardId]) -> I
         yield Problem(commit_key(stray), "no generation has this shard", "again", stray)
 
 
-def _verify_end(store: ObjectStore, each: Sequence[Findings]) -> Iterator[Problem]:
+def _verify_end(store: ObjectStore, commits: Sequence[Commit]) -> Iterator[Problem]:
     """Once all is committed there is a manifest, and nothing in ``data/`` that it does not name."""
-    parts = visible_parts(findings.commit for findings in each if findings.commit is not None)
+    parts = visible_parts(commits)
     try:
         manifest = read_manifest(store)
     except StoreError as error:

@@ -48,41 +48,53 @@ class Findings:
 
     Attributes:
         problems: all that is wrong.
-        commit: its record, None where there is none that can be read.
+        commit: its record.
         done: paths of the inputs that were upscaled.
-        failed: paths of those that were not.
+        failed: paths of those that were not, and that no retry has taken over.
     """
 
     problems: tuple[Problem, ...]
-    commit: Commit | None = None
+    commit: Commit
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
 
 
-def verify_shard(store: ObjectStore, shard: ShardId, costs: tuple[int, ...]) -> Findings:
-    """Read back one shard: its record, plan, parts, rows and images."""
+def verify_record(store: ObjectStore, shard: ShardId) -> Commit | Problem | None:
+    """The commit record of a shard, or what is wrong with it; None where it has gone meanwhile."""
     try:
         commit = read_commit(store, shard)
     except StoreError as error:
-        return Findings((Problem(commit_key(shard), str(error), "again", shard),))
-    if commit is None:
-        return Findings(())
-    if commit.shard != shard:
-        return Findings((Problem(commit_key(shard), f"is the record of {commit.shard}", "again", shard),))
+        return Problem(commit_key(shard), str(error), "again", shard)
+    if commit is not None and commit.shard != shard:
+        return Problem(commit_key(shard), f"is the record of {commit.shard}", "again", shard)
+    return commit
+
+
+def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], replaced: bool) -> Findings:
+    """Read back one shard: its plan, parts, rows and images.
+
+    Args:
+        store: the output.
+        commit: its record.
+        costs: FLOPs of a tile by subnet; empty where they are not known.
+        replaced: whether a retry has taken the place of its failed rows, which then may be gone.
+    """
+    shard = commit.shard
     try:
         plan = read_plan(store, shard)
     except StoreError as error:
         return Findings((Problem(plan_key(shard), str(error), "plan again", shard),), commit)
     problems: list[Problem] = []
     rows: list[ImageRecord] = []
-    for part in (commit.done, commit.failed):
+    for part in (commit.done, None if replaced else commit.failed):
         if part is not None:
             try:
                 rows += _read_part(store, part)
             except StoreError as error:
                 problems.append(Problem(part.key, str(error), "again", shard))
     if not problems:
-        problems += [Problem(commit_key(shard), told, "again", shard) for told in _verify_rows(commit, plan, rows)]
+        told = _verify_rows(commit, plan, rows, commit.failures if replaced else 0)
+        problems += [Problem(commit_key(shard), each, "again", shard) for each in told]
         problems += _verify_images(store, commit, plan, rows, costs)
     done, failed = (tuple(row.path for row in rows if row.status == status) for status in ("ok", "failed"))
     return Findings(tuple(problems), commit, done, failed)
@@ -104,13 +116,14 @@ def _read_part(store: ObjectStore, part: Part) -> list[ImageRecord]:
     return from_table(table)
 
 
-def _verify_rows(commit: Commit, plan: ShardPlan, rows: list[ImageRecord]) -> Iterator[str]:
+def _verify_rows(commit: Commit, plan: ShardPlan, rows: list[ImageRecord], unread: int) -> Iterator[str]:
+    """The rows that were read, and `unread` failed ones, are those of the plan and of the record."""
     wanted = Counter(image.entry.path for image in plan.images)
     found = Counter(row.path for row in rows)
-    if wanted != found:
-        missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
-        yield f"its rows are not its images: {missing} missing, {extra} extra"
-    failed = sum(row.status == "failed" for row in rows)
+    missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
+    if missing != unread or extra:
+        yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
+    failed = sum(row.status == "failed" for row in rows) + unread
     if failed != commit.failures:
         yield f"{failed} rows failed, the record says {commit.failures}"
     flops = sum(row.flops for row in rows)

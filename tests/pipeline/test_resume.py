@@ -1,0 +1,321 @@
+"""Going on with a run: what was done stays done, what came later is taken up, what failed can be tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from arm_batch import open_dataset, pipeline
+from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError
+from arm_batch.spec import JobSpec, Resume
+from arm_batch.store.commit import committed
+from arm_batch.store.generation import list_generations
+from arm_batch.store.local import LocalStore
+from arm_batch.store.sources import Entry, Source
+from arm_batch.store.verify import verify_store
+from tests.archives import draw, job, make_archive, make_messy_archive, silent, write_png
+
+
+def rows(output: Path) -> pa.Table:
+    return open_dataset(str(output)).to_table().sort_by("path")
+
+
+def files(output: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(output)): p.read_bytes() for p in output.rglob("*") if p.is_file()}
+
+
+def stop_after(stage: str, number: int) -> tuple[Callable[[str, int, int], None], Callable[[], bool]]:
+    """A progress callback and a `Stop` that says so once `number` shards are through `stage`."""
+    reached = False
+
+    def progress(at: str, done: int, total: int) -> None:
+        nonlocal reached
+        del total
+        reached |= at == stage and done >= number
+
+    return progress, lambda: reached
+
+
+def assert_whole(output: Path) -> None:
+    """Everything that `arm-batch verify` looks at."""
+    store = LocalStore(str(output))
+    found = verify_store(store, list_generations(store))
+    assert (found.problems, found.left) == ((), 0)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return make_archive(tmp_path / "in")
+
+
+@pytest.fixture
+def spec(archive: Path, tmp_path: Path) -> JobSpec:
+    return job(archive, tmp_path / "out", shard_images=2)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of the images that were read, in order."""
+    paths: list[str] = []
+    original = Source.read
+
+    def counted(source: Source, entry: Entry) -> bytes:
+        paths.append(entry.path)
+        return original(source, entry)
+
+    monkeypatch.setattr(Source, "read", counted)
+    return paths
+
+
+@pytest.mark.parametrize(("stage", "number"), [("plan", 1), ("plan", 3), ("run", 1), ("run", 3)])
+def test_a_stopped_run_goes_on_without_doing_anything_twice(
+    spec: JobSpec, tmp_path: Path, read: list[str], stage: str, number: int
+) -> None:
+    whole = pipeline.upscale(replace(spec, output=str(tmp_path / "whole")), silent)
+    assert len(read) == 2 * 7
+    read.clear()
+    with pytest.raises(StoppedError, match="run the same command again"):
+        pipeline.upscale(spec, *stop_after(stage, number))
+    assert len(read) < 2 * 7
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    summary = pipeline.upscale(spec, silent)
+    # Each image is read once to plan it and once to upscale it, however often the run was started.
+    assert len(read) == 2 * 7
+    assert summary.spent_flops == whole.spent_flops
+    assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))
+    assert_whole(tmp_path / "out")
+
+
+def test_a_finished_run_reads_nothing_and_writes_nothing_new(
+    spec: JobSpec, tmp_path: Path, read: list[str]
+) -> None:
+    pipeline.upscale(spec, silent)
+    before = files(tmp_path / "out")
+    read.clear()
+    pipeline.upscale(spec, silent)
+    after = files(tmp_path / "out")
+    assert read == []
+    assert {k: v for k, v in after.items() if k != "run.json"} == {
+        k: v for k, v in before.items() if k != "run.json"
+    }
+
+
+def test_orphans_go_when_the_run_is_complete(spec: JobSpec, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("run", 2))
+    (tmp_path / "out" / "data" / "part-g0000-000003-killed.parquet").write_bytes(b"half")
+    pipeline.upscale(spec, silent)
+    assert_whole(tmp_path / "out")
+    assert not (tmp_path / "out" / "data" / "part-g0000-000003-killed.parquet").exists()
+
+
+def test_image_files_that_no_row_names_go_too(spec: JobSpec, tmp_path: Path) -> None:
+    spec = replace(spec, sink="files")
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("run", 1))
+    stray = tmp_path / "out" / "images" / "stray.png"
+    stray.write_bytes(b"of an attempt whose image failed later")
+    pipeline.upscale(spec, silent)
+    assert not stray.exists()
+    assert len([p for p in (tmp_path / "out" / "images").rglob("*") if p.is_file()]) == 7
+    assert_whole(tmp_path / "out")
+
+
+def test_input_that_changed_after_the_plan_is_a_failed_row(spec: JobSpec, archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("run", 1))
+    write_png(archive / "sixteen.png", draw(77, 45, 70))
+    (archive / "grey.png").unlink()
+    summary = pipeline.upscale(spec, silent)
+    assert summary.failed == 2
+    errors = {row["path"]: row["error"] for row in rows(tmp_path / "out").to_pylist() if row["error"]}
+    assert errors == {
+        "grey.png": "is gone or changed since it was listed",
+        "sixteen.png": "changed since it was listed",
+    }
+    assert_whole(tmp_path / "out")
+
+
+def test_input_that_is_gone_while_there_is_work_left_is_refused(
+    spec: JobSpec, archive: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("run", 1))
+    archive.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="does not exist"):
+        pipeline.upscale(spec, silent)
+    (tmp_path / "elsewhere").rename(archive)
+    assert pipeline.upscale(spec, silent).failed == 0
+
+
+def test_new_images_are_reported_and_taken_up_when_asked(
+    spec: JobSpec, archive: Path, tmp_path: Path, read: list[str]
+) -> None:
+    first = pipeline.upscale(spec, silent)
+    write_png(archive / "late.png", draw(20, 50, 50))
+    # Would get the name that a.png has taken.
+    (archive / "a.bmp").write_bytes((archive / "a.png").read_bytes())
+    read.clear()
+    waiting = pipeline.upscale(spec, silent)
+    assert (waiting.waiting, waiting.images, read) == (2, 7, [])
+    extend = replace(
+        spec, budget=job(archive, "x", budget="90%").budget, resume=Resume(extend=True), sink="parquet"
+    )
+    summary = pipeline.upscale(extend, silent)
+    assert (summary.waiting, summary.images, summary.failed) == (0, 9, 0)
+    assert set(read) == {"late.png", "a.bmp"}
+    assert summary.budget == "50% + 90%"
+    assert first.spent_flops < summary.spent_flops <= summary.budget_flops
+    outputs = [row["image"]["path"] for row in rows(tmp_path / "out").to_pylist()]
+    assert len(set(outputs)) == 9
+    assert [g.kind for g in list_generations(LocalStore(str(tmp_path / "out")))] == ["initial", "extend"]
+    assert_whole(tmp_path / "out")
+    again = pipeline.upscale(extend, silent)
+    assert replace(again, timings=summary.timings) == summary
+
+
+def test_an_extension_that_no_plan_meets_leaves_the_run_as_it_was(
+    spec: JobSpec, archive: Path, tmp_path: Path
+) -> None:
+    pipeline.upscale(spec, silent)
+    write_png(archive / "late.png", draw(20, 500, 500))
+    before = files(tmp_path / "out")
+    for budget in ("1FLOP", "100MFLOP"):
+        with pytest.raises(BudgetError, match="interpolation alone needs"):
+            pipeline.upscale(
+                replace(spec, budget=job(archive, "x", budget=budget).budget, resume=Resume(extend=True)), silent
+            )
+    left = files(tmp_path / "out")
+    left.pop("manifest.json", None)
+    before.pop("manifest.json")
+    assert left == before
+    assert pipeline.upscale(spec, silent).waiting == 1
+    assert_whole(tmp_path / "out")
+
+
+@pytest.mark.parametrize("sink", ["parquet", "files"])
+@pytest.mark.parametrize("budget", ["50%", "1.2GFLOP"])
+def test_failed_images_are_tried_again_when_asked(tmp_path: Path, sink: str, budget: str) -> None:
+    archive = make_messy_archive(tmp_path / "in")
+    spec = replace(job(archive, tmp_path / "out", budget=budget, shard_images=2), sink=sink)
+    first = pipeline.upscale(spec, silent)
+    assert (first.images, first.failed) == (6, 3)
+    write_png(archive / "corrupt.png", draw(3, 40, 40))
+    assert pipeline.upscale(spec, silent).failed == 3
+    retry = replace(spec, resume=Resume(retry_failed=True))
+    second = pipeline.upscale(retry, silent)
+    assert (second.images, second.failed) == (6, 2)
+    assert first.spent_flops < second.spent_flops <= second.budget_flops
+    found = {row["path"]: row for row in rows(tmp_path / "out").to_pylist()}
+    assert len(found) == rows(tmp_path / "out").num_rows == 6
+    assert found["corrupt.png"]["status"] == "ok"
+    assert_whole(tmp_path / "out")
+    write_png(archive / "empty.png", draw(4, 40, 40))
+    third = pipeline.upscale(retry, silent)
+    assert (third.images, third.failed) == (6, 1)
+    assert_whole(tmp_path / "out")
+    # What is plainly in data/ is what counts.
+    plain = pa.concat_tables([pa.parquet.read_table(p) for p in sorted((tmp_path / "out/data").iterdir())])
+    assert (
+        plain.sort_by("path").select(["path", "status"]).equals(rows(tmp_path / "out").select(["path", "status"]))
+    )
+
+
+def test_nothing_failed_nothing_retried(spec: JobSpec, tmp_path: Path) -> None:
+    pipeline.upscale(spec, silent)
+    pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
+    assert len(list_generations(LocalStore(str(tmp_path / "out")))) == 1
+
+
+def test_other_settings_are_refused_naming_each_difference(spec: JobSpec, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("run", 1))
+    before = files(tmp_path / "out")
+    other = replace(spec, budget=job("a", "b", budget="60%").budget, format="jpeg", quality=80)
+    with pytest.raises(OutputError) as caught:
+        pipeline.upscale(other, silent)
+    for told in ("budget was '50%', is '60%'", "format was 'png', is 'jpeg'", "quality was '95', is '80'"):
+        assert told in str(caught.value)
+    assert files(tmp_path / "out") == before
+
+
+def flip(path: Path, bits: int = 1) -> None:
+    """Flip so many bits, one a byte, in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    for position in range(len(data) // 2, len(data) // 2 + bits):
+        data[position] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def part_of(output: Path, shard: int) -> Path:
+    commit = list(committed(LocalStore(str(output))).values())[shard]
+    assert commit.done is not None
+    return output / commit.done.key
+
+
+DAMAGES: dict[str, Callable[[Path], Path]] = {
+    "a bit of a part": lambda out: part_of(out, 1),
+    "a part deleted": lambda out: part_of(out, 2),
+    "a record truncated": lambda out: out / "commits" / "g0000" / "000001.json",
+    "a record of another shard": lambda out: out / "commits" / "g0000" / "000002.json",
+    "bits of a plan": lambda out: out / "plan" / "g0000" / "shards" / "000000.parquet",
+    "a plan deleted": lambda out: out / "plan" / "g0000" / "shards" / "000003.parquet",
+    "the manifest": lambda out: out / "manifest.json",
+    "an image": lambda out: out / "images" / "a.png",
+    "an image deleted": lambda out: out / "images" / "deep" / "c.png",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_named_and_repaired(spec: JobSpec, tmp_path: Path, damage: str) -> None:
+    output = tmp_path / "out"
+    spec = replace(spec, sink="files" if "image" in damage else "parquet")
+    first = pipeline.upscale(spec, silent)
+    whole = rows(output)
+    path = DAMAGES[damage](output)
+    if "deleted" in damage:
+        path.unlink()
+    elif "truncated" in damage or "manifest" in damage:
+        path.write_bytes(path.read_bytes()[:20])
+    elif "another" in damage:
+        path.write_bytes((path.parent / "000000.json").read_bytes())
+    elif damage == "bits of a plan":
+        flip(path, bits=100)
+    else:
+        flip(path)
+    store = LocalStore(str(output))
+    found = verify_store(store, list_generations(store))
+    assert [p for p in found.problems if p.key == str(path.relative_to(output))]
+    summary = pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
+    assert len(summary.repaired) == len(found.problems)
+    assert summary.spent_flops == first.spent_flops
+    assert rows(output).equals(whole)
+    assert_whole(output)
+
+
+def test_a_repaired_shard_leaves_retried_images_to_their_retry(tmp_path: Path) -> None:
+    archive = make_messy_archive(tmp_path / "in")
+    spec = job(archive, tmp_path / "out")
+    pipeline.upscale(spec, silent)
+    write_png(archive / "corrupt.png", draw(3, 40, 40))
+    pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
+    whole = rows(tmp_path / "out")
+    flip(part_of(tmp_path / "out", 0))
+    pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
+    assert rows(tmp_path / "out").equals(whole)
+    assert_whole(tmp_path / "out")
+
+
+def test_what_nothing_else_holds_cannot_be_repaired(spec: JobSpec, tmp_path: Path) -> None:
+    pipeline.upscale(spec, silent)
+    allocation = tmp_path / "out" / "plan" / "g0000" / "allocation.json"
+    document = json.loads(allocation.read_text())
+    document["spend"] += 1
+    allocation.write_text(json.dumps(document))
+    with pytest.raises(OutputError, match=r"cannot be repaired.*allocation\.json"):
+        pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
