@@ -13,7 +13,7 @@ class Patience:
     """Time-outs of one request, and how often and how long it is repeated when it fails for a passing reason.
 
     The defaults outlast the restart of a server and a spell of throttling: a request that fails at once is
-    repeated for one to two and a half minutes, one that is not answered at all for about five.
+    repeated for one to two and a half minutes, one that is not answered at all for about six.
 
     Attributes:
         attempts: requests at most, the first one included.

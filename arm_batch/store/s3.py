@@ -253,12 +253,12 @@ class S3Store:
                 return attempt()
             except FAILURES as error:
                 failure = explained(error, self._where(key), reading)
-                wait_s = next(waits, None) if again(error) else None
-                if wait_s is None and again(error):
+                if not again(error):
+                    raise failure from error
+                wait_s = next(waits, None)
+                if wait_s is None:
                     taken = f"{number} attempts in {time.monotonic() - started:.0f} s"
                     raise StoreError(f"{failure}; gave up after {taken}") from error
-                if wait_s is None:
-                    raise failure from error
             if wait_s >= _SILENT_S:
                 _log.warning("%s; attempt %d follows in %.0f s", failure, number + 1, wait_s)
             time.sleep(wait_s)
