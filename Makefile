@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo check test bench clean
+.PHONY: help demo check test chaos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -37,6 +37,9 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
+	$(BIN)/pytest tests/chaos --chaos full
 
 bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and the published loop
 	$(BIN)/python benchmarks/pipeline.py

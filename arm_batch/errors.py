@@ -9,6 +9,7 @@
     │   ├── OutputError     OUTPUT belongs to another run or cannot be written
     │   └── LadderError     a ladder, checkpoint or LUT that is missing, damaged or of another kind
     ├── StoreError          a folder or bucket cannot be reached, read or written; a resume may go on
+    │   └── UnsupportedError it works, but cannot do what was asked of it
     ├── StoppedError        somebody asked the run to end before it was complete: exit code 4
     ├── ImageError          one image cannot be processed: becomes a `failed` row, the job goes on
     └── TrainingError       training cannot go on (loss not finite, no usable data)
@@ -43,6 +44,10 @@ class LadderError(UsageError):
 
 class StoreError(ArmBatchError):
     """A folder or bucket cannot be reached, read or written."""
+
+
+class UnsupportedError(StoreError):
+    """A folder or bucket works, but cannot do what was asked of it, such as refusing to overwrite."""
 
 
 class StoppedError(ArmBatchError):

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
+from arm_batch.store.s3 import s3_client
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Reference and evaluation data, where the repository has any beside it."""
 
 _numbers = count()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--chaos full`` is what ``make chaos`` runs: hours rather than minutes."""
+    parser.addoption("--chaos", choices=("small", "full"), default="small", help="size of the chaos tests")
 
 
 def present(folder: Path) -> Path:
@@ -58,5 +64,5 @@ def s3_endpoint() -> Iterator[str]:
 def s3_bucket(s3_endpoint: str) -> str:
     """Name of a fresh, empty bucket at `s3_endpoint`."""
     name = f"bucket-{next(_numbers)}"
-    boto3.session.Session().client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
+    s3_client(s3_endpoint).create_bucket(Bucket=name)
     return name

@@ -13,9 +13,15 @@ from arm_batch.runtime.work import shard_entries
 from arm_batch.spec import fingerprint
 from arm_batch.store.allocation import read_allocation
 from arm_batch.store.commit import Commit, committed
-from arm_batch.store.generation import Generation, create_generation, list_generations, read_names
+from arm_batch.store.generation import (
+    Generation,
+    create_generation,
+    generation_prefix,
+    list_generations,
+    read_names,
+)
 from arm_batch.store.names import output_names
-from arm_batch.store.objects import ObjectStore
+from arm_batch.store.objects import PROBE, ObjectStore
 from arm_batch.store.plan import Shard, ShardId, read_plan
 from arm_batch.store.sources import Entry
 
@@ -28,7 +34,9 @@ def find_run(job: Job) -> list[Generation]:
     """
     generations = list_generations(job.output)
     if not generations:
-        first = next(iter(job.output.list()), None)
+        # What a process leaves that was killed before there was a run: the probe of the store, and a listing.
+        ours = (PROBE, f"{generation_prefix(0)}listing-")
+        first = next((info for info in job.output.list() if not info.key.startswith(ours)), None)
         if first is not None:
             raise OutputError(f"{job.output.url} is not empty and holds no arm_batch run ({first.key})")
         return []

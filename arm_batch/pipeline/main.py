@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
-from arm_batch.pipeline.job import Job, open_job
+from arm_batch.pipeline.job import Job, check_writers, open_job
 from arm_batch.pipeline.repair import repair
 from arm_batch.pipeline.run import Progress, run_generation
 from arm_batch.pipeline.summary import Notes, summarize
@@ -82,6 +82,8 @@ class _Runner:
             # It no longer tells the truth, and readers of a complete output may look at nothing else.
             self._job.output.delete(MANIFEST_KEY)
             if self._executor is None:
+                if generation.attempt != self._job.attempt:
+                    check_writers(self._job)
                 with self._clock("start"):
                     self._executor = self._stack.enter_context(_executor(self._job, self._files))
             run_generation(self._executor, self._job, generation, self._clock, self._progress, self._stop)

@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,12 +47,9 @@ def read_allocation(store: ObjectStore, generation: Generation) -> tuple[Verdict
         StoreError: a file of it is damaged or missing.
     """
     key = allocation_key(generation)
-    try:
-        document = json.loads(store.read(key))
-    except FileNotFoundError:
+    document = _read_document(store, generation)
+    if document is None:
         return None
-    except (PermissionError, ValueError) as error:
-        raise StoreError(f"{store.url}/{key} cannot be read: {error}") from error
     try:
         tiles = np.array(document["tiles"], np.int64)
         verdict = Verdict(
@@ -67,6 +65,12 @@ def read_allocation(store: ObjectStore, generation: Generation) -> tuple[Verdict
     if histograms.shape != (generation.shards, len(tiles)) or (histograms.sum(axis=0) != tiles.sum(axis=1)).any():
         raise StoreError(f"{store.url}/{key} does not fit its histograms")
     return verdict, histograms
+
+
+def histograms_of(store: ObjectStore, generation: Generation) -> str | None:
+    """Key of the histograms that the allocation of a generation names, ``None`` before there is one."""
+    document = _read_document(store, generation)
+    return None if document is None else str(document.get("histograms"))
 
 
 def write_allocation(
@@ -97,3 +101,16 @@ def write_allocation(
     if found is None:
         raise StoreError(f"{store.url}/{allocation_key(generation)} was there and is gone")
     return found
+
+
+def _read_document(store: ObjectStore, generation: Generation) -> dict[str, Any] | None:
+    key = allocation_key(generation)
+    try:
+        document = json.loads(store.read(key))
+        if not isinstance(document, dict):
+            raise ValueError("not an object")
+        return document
+    except FileNotFoundError:
+        return None
+    except (PermissionError, ValueError) as error:
+        raise StoreError(f"{store.url}/{key} cannot be read: {error}") from error

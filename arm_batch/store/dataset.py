@@ -12,7 +12,7 @@ from arm_batch.errors import OutputError
 from arm_batch.store.commit import committed, visible_parts
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.records import SCHEMA
-from arm_batch.store.s3 import S3Store, s3_client
+from arm_batch.store.s3 import S3Store
 
 
 def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
@@ -51,7 +51,7 @@ def _filesystem(store: ObjectStore) -> tuple[pafs.FileSystem, str]:
     found = session.get_credentials()
     keys = found.get_frozen_credentials() if found else None
     # What boto3 resolves, so that AWS_ENDPOINT_URL counts here as it does for the job.
-    endpoint = urlsplit(s3_client(store.endpoint_url).meta.endpoint_url)
+    endpoint = urlsplit(store.client.meta.endpoint_url)
     filesystem = pafs.S3FileSystem(
         access_key=keys.access_key if keys else None,
         secret_key=keys.secret_key if keys else None,

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from arm_batch.errors import StoreError
+from arm_batch.store.durable import create_file, is_temporary, remove_file, write_file
 from arm_batch.store.objects import ObjectInfo, checked_key, is_safe_key
 
-_TEMP_PREFIX, _TEMP_SUFFIX = ".arm-batch-", ".tmp"
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_WHAT_TO_DO = {
+    errno.ENOSPC: "make room and run the same command again",
+    errno.EDQUOT: "make room or have the quota raised, and run the same command again",
+    errno.EROFS: "mount it writable and run the same command again",
+    errno.EIO: "the disk or the connection to it fails; see the system's log",
+}
 
 
 @dataclass(frozen=True)
@@ -43,22 +53,21 @@ class LocalStore:
             checked_key(prefix.rstrip("/"))
         folder = Path(self.root, prefix).parent if not prefix.endswith("/") else Path(self.root, prefix)
         infos: list[ObjectInfo] = []
-        for path in _files(folder if prefix else Path(self.root)):
+        for path in _files(folder if prefix else Path(self.root), temporary=False):
             key = path[len(self.root.rstrip("/")) + 1 :]
             if not key.startswith(prefix):
                 continue
             if not is_safe_key(key):
                 raise StoreError(f"{self.root}: a file's name is not valid UTF-8: {key!r}")
             # Broken links and files that vanished since are not there.
-            try:
+            with self._errors(key), suppress(FileNotFoundError):
                 infos.append(_info(key, Path(path).stat()))
-            except FileNotFoundError:
-                continue
         return iter(sorted(infos, key=lambda info: info.key))
 
     def exists(self) -> bool:
         """Whether the folder exists."""
-        return Path(self.root).is_dir()
+        with self._errors(""):
+            return Path(self.root).is_dir()
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one file."""
@@ -72,39 +81,44 @@ class LocalStore:
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole file, and what it was when it was read."""
         with self._errors(key, reading=True), self._file(key).open("rb") as file:
-            before = os.fstat(file.fileno())
-            return file.read(), _info(key, before)
+            info = _info(key, os.fstat(file.fileno()))
+            data = file.read()
+            if len(data) != info.size or _info(key, os.fstat(file.fileno())) != info:
+                raise FileNotFoundError(f"{self.root}/{key} changed while it was read")
+            return data, info
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """The file, open for reading; `FileNotFoundError` when it is no longer `info`."""
         with self._errors(info.key, reading=True):
-            file = self._file(info.key).open("rb")
+            file = _File(self._file(info.key))
             if _info(info.key, os.fstat(file.fileno())) != info:
                 file.close()
                 raise FileNotFoundError(f"{self.root}/{info.key} changed since it was listed")
-            return file
+            return cast(BinaryIO, io.BufferedReader(file))
 
     def write(self, key: str, data: bytes) -> None:
         """Write the whole file or nothing; it is on disk when this returns."""
-        with self._errors(key), _temporary(self.path(key), data) as temporary:
-            temporary.replace(self.path(key))
-            _sync_folder(temporary.parent)
+        with self._errors(key):
+            write_file(self.path(key), data)
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write the file unless there is one; exactly one of several callers gets True."""
-        with self._errors(key), _temporary(self.path(key), data) as temporary:
-            try:
-                self.path(key).hardlink_to(temporary)
-            except FileExistsError:
-                # Over NFS a link can succeed although its answer says that it was there already.
-                return temporary.stat().st_nlink > 1
-            _sync_folder(temporary.parent)
-            return True
+        """Write the file unless there is one; exactly one of several callers with different data gets True."""
+        with self._errors(key):
+            return create_file(self.path(key), data)
 
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
         with self._errors(key):
-            self.path(key).unlink(missing_ok=True)
+            remove_file(self.path(key))
+
+    def sweep(self) -> int:
+        """Remove temporary files; a writer that is alive tries again with a new one."""
+        swept = 0
+        for path in _files(Path(self.root), temporary=True):
+            with self._errors(path[len(self.root.rstrip("/")) + 1 :]), suppress(FileNotFoundError):
+                Path(path).unlink()
+                swept += 1
+        return swept
 
     def _file(self, key: str) -> Path:
         path = self.path(key)
@@ -121,46 +135,44 @@ class LocalStore:
                 raise FileNotFoundError(str(error)) from error
             if reading and isinstance(error, FileNotFoundError | PermissionError):
                 raise
-            raise StoreError(f"{self.root}/{key}: {error.strerror or error}") from error
+            raise _explained(error, f"{self.root}/{key}".rstrip("/")) from error
+
+
+class _File(io.FileIO):
+    """A file open for reading, whose failures are the store's."""
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _explained(error, str(self.name)) from error
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall()
+        except OSError as error:
+            raise _explained(error, str(self.name)) from error
+
+
+def _explained(error: OSError, where: str) -> StoreError:
+    advice = _WHAT_TO_DO.get(error.errno or 0)
+    message = f"{where}: {error.strerror or error}"
+    return StoreError(f"{message}: {advice}" if advice else message)
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
     return ObjectInfo(key, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_size:x}")
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, temporary: bool) -> Iterator[str]:
+    """Paths of all files under `folder` that are temporary, or of those that are not."""
+
     def refuse(error: OSError) -> None:
         # Skipping what cannot be listed would leave work undone in silence.
         if not isinstance(error, FileNotFoundError):
-            raise StoreError(f"{error.filename}: {error.strerror}")
+            raise _explained(error, str(error.filename))
 
     for parent, _, names in os.walk(folder, onerror=refuse):
         for name in names:
-            if not (name.startswith(_TEMP_PREFIX) and name.endswith(_TEMP_SUFFIX)):
+            if is_temporary(name) == temporary:
                 yield os.path.join(parent, name)  # noqa: PTH118 - a Path a file doubles the time of a listing
-
-
-@contextmanager
-def _temporary(target: Path, data: bytes) -> Iterator[Path]:
-    """A file with `data`, synced, beside `target`; removed afterwards unless it was renamed."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent / f"{_TEMP_PREFIX}{uuid.uuid4().hex}{_TEMP_SUFFIX}"
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
+from arm_batch.store.allocation import histograms_of
 from arm_batch.store.commit import Commit, Part, committed, visible_parts
-from arm_batch.store.generation import Generation
+from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 from arm_batch.store.sinks import DATA, IMAGES
@@ -42,19 +43,23 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
     Raises:
         StoreError: a shard is not committed, or the store cannot be read or written.
     """
-    candidates = [info.key for prefix in (DATA, IMAGES) for info in store.list(prefix)]
+    prefixes = [DATA, IMAGES]
+    prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "histograms-")]
+    candidates = [info.key for prefix in prefixes for info in store.list(prefix)]
     commits = committed(store)
     if missing_shards(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
     parts = visible_parts(commits.values())
     store.write(MANIFEST_KEY, _document(generations, commits, parts))
     named = {part.key for part in parts}
+    for generation in generations:
+        named |= {generation.listing, histograms_of(store, generation) or ""}
     if any(key.startswith(IMAGES) for key in candidates):
         named |= {path for part in parts for path in image_paths(store, part)}
     orphans = [key for key in candidates if key not in named]
     for key in orphans:
         store.delete(key)
-    return len(orphans)
+    return len(orphans) + store.sweep()
 
 
 def read_manifest(store: ObjectStore) -> dict[str, Any] | None:

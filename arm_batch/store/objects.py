@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from arm_batch.errors import StoreError, UsageError
+from arm_batch.errors import StoreError, UnsupportedError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class ObjectStore(Protocol):
     """A flat space of objects under one root. Implementations are frozen, hashable and picklable.
 
     Every method raises `StoreError` when the store cannot be reached or a key would leave the root, and those that
-    read raise `FileNotFoundError` for a missing and `PermissionError` for a forbidden object.
+    read raise `FileNotFoundError` for a missing and `PermissionError` for a forbidden object. What may pass by
+    itself was repeated before: a caller need not. After a `StoreError` a write may have taken effect or not, but
+    never in part.
     """
 
     @property
@@ -77,16 +79,23 @@ class ObjectStore(Protocol):
     def create(self, key: str, data: bytes) -> bool:
         """Write the object unless there is one.
 
-        Where the store's answer can get lost, an object that holds exactly `data` counts as ours: it must carry
+        An object that holds exactly `data` counts as ours, as the store's answer can get lost: it must carry
         something that no other caller writes, such as an attempt id.
 
         Returns:
             True when the object is ours, False when another was there first.
+
+        Raises:
+            UnsupportedError: the store says that it has no such operation.
         """
         ...
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what writers that died left behind, and say how many that were; writers at work lose nothing."""
         ...
 
 
@@ -108,7 +117,7 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
         parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
         if not parts.netloc:
             raise UsageError(f"{url}: write s3://bucket/prefix")
-        if endpoint_url is not None and not endpoint_url.startswith(("http://", "https://")):
+        if endpoint_url is not None and not _is_endpoint(endpoint_url):
             raise UsageError(f"{endpoint_url!r} is not an endpoint: write http://host:port")
         prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
         return S3Store(parts.netloc, prefix, endpoint_url)
@@ -121,6 +130,15 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
     if not url:
         raise UsageError("the path is empty")
     return LocalStore(str(Path(url).expanduser().absolute()))
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def is_safe_key(key: str) -> bool:
@@ -143,15 +161,26 @@ def checked_key(key: str) -> str:
     return key
 
 
+PROBE = "probe-"
+"""What the keys of probes begin with."""
+
+
 def honours_create(store: ObjectStore, token: str) -> bool:
-    """Try out whether the store really refuses a second `create`; some S3 look-alikes overwrite.
+    """Try out whether the store really refuses a second `create`: some S3 look-alikes overwrite or cannot do it.
 
     Args:
-        store: where a run is to be written; one small object is created and removed.
+        store: where a run is to be written; one small object, ``probe-TOKEN``, is created and removed.
         token: not used for another probe on this store.
+
+    Raises:
+        StoreError: the store cannot be reached or written, so there is no telling.
     """
-    key = f"probe-{token}"
+    key = f"{PROBE}{token}"
     try:
-        return store.create(key, b"first " + token.encode()) and not store.create(key, b"second " + token.encode())
-    finally:
-        store.delete(key)
+        if not store.create(key, b"first " + token.encode()):
+            raise StoreError(f"{store.url}/{key} is there already: the probe needs a token of its own")
+    except UnsupportedError:
+        return False
+    refused = not store.create(key, b"second " + token.encode())
+    store.delete(key)
+    return refused

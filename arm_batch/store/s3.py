@@ -4,36 +4,53 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
+import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from arm_batch.errors import StoreError
 from arm_batch.store.objects import ObjectInfo, checked_key
+from arm_batch.store.patience import DEFAULT_PATIENCE, Patience
+from arm_batch.store.s3_answers import BadAnswerError, RangeReader, etag, read_body
+from arm_batch.store.s3_errors import FAILURES, code, explained, is_missing, is_passing, status
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
-_ATTEMPTS = 6
-"""Of a conditional PUT or a GET whose body broke off: boto3 repeats neither by itself."""
-
-_FIRST_WAIT_S = 0.1
+T = TypeVar("T")
 
 _BUFFER = 1 << 20
 """Bytes fetched at least by one ranged GET: a Parquet footer with its index fits."""
 
+_LARGEST_PUT = 5 << 30
+"""Bytes that S3 takes in one request."""
+
+_SILENT_S = 1.0
+"""Waits shorter than this are too common to be told."""
+
+_log = logging.getLogger(__name__)
+
 
 @functools.lru_cache(maxsize=8)
-def s3_client(endpoint_url: str | None) -> S3Client:
-    """This process's client for an endpoint; clients are safe to share between threads."""
-    config = Config(retries={"max_attempts": 8, "mode": "standard"})
+def s3_client(endpoint_url: str | None, patience: Patience = DEFAULT_PATIENCE) -> S3Client:
+    """This process's client for an endpoint; clients are safe to share between threads.
+
+    It sends every request once. botocore's own repetitions do not cover bodies that break off, must not repeat a
+    conditional PUT blindly, and end for the whole process when their quota is used up; see `S3Store`.
+    """
+    config = Config(
+        connect_timeout=patience.connect_s,
+        read_timeout=patience.read_s,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
     # A session of its own: boto3's default session is not safe to use from several threads.
     return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
 
@@ -42,20 +59,33 @@ def s3_client(endpoint_url: str | None) -> S3Client:
 class S3Store:
     """A prefix in a bucket. Credentials and region are found by boto3 in each process and never stored here.
 
+    What may pass by itself (throttling, 5xx, time-outs, broken connections and bodies) is repeated as `patience`
+    says; anything else is raised at once.
+
     Attributes:
         bucket: its name.
         prefix: without slashes at its ends; empty for the whole bucket.
         endpoint_url: of a server other than AWS.
+        patience: time-outs and repetitions; the same place with another patience is an equal store.
     """
 
     bucket: str
     prefix: str
     endpoint_url: str | None = None
+    patience: Patience = field(default=DEFAULT_PATIENCE, compare=False)
 
     @property
     def url(self) -> str:
         """``s3://bucket/prefix``."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def client(self) -> S3Client:
+        """This process's boto3 client for the store."""
+        try:
+            return s3_client(self.endpoint_url, self.patience)
+        except ValueError as error:
+            raise StoreError(f"{self.url}: {error}") from error
 
     def key(self, key: str) -> str:
         """The bucket's name for an object."""
@@ -63,31 +93,45 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """All objects whose key starts with `prefix`, in order of their keys; see `ObjectStore`."""
-        with self._errors(prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._base + prefix
-            )
-            for page in pages:
-                for item in page.get("Contents", []):
-                    key = item["Key"][len(self._base) :]
-                    # Consoles mark folders by empty objects whose names end in a slash.
-                    if not key.endswith("/") and key:
-                        yield ObjectInfo(key, item["Size"], item["ETag"].strip('"'))
+        token: str | None = ""
+        while token is not None:
+            page = self._tried(prefix, functools.partial(self._page, prefix, token))
+            for item in page.get("Contents", []):
+                key = item["Key"][len(self._base) :]
+                # Consoles mark folders by empty objects whose names end in a slash.
+                if not key.endswith("/") and key:
+                    yield ObjectInfo(key, item["Size"], item["ETag"].strip('"'))
+            token = page.get("NextContinuationToken") if page["IsTruncated"] else None
 
     def exists(self) -> bool:
         """Whether any object is under the prefix."""
-        with self._errors(""):
+
+        def attempt() -> bool:
             try:
-                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._base, MaxKeys=1)
-            except self._client.exceptions.NoSuchBucket:
-                return False
-        return bool(page.get("Contents"))
+                return bool(self._page("", "").get("Contents"))
+            except ClientError as error:
+                if code(error) == "NoSuchBucket":
+                    return False
+                raise
+
+        return self._tried("", attempt)
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one object."""
-        with self._errors(key, reading=True):
-            head = self._client.head_object(Bucket=self.bucket, Key=self.key(key))
-        return ObjectInfo(key, head["ContentLength"], head["ETag"].strip('"'))
+
+        def attempt() -> ObjectInfo:
+            try:
+                head = self.client.head_object(Bucket=self.bucket, Key=self.key(key))
+            except ClientError as error:
+                # Answers to HEAD have no body that could tell expired credentials from a forbidden object.
+                if status(error) in (400, 403):
+                    self.client.get_object(Bucket=self.bucket, Key=self.key(key), Range="bytes=0-0")[
+                        "Body"
+                    ].close()
+                raise
+            return ObjectInfo(key, head["ContentLength"], etag(head))
+
+        return self._tried(key, attempt, reading=True)
 
     def read(self, key: str) -> bytes:
         """The whole object."""
@@ -95,134 +139,132 @@ class S3Store:
 
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole object, and what it was when it was read."""
-        for wait_s in _waits():
-            with self._errors(key, reading=True):
-                try:
-                    answer = self._client.get_object(Bucket=self.bucket, Key=self.key(key))
-                    data = answer["Body"].read()
-                    return data, ObjectInfo(key, answer["ContentLength"], answer["ETag"].strip('"'))
-                except HTTPClientError:
-                    if wait_s is None:
-                        raise
-            time.sleep(wait_s)
-        raise AssertionError("unreachable")
+        return self._tried(key, lambda: self._get(key), reading=True)
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """A reader of ranges of exactly this version of the object."""
-        return cast(BinaryIO, io.BufferedReader(_RangeReader(self, info), _BUFFER))
+        reader = RangeReader(functools.partial(self.fetch_range, info), info.size)
+        return cast(BinaryIO, io.BufferedReader(reader, _BUFFER))
 
     def fetch_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
-        """`length` bytes from `start`; `FileNotFoundError` when the object is no longer `info`."""
-        for wait_s in _waits():
-            with self._errors(info.key, reading=True):
-                try:
-                    answer = self._client.get_object(
-                        Bucket=self.bucket,
-                        Key=self.key(info.key),
-                        Range=f"bytes={start}-{start + length - 1}",
-                        IfMatch=f'"{info.etag}"',
-                    )
-                    return answer["Body"].read()
-                except HTTPClientError:
-                    if wait_s is None:
-                        raise
-            time.sleep(wait_s)
-        raise AssertionError("unreachable")
+        """`length` bytes from `start`, all there; `FileNotFoundError` when the object is no longer `info`."""
+
+        def attempt() -> bytes:
+            answer = self.client.get_object(
+                Bucket=self.bucket,
+                Key=self.key(info.key),
+                Range=f"bytes={start}-{start + length - 1}",
+                IfMatch=f'"{info.etag}"',
+            )
+            data = read_body(answer, self.patience)
+            # Not every server knows If-Match and Range.
+            if etag(answer) != info.etag:
+                raise FileNotFoundError(f"{self._where(info.key)} changed since it was listed")
+            if len(data) != length:
+                raise BadAnswerError(f"{len(data)} bytes came where {length} were asked for")
+            return data
+
+        return self._tried(info.key, attempt, reading=True)
 
     def write(self, key: str, data: bytes) -> None:
         """Write the whole object or nothing, by one PUT."""
-        with self._errors(key):
-            self._client.put_object(Bucket=self.bucket, Key=self.key(key), Body=data)
+        self._check_size(key, data)
+        self._tried(key, lambda: self.client.put_object(Bucket=self.bucket, Key=self.key(key), Body=data))
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write the object unless there is one; what is there counts as ours when it is exactly `data`."""
-        for wait_s in _waits():
-            with self._errors(key):
-                try:
-                    self._client.put_object(Bucket=self.bucket, Key=self.key(key), Body=data, IfNoneMatch="*")
-                    return True
-                except ClientError as error:
-                    # 412: it is there, and it may be our own PUT whose answer got lost. 409: a race.
-                    if wait_s is None or _status(error) not in (409, 412):
-                        raise
-                except HTTPClientError:
-                    if wait_s is None:
-                        raise
+        """Write the object unless there is one; see `ObjectStore`."""
+        self._check_size(key, data)
+
+        def attempt() -> bool:
             try:
-                return self.read(key) == data
-            except FileNotFoundError:
-                time.sleep(wait_s)
-        raise AssertionError("unreachable")
+                self.client.put_object(Bucket=self.bucket, Key=self.key(key), Body=data, IfNoneMatch="*")
+            except FAILURES as error:
+                # 412: an object is there, and it may be our own from a PUT whose answer got lost. After a passing
+                # failure it may be there as well, or come into being even now: then the next PUT gets the 412.
+                if not _may_be_there(error):
+                    raise
+                there = self._peek(key)
+                if there is None:
+                    raise
+                return there == data
+            return True
+
+        return self._tried(key, attempt, again=_may_be_there)
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
-        with self._errors(key):
-            self._client.delete_object(Bucket=self.bucket, Key=self.key(key))
+        self._tried(key, lambda: self.client.delete_object(Bucket=self.bucket, Key=self.key(key)))
 
-    @property
-    def _client(self) -> S3Client:
-        return s3_client(self.endpoint_url)
+    def sweep(self) -> int:
+        """Nothing to do: a PUT in one request leaves nothing behind when it breaks off."""
+        return 0
 
     @property
     def _base(self) -> str:
         return f"{self.prefix}/" if self.prefix else ""
 
-    @contextmanager
-    def _errors(self, key: str, reading: bool = False) -> Iterator[None]:
-        where = f"{self.url}/{key}".rstrip("/")
+    def _where(self, key: str) -> str:
+        return f"{self.url}/{key}".rstrip("/")
+
+    def _page(self, prefix: str, token: str) -> ListObjectsV2OutputTypeDef:
+        """One page of a listing; `token` is empty for the first."""
+        base = self._base + prefix
+        if token:
+            page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=base, ContinuationToken=token)
+        else:
+            page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=base)
+        # botocore takes an answer that broke off before its first byte for a listing of nothing.
+        if "IsTruncated" not in page:
+            raise BadAnswerError("the answer is not a listing")
+        return page
+
+    def _get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        answer = self.client.get_object(Bucket=self.bucket, Key=self.key(key))
+        data = read_body(answer, self.patience)
+        return data, ObjectInfo(key, len(data), etag(answer))
+
+    def _peek(self, key: str) -> bytes | None:
         try:
-            yield
+            return self._get(key)[0]
         except ClientError as error:
-            answer, status = error.response.get("Error", {}), _status(error)
-            message = answer.get("Message", str(error))
-            if reading and status == 404 and answer.get("Code") != "NoSuchBucket":
-                raise FileNotFoundError(f"{where}: {message}") from error
-            if reading and status == 403:
-                raise PermissionError(f"{where}: {message}") from error
-            if reading and status == 412:
-                raise FileNotFoundError(f"{where} changed since it was listed") from error
-            raise StoreError(f"{where}: {message}") from error
-        except BotoCoreError as error:
-            raise StoreError(f"{where}: {' '.join(str(error).split())}") from error
+            if is_missing(error):
+                return None
+            raise
+
+    def _check_size(self, key: str, data: bytes) -> None:
+        if len(data) > _LARGEST_PUT:
+            raise StoreError(
+                f"{self._where(key)}: {len(data)} bytes are more than S3 takes in one request, {_LARGEST_PUT}"
+            )
+
+    def _tried(
+        self,
+        key: str,
+        attempt: Callable[[], T],
+        *,
+        reading: bool = False,
+        again: Callable[[Exception], bool] = is_passing,
+    ) -> T:
+        """`attempt()`, repeated as long as `again` says of its failures; the one place where that is done."""
+        waits = self.patience.waits()
+        started = time.monotonic()
+        for number in itertools.count(1):
+            try:
+                return attempt()
+            except FAILURES as error:
+                failure = explained(error, self._where(key), reading)
+                if not again(error):
+                    raise failure from error
+                wait_s = next(waits, None)
+                if wait_s is None:
+                    taken = f"{number} attempts in {time.monotonic() - started:.0f} s"
+                    raise StoreError(f"{failure}; gave up after {taken}") from error
+            if wait_s >= _SILENT_S:
+                _log.warning("%s; attempt %d follows in %.0f s", failure, number + 1, wait_s)
+            time.sleep(wait_s)
+        raise AssertionError("unreachable")
 
 
-class _RangeReader(io.RawIOBase):
-    """A seekable file over ranged GETs."""
-
-    def __init__(self, store: S3Store, info: ObjectInfo) -> None:
-        self._store, self._info, self._position = store, info, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._info.size}[whence]
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        length = min(len(view), max(0, self._info.size - self._position))
-        if not length:
-            return 0
-        data = self._store.fetch_range(self._info, self._position, length)
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
-def _waits() -> Iterator[float | None]:
-    """Seconds to wait after each failed attempt; None after the last."""
-    for attempt in range(_ATTEMPTS - 1):
-        yield _FIRST_WAIT_S * 2**attempt
-    yield None
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _may_be_there(error: Exception) -> bool:
+    """Whether an object may exist under the key after a conditional PUT that failed so."""
+    return status(error) == 412 or is_passing(error)

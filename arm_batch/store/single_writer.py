@@ -63,3 +63,7 @@ class SingleWriterStore:
     def delete(self, key: str) -> None:
         """See `ObjectStore`."""
         self.inner.delete(key)
+
+    def sweep(self) -> int:
+        """See `ObjectStore`."""
+        return self.inner.sweep()

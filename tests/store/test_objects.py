@@ -10,7 +10,10 @@ import pytest
 from arm_batch.errors import StoreError, UsageError
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
+from arm_batch.store.patience import Patience
 from arm_batch.store.s3 import S3Store
+from tests.faults.plan import Fault
+from tests.faults.proxy import FaultyS3
 
 HOSTILE = ["", "/a", "../a", "a/../../b", "a//b", "./a", "a/.", "a\0b", "a/", "\udcff"]
 
@@ -72,6 +75,60 @@ def test_create_is_refused_where_something_is(store: ObjectStore) -> None:
     assert [info.key for info in store.list()] == ["x/1.json"]
 
 
+def test_our_own_object_counts_as_ours(store: ObjectStore) -> None:
+    assert store.create("a", b"attempt 1")
+    assert store.create("a", b"attempt 1")
+    assert not store.create("a", b"attempt 2")
+    assert store.read("a") == b"attempt 1"
+
+
+def test_nothing_is_left_to_sweep(store: ObjectStore) -> None:
+    store.write("a/b", b"x")
+    store.create("a/c", b"x")
+    assert store.sweep() == 0
+    assert [info.key for info in store.list()] == ["a/b", "a/c"]
+
+
+def test_a_probe_that_was_there_before_is_no_verdict(store: ObjectStore) -> None:
+    store.write("probe-token", b"something else")
+    with pytest.raises(StoreError, match="probe-token is there already"):
+        honours_create(store, "token")
+    assert store.read("probe-token") == b"something else"
+
+
+def test_a_store_that_overwrites(s3_endpoint: str, s3_bucket: str) -> None:
+    with FaultyS3(s3_endpoint, honours_conditions=False) as proxy:
+        store = S3Store(s3_bucket, "p", proxy.url)
+        assert not honours_create(store, "token")
+        assert list(store.list()) == []
+
+
+def test_a_store_that_knows_no_conditional_put(s3_endpoint: str, s3_bucket: str) -> None:
+    with FaultyS3(s3_endpoint) as proxy:
+        store = S3Store(s3_bucket, "p", proxy.url)
+        proxy.script(Fault.UNSUPPORTED)
+        assert not honours_create(store, "token")
+        assert list(store.list()) == []
+
+
+def test_a_probe_whose_answers_get_lost(s3_endpoint: str, s3_bucket: str) -> None:
+    with FaultyS3(s3_endpoint) as proxy:
+        store = S3Store(s3_bucket, "p", proxy.url)
+        proxy.script(Fault.LOST, Fault.PASS, Fault.LOST)
+        assert honours_create(store, "token")
+        assert list(store.list()) == []
+
+
+def test_a_store_that_cannot_be_reached_gets_no_verdict(s3_endpoint: str, tmp_path: Path) -> None:
+    del s3_endpoint  # only for the credentials it sets
+    (tmp_path / "file").write_bytes(b"")
+    nobody = S3Store("bucket", "p", "http://127.0.0.1:1", Patience(attempts=2, first_wait_s=0.01))
+    for store in (nobody, LocalStore(str(tmp_path / "file" / "root"))):
+        with pytest.raises(StoreError) as caught:
+            honours_create(store, "token")
+        assert caught.type is StoreError
+
+
 def test_one_of_eight_creates_wins(store: ObjectStore) -> None:
     barrier = Barrier(8)
 
@@ -114,3 +171,7 @@ def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("s3://", "s3:///a", "gs://a/b", ""):
         with pytest.raises(UsageError):
             open_store(wrong)
+    for endpoint in ("x:9000", "ftp://x", "http://", "http://x:port", "http://x:99999", "http://[x"):
+        with pytest.raises(UsageError, match="is not an endpoint"):
+            open_store("s3://b", endpoint)
+    assert open_store("s3://b", "https://x.example") == S3Store("b", "", "https://x.example")
