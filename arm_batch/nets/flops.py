@@ -27,8 +27,8 @@ class Flops:
 def count_flops(network: nn.Module, height: int, width: int) -> Flops:
     """Count one pass of `network` over one RGB input of `height` x `width` px.
 
-    The network must live on the meta device or be cheap to run: it is run once, on zeros, so that a layer
-    that is applied several times (CARN's shared blocks) counts each time.
+    The network is run once, on zeros, so that a layer that is applied several times (CARN's shared blocks) counts
+    each time.
     """
     executed = paper = 0
 

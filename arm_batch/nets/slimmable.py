@@ -71,7 +71,8 @@ class Supernet(nn.Module):
 
     def flops(self, width: int, height_px: int, width_px: int) -> Flops:
         """FLOPs of the subnet of `width` over one LR input of ``height_px`` x ``width_px``."""
-        return count_flops(self._skeleton(width), height_px, width_px)
+        # Not by the skeleton: a PReLU on the meta device loads torch's compiler, seconds in every process.
+        return count_flops(self.subnet(width), height_px, width_px)
 
     def _skeleton(self, width: int) -> nn.Module:
         """The narrow network without storage: only its structure and shapes are used."""
