@@ -78,7 +78,9 @@ def run_document(
             "lut": ladder.lut.provenance,
         },
         "allocation": {
+            "scores": [score.name for score in ladder.lut.scores],
             "score_edges": ladder.lut.edges.tolist(),
+            "score_cuts": ladder.lut.cuts.tolist(),
             "tiles": allocation.tiles.tolist(),
             "spend_flops": allocation.spend,
             "price_per_flop": allocation.price,

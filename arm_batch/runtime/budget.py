@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocate import Allocation, Counts, allocate, share_out
+from arm_batch.core.allocate import Allocation, Counts, allocate
 from arm_batch.core.budget import Budget
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
+from arm_batch.core.share_out import share_out
 from arm_batch.errors import OutputError
 from arm_batch.store.objects import ObjectStore
 
@@ -73,8 +74,10 @@ class ArchiveBudget:
         histogram = histograms.sum(axis=0)
         full = int(histogram.sum()) * int(self._ladder.costs[-1])
         total = self._budget.flops(full)
-        allocation = allocate(histogram, -self._ladder.lut.mse, self._ladder.costs, total)
-        psnr = self._ladder.lut.psnr_of(allocation.tiles) if histogram.any() else None
+        lut = self._ladder.lut
+        classes = allocate(histogram[None], -lut.mse, np.ones(1), self._ladder.costs, total)
+        allocation = replace(classes, tiles=classes.tiles[0])
+        psnr = lut.psnr_of(allocation.tiles, int(histogram.sum())) if histogram.any() else None
         self._shares = dict(zip(order, share_out(allocation.tiles, histograms), strict=True))
         self._ledger = Ledger(total)
         verdict = Verdict(allocation, total, full, psnr)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.allocate import Counts, assign
+from arm_batch.core.allocate import Counts
 from arm_batch.core.interpolate import bicubic
-from arm_batch.core.score import edge_scores
+from arm_batch.core.share_out import assign
 from arm_batch.core.tiles import Pixels, Stitcher, take
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import (
@@ -30,8 +30,6 @@ from arm_batch.store.sinks import Commit, write_part
 
 BATCH_TILES = 256
 """Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
-
-NO_SCORES = np.empty(0, np.float32)
 
 Outputs = Sequence[Sequence[Pixels]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
@@ -62,10 +60,10 @@ def plan_shard(context: JobContext, shard: Shard) -> ShardPlan:
             height, width = pixels.shape[:2]
             scale = context.ladder.scale
             check_encodable(height * scale, width * scale, pixels.dtype, context.format)
-            scores = edge_scores(pixels, context.ladder.grid)
+            scores = context.ladder.scores(pixels)
             images.append(ImagePlan(entry, output, size, height, width, scores, None))
         except ImageError as error:
-            images.append(ImagePlan(entry, output, size, 0, 0, NO_SCORES, str(error)))
+            images.append(ImagePlan(entry, output, size, 0, 0, context.ladder.no_scores, str(error)))
     return ShardPlan(shard.index, tuple(images))
 
 
@@ -78,7 +76,7 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
 def assign_images(context: JobContext, plan: ShardPlan, share: Counts) -> list[Indices]:
     """The subnet of each tile of each image; follows from the plan and the shard's share alone."""
     scores = plan.scores()
-    subnets = assign(scores, context.ladder.lut.bin_of(scores), share)
+    subnets = assign(scores[:, 0], context.ladder.lut.bin_of(scores), share)
     return np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
 
 
@@ -215,7 +213,7 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, data: bytes) 
         flops=int(per_subnet @ ladder.costs),
         tiles=len(subnets),
         subnet_tiles=tuple(per_subnet.tolist()),
-        psnr_predicted_db=ladder.lut.psnr_of(counts),
+        psnr_predicted_db=ladder.lut.psnr_of(counts, image.height * image.width / ladder.grid.tile**2),
         source_size=image.source_size,
         source_etag=image.entry.etag,
         sha256=hashlib.sha256(data).hexdigest(),

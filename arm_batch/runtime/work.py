@@ -56,7 +56,7 @@ class ImagePlan:
         source_size: bytes; -1 when they could not be read.
         height: LR px.
         width: LR px.
-        scores: one per tile; none when the image failed.
+        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed.
         error: why it failed.
     """
 
@@ -77,7 +77,7 @@ class ShardPlan:
     images: tuple[ImagePlan, ...]
 
     def scores(self) -> Scores:
-        """The scores of all tiles, image by image."""
+        """The scores of all tiles, image by image, ``(n_tiles, n_scores)``."""
         return np.concatenate([image.scores for image in self.images])
 
 

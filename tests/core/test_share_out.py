@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocate import assign, share_out
+from arm_batch.core.share_out import assign, share_out
 
 
 @st.composite

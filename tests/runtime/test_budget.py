@@ -22,7 +22,8 @@ def make(output: Path, budget: str, run_id: str = "run") -> ArchiveBudget:
 
 
 def register(budget: ArchiveBudget, order: tuple[int, ...]) -> list[np.ndarray]:
-    histograms = [np.random.default_rng(s).integers(0, 20, 30) for s in range(3)]
+    bins = load_ladder(find_ladder(LADDER)).ladder.lut.n_bins
+    histograms = [np.random.default_rng(s).integers(0, 20, bins) for s in range(3)]
     for shard in order:
         budget.register(shard, histograms[shard])
     return histograms

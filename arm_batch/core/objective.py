@@ -1,0 +1,191 @@
+"""Objectives: what a plan is to make best, and the allocation that does.
+
+- ``psnr``: the mean over tiles of the tile's PSNR, as in the ARM paper.
+- ``mse``: the squared error of all images pooled.
+- ``image-psnr``: the mean over images of the image's PSNR, which is what papers report.
+
+An image's PSNR is minus the logarithm of its squared error, so what a tile's error counts for is one over the
+error of its whole image. Images of nearly equal error are put into one class; classes times bins is all that is
+kept, however many images there are. The weights depend on the allocation and the allocation on the weights:
+from the errors of interpolation on, each round allocates with the weights of the last. Minus a logarithm of a
+sum is convex, so each round maximises a lower bound that touches the objective where the last round ended
+(minorise-maximise, Hunter & Lange, "A Tutorial on MM Algorithms", The American Statistician 2004): the
+objective never falls, up to the odd step that does not fit into the budget.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arm_batch.core.allocate import Allocation, Counts, allocate, cheapest
+from arm_batch.core.lut import Lut
+from arm_batch.core.quality import PEAK
+
+Floats = NDArray[np.float64]
+
+Objective = Literal["psnr", "mse", "image-psnr"]
+
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+CLASSES_PER_OCTAVE = 2
+"""Images of one class differ in their error by at most 1.5 dB."""
+
+_LOWEST_OCTAVE = -4
+_HIGHEST_OCTAVE = 32
+"""From a blank tile to 10**5 noisy ones."""
+
+N_CLASSES = CLASSES_PER_OCTAVE * (_HIGHEST_OCTAVE - _LOWEST_OCTAVE)
+
+MAX_ROUNDS = 8
+_LEAST_GAIN_DB = 1e-5
+
+
+@dataclass(frozen=True)
+class Census:
+    """What an allocation needs to know of an archive, or of a part of it; two parts add up.
+
+    Attributes:
+        tiles: per class and bin, ``(n_classes, n_bins)``.
+        images: per class, ``(n_classes,)``.
+        pixels: LR pixels per class, ``(n_classes,)``.
+    """
+
+    tiles: Counts
+    images: Counts
+    pixels: Counts
+
+    def __add__(self, other: Census) -> Census:
+        return Census(self.tiles + other.tiles, self.images + other.images, self.pixels + other.pixels)
+
+    @staticmethod
+    def empty(objective: Objective, lut: Lut) -> Census:
+        """Of no image at all."""
+        classes = class_count(objective)
+        return Census(
+            np.zeros((classes, lut.n_bins), np.int64), np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+        )
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What an allocation is predicted to reach, in dB.
+
+    Attributes:
+        tile_psnr_db: mean over tiles.
+        pooled_psnr_db: from the squared error of all pixels together.
+        image_psnr_db: mean over images, those of one class taken as alike.
+    """
+
+    tile_psnr_db: float
+    pooled_psnr_db: float
+    image_psnr_db: float
+
+    def of(self, objective: Objective) -> float:
+        """The figure that an objective maximises."""
+        return {"psnr": self.tile_psnr_db, "mse": self.pooled_psnr_db, "image-psnr": self.image_psnr_db}[objective]
+
+
+def class_count(objective: Objective) -> int:
+    """Number of classes that an objective tells images apart by."""
+    return N_CLASSES if objective == "image-psnr" else 1
+
+
+def image_class(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> int:
+    """The class of an image from the bins of its tiles, ``(n_tiles,)``.
+
+    It follows from the predicted squared error of its interpolation, summed without rounding in between, so
+    that every machine finds the same.
+    """
+    if objective != "image-psnr":
+        return 0
+    counts = np.bincount(bins, minlength=lut.n_bins)
+    error = math.fsum((counts * lut.mse[:, 0]).tolist())
+    if error <= 0:
+        return 0
+    place = math.floor(CLASSES_PER_OCTAVE * (math.log2(error) - _LOWEST_OCTAVE))
+    return min(max(place, 0), N_CLASSES - 1)
+
+
+def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[NDArray[np.intp], int]]) -> Census:
+    """Count images, each given by the bins of its tiles, ``(n_tiles,)``, and its LR pixels."""
+    census = Census.empty(objective, lut)
+    for bins, pixels in images:
+        group = image_class(objective, lut, bins)
+        census.tiles[group] += np.bincount(bins, minlength=lut.n_bins)
+        census.images[group] += 1
+        census.pixels[group] += pixels
+    return census
+
+
+def solve(objective: Objective, lut: Lut, census: Census, costs: Counts, budget: int) -> Allocation:
+    """The allocation that makes an objective best within a budget of FLOPs.
+
+    Raises:
+        BudgetError: interpolation alone costs more.
+    """
+    if objective == "psnr":
+        return allocate(census.tiles, lut.psnr_db, np.ones(1), costs, budget)
+    if objective == "mse":
+        return allocate(census.tiles, -lut.mse, np.ones(1), costs, budget)
+    weights = _image_weights(lut, census, cheapest(census.tiles, len(costs)))
+    best = allocate(census.tiles, -lut.mse, weights, costs, budget)
+    reached = _mean_log_error_db(lut, census, best.tiles)
+    for _ in range(MAX_ROUNDS):
+        weights = _image_weights(lut, census, best.tiles)
+        candidate = allocate(census.tiles, -lut.mse, weights, costs, budget)
+        error = _mean_log_error_db(lut, census, candidate.tiles)
+        if error > reached - _LEAST_GAIN_DB:
+            break
+        best, reached = candidate, error
+    return best
+
+
+def predict(lut: Lut, census: Census, tiles: Counts, tile_px: int) -> Quality:
+    """The quality that an allocation's tiles ``(n_classes, n_bins, n_subnets)`` are predicted to reach.
+
+    Args:
+        lut: predictions.
+        census: of the same images; at least one.
+        tiles: of the allocation.
+        tile_px: pixels of a whole tile, LR; tiles at the border have fewer, and errors count only there.
+    """
+    per_bin = tiles.sum(axis=0)
+    errors = class_errors(lut, tiles) * tile_px
+    pooled = errors.sum() / census.pixels.sum()
+    there = census.images > 0
+    per_image = errors[there] / census.pixels[there]
+    return Quality(
+        tile_psnr_db=float((lut.psnr_db * per_bin).sum() / per_bin.sum()),
+        pooled_psnr_db=_db(pooled),
+        image_psnr_db=float(np.average([_db(e) for e in per_image], weights=census.images[there])),
+    )
+
+
+def class_errors(lut: Lut, tiles: Counts) -> Floats:
+    """Predicted squared error of each class in tiles times squared grey levels, ``(n_classes,)``."""
+    return np.asarray((tiles * lut.mse).sum(axis=(1, 2)), np.float64)
+
+
+def _image_weights(lut: Lut, census: Census, tiles: Counts) -> Floats:
+    """One over the mean error of an image of each class."""
+    errors = class_errors(lut, tiles)
+    return np.where(census.images > 0, census.images / np.maximum(errors, _TINY), 0.0)
+
+
+def _mean_log_error_db(lut: Lut, census: Census, tiles: Counts) -> float:
+    logs = 10 * np.log10(np.maximum(class_errors(lut, tiles), _TINY))
+    return float((census.images * logs).sum() / max(census.images.sum(), 1))
+
+
+def _db(mse: float) -> float:
+    return 10 * math.log10(PEAK**2 / max(mse, _TINY))
+
+
+_TINY = 1e-12
+"""Stands for no error at all, so that logarithms and weights stay finite."""
