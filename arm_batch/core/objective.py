@@ -33,8 +33,8 @@ Objective = Literal["psnr", "mse", "image-psnr"]
 
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
-CLASSES_PER_OCTAVE = 2
-"""Images of one class differ in their error by at most 1.5 dB."""
+CLASSES_PER_OCTAVE = 4
+"""Images of one class differ in their error by at most 0.75 dB."""
 
 _LOWEST_OCTAVE = -4
 _HIGHEST_OCTAVE = 32
@@ -133,11 +133,11 @@ def solve(objective: Objective, lut: Lut, census: Census, costs: Counts, budget:
         return allocate(census.tiles, lut.psnr_db, np.ones(1), costs, budget)
     if objective == "mse":
         return allocate(census.tiles, -lut.mse, np.ones(1), costs, budget)
-    weights = _image_weights(lut, census, cheapest(census.tiles, len(costs)))
+    weights = image_weights(census.images, class_errors(lut, cheapest(census.tiles, len(costs))))
     best = allocate(census.tiles, -lut.mse, weights, costs, budget)
     reached = _mean_log_error_db(lut, census, best.tiles)
     for _ in range(MAX_ROUNDS):
-        weights = _image_weights(lut, census, best.tiles)
+        weights = image_weights(census.images, class_errors(lut, best.tiles))
         candidate = allocate(census.tiles, -lut.mse, weights, costs, budget)
         error = _mean_log_error_db(lut, census, candidate.tiles)
         if error > reached - _LEAST_GAIN_DB:
@@ -172,10 +172,17 @@ def class_errors(lut: Lut, tiles: Counts) -> Floats:
     return np.asarray((tiles * lut.mse).sum(axis=(1, 2)), np.float64)
 
 
-def _image_weights(lut: Lut, census: Census, tiles: Counts) -> Floats:
-    """One over the mean error of an image of each class."""
-    errors = class_errors(lut, tiles)
-    return np.where(census.images > 0, census.images / np.maximum(errors, _TINY), 0.0)
+def image_weights(images: Counts, errors: Floats) -> Floats:
+    """What a tile's squared error counts for in the mean image PSNR: one over the error of an image of its class.
+
+    Args:
+        images: per class, ``(n_classes,)``.
+        errors: of all of them together, as `class_errors` gives them.
+
+    Returns:
+        ``(n_classes,)``; 0 for classes without images.
+    """
+    return np.where(images > 0, images / np.maximum(errors, _TINY), 0.0)
 
 
 def _mean_log_error_db(lut: Lut, census: Census, tiles: Counts) -> float:

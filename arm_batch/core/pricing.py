@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts, Floats, Step, cheapest, spend_of, steps_by_price
+from arm_batch.core.lut import Lut
+from arm_batch.core.objective import MAX_ROUNDS, Census, class_errors, image_weights
 from arm_batch.errors import BudgetError
 
 
@@ -74,6 +78,33 @@ def price_jobs(jobs: Mapping[str, Job], pool: int) -> dict[str, Allocation]:
             left -= bought * step.cost
             prices[name] = price
     return {name: Allocation(tiles[name], spend_of(tiles[name], jobs[name].costs), prices[name]) for name in names}
+
+
+def price_image_jobs(jobs: Mapping[str, tuple[Lut, Census, Job]], pool: int) -> dict[str, Allocation]:
+    """Like `price_jobs`, for the mean over the images of all jobs of the image PSNR.
+
+    Each round prices with the weights of the last, as `objective.solve` does for one job. Classes mean the same
+    error in every job, so each has one weight in all of them.
+
+    Args:
+        jobs: by name the job's table, the census of its tiles not yet begun, and the job itself, whose
+            weights do not matter.
+        pool: FLOPs for all of them.
+
+    Raises:
+        BudgetError: as `price_jobs`.
+    """
+    tiles = {name: cheapest(census.tiles, len(job.costs)) for name, (_, census, job) in jobs.items()}
+    for _ in range(MAX_ROUNDS):
+        images = np.sum([census.images for _, census, _ in jobs.values()], axis=0)
+        errors = np.sum([class_errors(lut, tiles[name]) for name, (lut, _, _) in jobs.items()], axis=0)
+        weights = image_weights(images, errors)
+        allocations = price_jobs({name: replace(job, weights=weights) for name, (_, _, job) in jobs.items()}, pool)
+        settled = all(np.array_equal(allocations[name].tiles, tiles[name]) for name in jobs)
+        tiles = {name: allocation.tiles for name, allocation in allocations.items()}
+        if settled:
+            break
+    return allocations
 
 
 def _merged(jobs: Mapping[str, Job], names: list[str]) -> Iterator[tuple[str, int, Step, float]]:

@@ -52,9 +52,9 @@ def tabulate(
 ) -> Lut:
     """Average measured tiles per bin.
 
-    Scores of more detail go with more error and with more to win, and a costlier subnet does not do worse: where
-    the averages say otherwise, bins are pooled until they do not (isotonic regression). So the table has
-    neither holes nor bumps where tiles are few.
+    Tiles of a higher score have more to win, and a costlier subnet does not do worse: where the averages say
+    otherwise, bins are pooled until they do not (isotonic regression). So what subnets win has neither holes
+    nor bumps where tiles are few.
 
     Raises:
         InputError: there are fewer tiles than one bin needs.
@@ -126,19 +126,20 @@ def _standard_error(
 
 
 def _smooth(mean: Floats, counts: NDArray[np.int64], shape: tuple[int, int]) -> Floats:
-    """Errors that never rise with cost, and whose every step never shrinks with the first score.
+    """Errors of which every step from one subnet to the next takes away no less where the first score is higher.
 
-    A row is taken apart into what the costliest subnet leaves and what each step before it takes away.
+    What interpolation leaves is kept as measured: it decides how images compare, and pooling it costs accuracy.
     """
     filled = _filled(mean, counts, shape)
-    parts = np.concatenate([filled[:, :-1] - filled[:, 1:], filled[:, -1:]], axis=1)
-    columns = parts.reshape(*shape, -1)
+    steps = (filled[:, :-1] - filled[:, 1:]).reshape(*shape, -1)
     weights = np.maximum(counts, 1).reshape(shape).astype(np.float64)
     for second in range(shape[1]):
-        for part in range(columns.shape[2]):
-            fit = isotonic_regression(columns[:, second, part], weights=weights[:, second])
-            columns[:, second, part] = np.maximum(fit.x, 0)
-    return np.asarray(np.cumsum(columns[..., ::-1], axis=2)[..., ::-1].reshape(mean.shape), np.float64)
+        for step in range(steps.shape[2]):
+            fit = isotonic_regression(steps[:, second, step], weights=weights[:, second])
+            steps[:, second, step] = np.maximum(fit.x, 0)
+    removed = np.cumsum(steps, axis=2).reshape(len(mean), -1)
+    # Only where tiles are very few can more be taken away than there is.
+    return np.hstack([filled[:, :1], np.maximum(filled[:, :1] - removed, 0)])
 
 
 def _filled(values: Floats, counts: NDArray[np.int64], shape: tuple[int, int]) -> Floats:

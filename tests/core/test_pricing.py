@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arm_batch.core.allocate import allocate
-from arm_batch.core.pricing import Job, price_jobs
+from arm_batch.core.objective import solve
+from arm_batch.core.pricing import Job, price_image_jobs, price_jobs
 from arm_batch.errors import BudgetError
-from tests.core.test_objective import COSTS, table
+from tests.core.test_objective import COSTS, census_of, log_error, table
 
 
 @st.composite
@@ -122,3 +123,28 @@ def test_a_pool_below_the_floors_is_refused():
         price_jobs({"a": job, "b": job}, 19)
     assert sum(a.spend for a in price_jobs({"a": job, "b": job}, 20).values()) == 12
     assert price_jobs({}, 5) == {}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.9])
+def test_twenty_jobs_serve_images_as_well_as_one_job_does(share):
+    rng = np.random.default_rng(1)
+    lut = table(30)
+    archives = [
+        [rng.integers(0, rng.integers(1, 30), rng.integers(10, 300)) for _ in range(40)] for _ in range(20)
+    ]
+    censuses = [census_of("image-psnr", lut, images) for images in archives]
+    whole = censuses[0]
+    for census in censuses[1:]:
+        whole = whole + census
+    pool = int(whole.tiles.sum() * (1 + share * 99))
+    jobs = {
+        f"{i:02}": (lut, census, Job(census.tiles, -lut.mse, np.zeros(len(census.images)), COSTS))
+        for i, census in enumerate(censuses)
+    }
+    allocations = price_image_jobs(jobs, pool)
+    assert sum(a.spend for a in allocations.values()) <= pool
+    together = sum(a.tiles for a in allocations.values())
+    one = solve("image-psnr", lut, whole, COSTS, pool)
+    start = solve("image-psnr", lut, whole, COSTS, int(whole.tiles.sum()))
+    gains = [log_error(whole, lut, start.tiles) - log_error(whole, lut, tiles) for tiles in (together, one.tiles)]
+    assert gains[0] >= 0.999 * gains[1]
