@@ -45,11 +45,12 @@ class Budget:
     def flops(self, full: int) -> int:
         """The bound on FLOPs, rounded down, where running the largest subnet everywhere costs `full`.
 
-        Times do not bound FLOPs: they come to `full`.
+        Raises:
+            BudgetError: it bounds a time.
         """
-        if self.kind == "share":
-            return int(self.amount * full)
-        return int(self.amount) if self.kind == "flops" else full
+        if self.seconds is not None:
+            raise BudgetError(f"the budget {self.text!r} is a time, and only shares and FLOPs are taken here")
+        return int(self.amount * full) if self.kind == "share" else int(self.amount)
 
     @property
     def seconds(self) -> float | None:

@@ -136,12 +136,9 @@ def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, num
     scale = pair.hr.shape[0] // pair.lr.shape[0]
     count = grid.count(*pair.lr.shape[:2])
     tiles = np.arange(min(count, most)) * count // min(count, most)
+    features = tile_features(pair.lr, grid)[tiles]
+    measured = score_tiles([Score(name) for name in MEASURED], pair.lr, grid)[tiles]
     windows = take(grid.windows(pair.lr), tiles)
     wanted = take(TileGrid(grid.tile * scale, 0).windows(pair.hr), tiles).astype(np.float64)
     errors = [((upscaler.run(s, [windows])[0] - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)]
-    return TileSample(
-        features=tile_features(pair.lr, grid)[tiles],
-        measured=score_tiles([Score(name) for name in MEASURED], pair.lr, grid)[tiles],
-        mse=np.stack(errors, axis=1),
-        image=np.full(len(tiles), number, np.intp),
-    )
+    return TileSample(features, measured, np.stack(errors, axis=1), np.full(len(tiles), number, np.intp))

@@ -23,7 +23,6 @@ from arm_batch.errors import BudgetError
         ("2.5PFLOP", 2_500_000_000_000_000),
         ("2.5EFLOP", 2_500_000_000_000_000_000),
         ("1e3GFLOP", 10**12),
-        ("90min", 1000),
     ],
 )
 def test_reads_what_people_write(text: str, flops: int) -> None:
@@ -49,6 +48,9 @@ def test_reads_what_people_write(text: str, flops: int) -> None:
 def test_reads_times(text: str, kind: str, seconds: float | None) -> None:
     budget = parse_budget(text)
     assert (budget.kind, budget.seconds) == (kind, seconds)
+    if seconds is not None:
+        with pytest.raises(BudgetError, match="is a time"):
+            budget.flops(1000)
 
 
 @pytest.mark.parametrize(

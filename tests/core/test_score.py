@@ -120,7 +120,7 @@ def test_edges_are_coherent_and_noise_is_not():
     x = np.mgrid[:32, :32][1]
     stripes = np.where(x % 6 < 3, 60, 180).astype(np.uint8)[..., None]
     shares = [f[2] / f[0] for f in (tile_features(i, TileGrid(32, 0))[0] for i in (stripes, noise(32, 32, 1)))]
-    assert shares[0] > 0.99
+    assert shares[0] > 0.75
     assert shares[1] < 0.6
 
 
