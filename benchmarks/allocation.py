@@ -10,74 +10,45 @@ part, every subnet on every tile, is kept in --cache.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from measured_tiles import (
+    GRID,
+    SCALE,
+    Evaluation,
+    Floats,
+    Indices,
+    measure_calibration,
+    measure_images,
+)
 from numpy.typing import NDArray
 
 from arm_batch.core.allocate import allocate
-from arm_batch.core.ladder import Subnet
 from arm_batch.core.lut import Lut
 from arm_batch.core.objective import Objective, Quality, image_class, predict, solve, take_census
 from arm_batch.core.quality import PEAK
 from arm_batch.core.score import laplacian_map, score_tiles
 from arm_batch.core.share_out import assign
 from arm_batch.core.tiles import Pixels, TileGrid, take
-from arm_batch.nets.calibrate import TileSample, build_lut, calibration_pairs, sample_tiles
+from arm_batch.nets.calibrate import DEFAULT_SCORES, TileSample, build_lut
 from arm_batch.nets.checkpoint import load_supernet
-from arm_batch.nets.data import EXTENSIONS
-from arm_batch.nets.evaluate import read_pairs
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import list_subnets
 from arm_batch.nets.paper import PaperLut
 from arm_batch.nets.registry import get_backbone
 
-SCALE = 4
-GRID = TileGrid(32, 2)
 SPENDS = (0.1, 0.2, 0.3, 0.4, 0.6)
-TILES_PER_LAYING = 16
-"""Calibration tiles of one image, size and shift: with 65 images some 8,000."""
-
 RANDOM_BUDGETS = 100
+FOLDS = 5
+
 MIXES = 5
 """Random mixes of two neighbouring etas that the paper's rule is averaged over."""
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
 Rule = Callable[[int], Indices]
 """From a budget in FLOPs to the subnet of each tile."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Every subnet on every tile of the evaluation images.
-
-    Attributes:
-        lr: the images.
-        image: of each tile, ``(n,)``.
-        errors: squared error summed over each tile and averaged over channels, SCALE px shaved off the image,
-            ``(n, n_subnets)``.
-        whole_errors: the same with nothing shaved.
-        pixels: HR pixels of each image, shaved, ``(n_images,)``.
-    """
-
-    lr: list[Pixels]
-    image: Indices
-    errors: Floats
-    whole_errors: Floats
-    pixels: Floats
-
-    def image_psnr(self, subnets: Indices) -> float:
-        """Mean over images of the PSNR in dB."""
-        errors = np.bincount(self.image, self.errors[np.arange(len(subnets)), subnets])
-        return float((10 * np.log10(PEAK**2 * self.pixels / errors)).mean())
-
-    def pooled_psnr(self, subnets: Indices) -> float:
-        """PSNR in dB of the squared error of all images together."""
-        error = self.errors[np.arange(len(subnets)), subnets].sum()
-        return float(10 * np.log10(PEAK**2 * self.pixels.sum() / error))
 
 
 def main() -> None:
@@ -95,50 +66,6 @@ def main() -> None:
     sample = measure_calibration(upscaler, len(subnets), options.train, options.cache / "calibration.npz")
     costs = np.array([s.flops for s in subnets], np.int64)
     report(tiles, sample, costs, PaperLut.from_json_file(options.reference / "lut_carn.json"))
-
-
-def measure_images(upscaler: Upscaler, subnets: Sequence[Subnet], data: Path, cache: Path) -> Evaluation:
-    """Run every subnet on every tile of the pairs in a folder, or read what was kept."""
-    pairs = [pair for _, pair in read_pairs(data, SCALE)]
-    lr = [pair.lr for pair in pairs]
-    counts = [GRID.count(*image.shape[:2]) for image in lr]
-    pixels = np.array([(p.hr.shape[0] - 2 * SCALE) * (p.hr.shape[1] - 2 * SCALE) for p in pairs], np.float64)
-    if not cache.exists():
-        errors = [[], []]
-        for pair in pairs:
-            windows = take(GRID.windows(pair.lr), np.arange(GRID.count(*pair.lr.shape[:2])))
-            outputs = [upscaler.run(s, [windows])[0] for s in range(len(subnets))]
-            for kept, shave in zip(errors, (SCALE, 0), strict=True):
-                kept.append(np.stack([tile_errors(output, pair.hr, shave) for output in outputs], axis=1))
-        np.savez(cache, errors=np.concatenate(errors[0]), whole_errors=np.concatenate(errors[1]))
-    with np.load(cache) as kept:
-        return Evaluation(lr, np.repeat(np.arange(len(lr)), counts), kept["errors"], kept["whole_errors"], pixels)
-
-
-def tile_errors(outputs: Pixels, hr: Pixels, shave: int) -> Floats:
-    """Squared error of each tile ``(n, side, side, 3)``, summed over its pixels inside the image, ``(n,)``."""
-    side = outputs.shape[1]
-    inside = np.zeros(hr.shape[:2], np.float64)
-    inside[shave : hr.shape[0] - shave, shave : hr.shape[1] - shave] = 1
-    shape = GRID.shape(hr.shape[0] // SCALE, hr.shape[1] // SCALE)
-    filled = ((0, shape[0] * side - hr.shape[0]), (0, shape[1] * side - hr.shape[1]))
-    cells = TileGrid(side, 0)
-    tiles = np.arange(len(outputs))
-    wanted = take(cells.windows(np.pad(hr, (*filled, (0, 0)))), tiles)
-    mask = take(cells.windows(np.pad(inside, filled)[..., None]), tiles)[..., 0]
-    squares = ((outputs.astype(np.float64) - wanted) ** 2).mean(axis=3)
-    return np.asarray((squares * mask).sum(axis=(1, 2)), np.float64)
-
-
-def measure_calibration(upscaler: Upscaler, n_subnets: int, data: Path, cache: Path) -> TileSample:
-    """Run every subnet on tiles of the photographs in a folder, or read what was kept."""
-    if not cache.exists():
-        paths = sorted(p for p in data.rglob("*") if p.suffix.lower() in EXTENSIONS)
-        pairs = calibration_pairs(paths, SCALE)
-        sample = sample_tiles(upscaler, n_subnets, GRID, pairs, TILES_PER_LAYING)
-        np.savez(cache, features=sample.features, measured=sample.measured, mse=sample.mse, image=sample.image)
-    with np.load(cache) as kept:
-        return TileSample(kept["features"], kept["measured"], kept["mse"], kept["image"])
 
 
 @dataclass(frozen=True)
@@ -204,6 +131,7 @@ def report(tiles: Evaluation, sample: TileSample, costs: NDArray[np.int64], publ
     report_rules(tiles, costs, full, published, rules)
     report_exactness(jobs["gain,level"], full)
     report_predictions(tiles, jobs["gain,level"], full)
+    report_held_out(sample, costs)
 
 
 def report_rules(
@@ -295,6 +223,26 @@ def report_predictions(tiles: Evaluation, job: Job, full: int) -> None:
             f"  {spend:4.0%}  images {plan.quality.image_psnr_db:.2f} {mean:.2f}   "
             f"pooled {plan.quality.pooled_psnr_db:.2f} {pooled:.2f}"
         )
+
+
+def report_held_out(sample: TileSample, costs: NDArray[np.int64]) -> None:
+    """The same for photographs like those of the table, each fold planned with a table of the others."""
+    predicted, reached = np.zeros(len(SPENDS)), np.zeros(len(SPENDS))
+    for fold in range(FOLDS):
+        out = sample.image % FOLDS == fold
+        kept = TileSample(sample.features[~out], sample.measured[~out], sample.mse[~out], sample.image[~out])
+        lut = build_lut(kept, DEFAULT_SCORES, {})
+        scores = np.stack([score.of_features(sample.features[out]) for score in lut.scores], axis=1)
+        for place, spend in enumerate(SPENDS):
+            budget = int(spend * out.sum() * costs[-1])
+            tiles = allocate(lut.histogram(scores)[None], -lut.mse, np.ones(1), costs, budget).tiles[0]
+            subnets = assign(scores[:, 0], lut.bin_of(scores), tiles)
+            predicted[place] += (tiles * lut.mse).sum()
+            reached[place] += sample.mse[out][np.arange(len(subnets)), subnets].sum()
+    print("\npredicted and reached on held-out calibration images, pooled dB")
+    for spend, *errors in zip(SPENDS, predicted, reached, strict=True):
+        figures = (10 * np.log10(PEAK**2 * len(sample.image) / error) for error in errors)
+        print(f"  {spend:4.0%}  " + " ".join(f"{figure:.2f}" for figure in figures))
 
 
 if __name__ == "__main__":
