@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from arm_batch.core.curve import CurvePoint, Planner, budget_curve, knee, spend_for
 from arm_batch.core.objective import OBJECTIVES, Quality
 from arm_batch.errors import BudgetError
-from tests.core.test_objective import COSTS, archives, census_of, table
+from tests.core.tables import COSTS, archives, census_of, table
 
 
 def planner(archive: tuple, objective: str) -> Planner:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from arm_batch.core.allocate import allocate
 from arm_batch.core.pools import Pool, allocate_pools
 from arm_batch.errors import BudgetError
-from tests.core.test_objective import COSTS, table
+from tests.core.tables import COSTS, table
 
 
 @st.composite

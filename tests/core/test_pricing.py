@@ -11,7 +11,7 @@ from arm_batch.core.allocate import allocate
 from arm_batch.core.objective import solve
 from arm_batch.core.pricing import Job, price_image_jobs, price_jobs
 from arm_batch.errors import BudgetError
-from tests.core.test_objective import COSTS, census_of, log_error, table
+from tests.core.tables import COSTS, census_of, log_error, table
 
 
 @st.composite
