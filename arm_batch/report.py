@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 
 from arm_batch.core.allocate import Allocation
+from arm_batch.core.census import Objective
 from arm_batch.core.ladder import Ladder
+from arm_batch.core.objective import Quality
 
 RUN_KEY = "run.json"
 
 LIBRARIES = ("arm-batch", "numpy", "opencv-python-headless", "pillow", "pyarrow", "ray", "torch")
+
+
+MEASURES: dict[Objective, str] = {
+    "image-psnr": "mean PSNR of images",
+    "mse": "PSNR of the pooled error",
+    "psnr": "mean PSNR of tiles",
+}
+"""What the figure of an objective is, for a person."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,8 @@ class RunSummary:
         budget_flops: the same in executed FLOPs.
         full_flops: executed FLOPs of the largest subnet everywhere.
         spent_flops: executed FLOPs spent.
-        psnr_predicted_db: of the allocation; ``None`` when no image could be read.
+        objective: what the allocation makes best.
+        predicted: what it is predicted to reach; ``None`` when no image could be read.
         subnet_tiles: tiles per subnet, by name.
         repaired: what was damaged and has been done again.
         timings: of this attempt.
@@ -58,7 +69,8 @@ class RunSummary:
     budget_flops: int
     full_flops: int
     spent_flops: int
-    psnr_predicted_db: float | None
+    objective: Objective
+    predicted: Quality | None
     subnet_tiles: dict[str, int]
     repaired: tuple[str, ...]
     timings: Timings
@@ -74,7 +86,8 @@ class GenerationReport:
         budget: as asked for.
         budget_flops: the same in executed FLOPs.
         spent_flops: of them.
-        allocation: tiles per score bin and subnet.
+        allocation: tiles per image class, score bin and subnet.
+        quality: predicted of it; ``None`` where no image could be read.
     """
 
     kind: str
@@ -83,6 +96,7 @@ class GenerationReport:
     budget_flops: int
     spent_flops: int
     allocation: Allocation
+    quality: Quality | None
 
 
 def run_document(
@@ -102,8 +116,10 @@ def run_document(
             "lut": ladder.lut.provenance,
         },
         "allocation": {
+            "scores": [score.name for score in ladder.lut.scores],
             "score_edges": ladder.lut.edges.tolist(),
-            "tiles": np.sum([g.allocation.tiles for g in generations], axis=0).tolist(),
+            "score_cuts": ladder.lut.cuts.tolist(),
+            "tiles": np.sum([g.allocation.tiles.sum(axis=0) for g in generations], axis=0).tolist(),
             "spend_flops": sum(g.allocation.spend for g in generations),
         },
         "generations": [_generation(generation) for generation in generations],
@@ -122,7 +138,7 @@ def _generation(report: GenerationReport) -> dict[str, Any]:
         "spent_flops": report.spent_flops,
         "spend_flops": allocation.spend,
         "price_per_flop": allocation.price,
-        "tiles": allocation.tiles.tolist(),
+        "predicted": None if report.quality is None else asdict(report.quality),
     }
 
 
@@ -152,14 +168,14 @@ def describe(summary: RunSummary) -> list[str]:
     """The run in a few lines for a person."""
     share = summary.spent_flops / summary.full_flops if summary.full_flops else 0.0
     tiles = ", ".join(f"{name} {count:,}" for name, count in summary.subnet_tiles.items())
-    quality = "-" if summary.psnr_predicted_db is None else f"{summary.psnr_predicted_db:.2f} dB"
+    quality = "-" if summary.predicted is None else f"{summary.predicted.of(summary.objective):.2f} dB"
     seconds = summary.timings
     lines = [
         f"images     {summary.images:,} ({summary.failed:,} failed)",
         f"budget     {summary.budget} = {human_flops(summary.budget_flops)}",
         f"spent      {human_flops(summary.spent_flops)}, {share:.2%} of the largest subnet everywhere",
         f"tiles      {tiles}",
-        f"predicted  {quality} (pooled PSNR, from the LUT)",
+        f"predicted  {quality} ({MEASURES[summary.objective]}, from the LUT)",
         f"time       list {seconds.list_seconds:.1f} s, start {seconds.start_seconds:.1f} s, "
         f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
         f"output     {summary.output} (record: {RUN_KEY})",

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arm_batch.core.budget import Budget
+from arm_batch.core.census import Objective
 
 Sink = Literal["parquet", "files"]
 ExecutorName = Literal["ray", "inline"]
+
+DEFAULT_OBJECTIVE: Objective = "image-psnr"
+"""The best on what papers report and people see, image by image; see "Allocation" in docs/benchmarks.md."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class JobSpec:
         budget: bound on the executed FLOPs.
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
+        objective: what the budget is to make best.
         sink: `parquet` puts the images into the rows, `files` beside them.
         format: of the images written, a key of `store.codecs.FORMATS`.
         quality: of lossy formats, 1..100.
@@ -68,6 +73,7 @@ class JobSpec:
     budget: Budget
     ladder: str
     scale: int
+    objective: Objective = DEFAULT_OBJECTIVE
     sink: Sink = "parquet"
     format: str = "png"
     quality: int = 95
@@ -85,6 +91,7 @@ class JobSpec:
             "budget": self.budget.text,
             "ladder": ladder_digest,
             "scale": str(self.scale),
+            "objective": self.objective,
             "sink": self.sink,
             "format": self.format,
             "quality": str(self.quality),

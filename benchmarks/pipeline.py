@@ -22,10 +22,11 @@ import ray
 import torch
 
 from arm_batch import pipeline
-from arm_batch.core.allocate import allocate, assign
+from arm_batch.core.allocate import allocate
 from arm_batch.core.budget import parse_budget
-from arm_batch.core.score import edge_scores
-from arm_batch.core.tiles import Stitcher, TileGrid, take
+from arm_batch.core.score import laplacian_map
+from arm_batch.core.share_out import assign
+from arm_batch.core.tiles import Stitcher, take
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
@@ -105,7 +106,7 @@ def measure_parts(files: LadderFiles, upscaler: Upscaler, archive: Path, names: 
         with clock("decode"):
             images.append(decode(data))
         with clock("score"):
-            scores.append(edge_scores(images[-1], ladder.grid))
+            scores.append(ladder.scores(images[-1]))
     for pixels, chosen in zip(images, choose(files, scores), strict=True):
         with clock("cut"):
             cells = ladder.grid.windows(pixels)
@@ -132,8 +133,8 @@ def choose(files: LadderFiles, scores: Sequence[Scores]) -> list[Indices]:
     ladder, together = files.ladder, np.concatenate(scores)
     histogram = ladder.lut.histogram(together)
     budget = parse_budget(BUDGET).flops(len(together) * int(ladder.costs[-1]))
-    allocation = allocate(histogram, -ladder.lut.mse, ladder.costs, budget)
-    chosen = assign(together, ladder.lut.bin_of(together), allocation.tiles)
+    allocation = allocate(histogram[None], -ladder.lut.mse, np.ones(1), ladder.costs, budget)
+    chosen = assign(together[:, 0], ladder.lut.bin_of(together), allocation.tiles[0])
     return np.split(chosen, np.cumsum([len(s) for s in scores])[:-1])
 
 
@@ -164,7 +165,7 @@ def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Se
             for top in range(0, pixels.shape[0] - 31, 28):
                 for left in range(0, pixels.shape[1] - 31, 28):
                     patch = pixels[top : top + 32, left : left + 32].astype(np.float32) / 255
-                    edge_scores(pixels[top : top + 32, left : left + 32], TileGrid(32, 0))
+                    laplacian_map(pixels[top : top + 32, left : left + 32]).mean()
                     output = network(torch.from_numpy(patch).permute(2, 0, 1)[None])
                     (output[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy().astype(np.uint8)
         theirs += time.perf_counter() - started

@@ -12,7 +12,7 @@ import typer
 
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import UsageError
-from arm_batch.nets.calibrate import build_lut
+from arm_batch.nets.calibrate import DEFAULT_SCORES, build_lut, calibration_pairs, sample_tiles
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
 from arm_batch.nets.evaluate import evaluate
@@ -20,6 +20,7 @@ from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import (
     SupernetFile,
     find_ladder,
+    images_digest,
     list_subnets,
     load_ladder,
     save_ladder,
@@ -69,8 +70,11 @@ def build_lut_command(
     scale: Annotated[int, typer.Option()] = 4,
     tile: Annotated[int, typer.Option(min=8, help="LR px.")] = 32,
     halo: Annotated[int, typer.Option(min=0, help="LR px.")] = 2,
+    score: Annotated[
+        str, typer.Option(help="laplacian, octave, gain or level, or two of them with a comma.")
+    ] = ",".join(DEFAULT_SCORES),
 ) -> None:
-    """Measure a supernet's subnets per edge score and write a ladder that `upscale --ladder` takes."""
+    """Measure a supernet's subnets per score and write a ladder that `upscale --ladder` takes."""
     family = get_backbone(backbone)
     supernet = load_supernet(weights, family, scale)
     _, held_out = split_images(data)
@@ -83,12 +87,12 @@ def build_lut_command(
     subnets, nets = list_subnets([(supernet, family.widths)], grid)
     provenance = {
         "weights": weights_digest([file]),
-        "score": "laplacian",
-        "images": " ".join(sorted(path.name for path in held_out)),
+        "images": images_digest(held_out),
+        "names": " ".join(sorted(path.name for path in held_out)),
     }
-    lut = build_lut(
-        Upscaler(nets, grid, scale, "cpu"), len(subnets), grid, (load_pair(p, scale) for p in held_out), provenance
-    )
+    upscaler = Upscaler(nets, grid, scale, "cpu")
+    sample = sample_tiles(upscaler, len(subnets), grid, calibration_pairs(held_out, scale))
+    lut = build_lut(sample, score.split(","), provenance)
     save_ladder(out, name, scale, grid, [file], lut)
     typer.echo(f"{out}: {len(subnets)} subnets, {lut.n_bins} bins from {int(lut.tiles.sum()):,} tiles")
 

@@ -14,8 +14,9 @@ from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.budget import parse_budget
+from arm_batch.core.census import Objective
 from arm_batch.report import describe
-from arm_batch.spec import ExecutorName, JobSpec, Resume, Sink
+from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, JobSpec, Resume, Sink
 from arm_batch.store.dataset import failures
 
 DEFAULT_LADDER = "fsrcnn-x4"
@@ -36,6 +37,10 @@ def upscale(
     ] = "100%",
     scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
     ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
+    objective: Annotated[
+        Objective,
+        typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error."),
+    ] = DEFAULT_OBJECTIVE,
     sink: Annotated[
         Sink, typer.Option(help="Images inside the Parquet rows, or as files beside them.")
     ] = "parquet",
@@ -68,6 +73,7 @@ def upscale(
         budget=parse_budget(budget),
         ladder=ladder,
         scale=scale,
+        objective=objective,
         sink=sink,
         format=format,
         quality=quality,

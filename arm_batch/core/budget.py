@@ -1,37 +1,61 @@
-"""Budgets as people write them: ``40%``, ``2.5PFLOP``."""
+"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 from arm_batch.errors import BudgetError
 
-UNITS = {"%": 0, "FLOP": 1, "KFLOP": 10**3, "MFLOP": 10**6, "GFLOP": 10**9}
-UNITS |= {"TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
+Kind = Literal["share", "flops", "wall", "cpu", "gpu"]
+"""What a budget bounds: a share of the largest subnet everywhere, executed FLOPs, wall seconds of the run, or the
+seconds that devices of one kind are busy, added up."""
 
-_PATTERN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za-z]+)\s*")
+UNITS: dict[str, tuple[Kind, Decimal]] = {
+    "%": ("share", Decimal("0.01")),
+    **{f"{prefix}flop": ("flops", Decimal(10) ** (3 * i)) for i, prefix in enumerate(["", *"kmgtpe"])},
+    **{unit: ("wall", Decimal(n)) for unit, n in (("s", 1), ("min", 60), ("h", 3600), ("hour", 3600))},
+    **{f"{kind}-{unit}": (kind, Decimal(n)) for kind in ("cpu", "gpu") for unit, n in (("s", 1), ("hour", 3600))},
+}
+"""By the name of the unit in lower case and singular: what it bounds, and in how many of its base units."""
+
+_PATTERN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za-z]+(?:-[A-Za-z]+)?)\s*")
+_MAGNITUDES = 30
+"""Powers of ten within which amounts are exact."""
+
+_WANTED = "write a share such as 40%, FLOPs such as 2.5PFLOP, or a time such as 90min or 3gpu-hours"
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A bound on executed FLOPs: absolute, or a share of running the largest subnet everywhere.
+    """A bound on what a run may spend.
 
     Attributes:
         text: as it was written.
-        amount: of `unit`; decimal, so that ``0.1%`` is exact.
-        unit: a key of `UNITS`.
+        kind: what it bounds.
+        amount: in fractions, FLOPs or seconds; decimal, so that ``0.1%`` is exact.
     """
 
     text: str
+    kind: Kind
     amount: Decimal
-    unit: str
 
     def flops(self, full: int) -> int:
-        """The budget in FLOPs, rounded down, where running the largest subnet everywhere costs `full`."""
-        exact = self.amount * full / 100 if self.unit == "%" else self.amount * UNITS[self.unit]
-        return int(exact)
+        """The bound on FLOPs, rounded down, where running the largest subnet everywhere costs `full`.
+
+        Raises:
+            BudgetError: it bounds a time.
+        """
+        if self.seconds is not None:
+            raise BudgetError(f"the budget {self.text!r} is a time, and only shares and FLOPs are taken here")
+        return int(self.amount * full) if self.kind == "share" else int(self.amount)
+
+    @property
+    def seconds(self) -> float | None:
+        """The bound on seconds, wall or device; ``None`` for shares and FLOPs."""
+        return None if self.kind in ("share", "flops") else float(self.amount)
 
 
 def parse_budget(text: str) -> Budget:
@@ -39,20 +63,26 @@ def parse_budget(text: str) -> Budget:
 
     >>> parse_budget("40%").flops(1000)
     400
+    >>> parse_budget("1.5 gpu-hours").seconds
+    5400.0
     """
     match = _PATTERN.fullmatch(text)
-    wanted = "write a share such as 40% or FLOPs such as 2.5PFLOP"
     if match is None:
-        raise BudgetError(f"cannot read the budget {text!r}: {wanted}")
-    unit = match[2].upper().removesuffix("S")
+        raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
+    unit = match[2].lower()
+    unit = unit if unit in UNITS else unit.removesuffix("s")
     if unit not in UNITS:
-        raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {wanted}")
+        raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {_WANTED}")
     try:
-        amount = Decimal(match[1])
+        number = Decimal(match[1])
     except InvalidOperation:
         raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
-    if amount <= 0:
+    if number <= 0:
         raise BudgetError(f"the budget {text!r} must be more than nothing")
-    if unit == "%" and amount > 100:
+    if abs(number.adjusted()) > _MAGNITUDES:
+        raise BudgetError(f"the budget {text!r} is too large or too small to mean anything")
+    kind, size = UNITS[unit]
+    amount = number * size
+    if kind == "share" and amount > 1:
         raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
-    return Budget(text.strip(), amount, unit)
+    return Budget(text.strip(), kind, amount)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arm_batch.core.lut import Lut
-from arm_batch.core.tiles import TileGrid
+from arm_batch.core.score import score_tiles
+from arm_batch.core.tiles import Pixels, TileGrid
 from arm_batch.errors import LadderError
 
 INTERPOLATION = "bicubic"
@@ -64,6 +65,15 @@ class Ladder:
     def costs(self) -> NDArray[np.int64]:
         """Executed FLOPs per tile of each subnet, ``(n_subnets,)``."""
         return np.array([s.flops for s in self.subnets], np.int64)
+
+    def scores(self, image: Pixels) -> NDArray[np.float32]:
+        """The scores that the table wants of each tile of an image, ``(n_tiles, n_scores)``."""
+        return score_tiles(self.lut.scores, image, self.grid)
+
+    @property
+    def no_scores(self) -> NDArray[np.float32]:
+        """The scores of no tile, ``(0, n_scores)``."""
+        return np.empty((0, len(self.lut.scores)), np.float32)
 
 
 def interpolation_flops(scale: int, window: int) -> int:

@@ -1,15 +1,98 @@
-"""Edge scores: how much detail a tile holds, from its pixels alone.
+"""Scores: numbers that tell from a tile's pixels how much a costlier subnet would gain on it.
 
-Source: Chen et al., "ARM: Any-Time Super-Resolution Method", ECCV 2022: the mean absolute Laplacian.
+A score is computed on the whole image, so that a tile's border sees its true surroundings, and then averaged
+over the tile. What lies beyond the image counts as zero: a tile that is half outside has half of the
+detail to win, as its error counts only inside.
+
+Sources: `laplacian` is the edge score of Chen et al., "ARM: Any-Time Super-Resolution Method", ECCV 2022; the
+others are this package's own.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.tiles import Pixels, TileGrid, reflect
+from arm_batch.core.detail import N_FEATURES, detail_features, grey_levels, octave_energy, tile_means
+from arm_batch.core.loglinear import predict_log_linear
+from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.errors import LadderError
+
+FITTED_ALIGNMENT = 8
+"""Fitted scores average over blocks of up to 8 px, which must not straddle tiles."""
+
+MEASURED = ("laplacian", "octave")
+"""Scores that are the same for every ladder."""
+
+FITTED = ("gain", "level")
+"""Scores that a ladder's calibration fits: the squared error that the costliest subnet takes away, and the squared
+error of interpolation, both predicted from `detail_features`."""
+
+_MARGIN = 8
+_BAND_PX = 256
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of a LUT.
+
+    Attributes:
+        name: one of `MEASURED` or `FITTED`.
+        weights: of a fitted score, constant first; none for the others.
+    """
+
+    name: str
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.name not in MEASURED + FITTED:
+            raise LadderError(f"unknown score {self.name!r}; known: {', '.join(MEASURED + FITTED)}")
+        wanted = N_FEATURES + 1 if self.name in FITTED else 0
+        if len(self.weights) != wanted:
+            raise LadderError(f"score {self.name!r} takes {wanted} weights, not {len(self.weights)}")
+
+    def of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A fitted score of tiles with these `tile_features`, ``(n,)``."""
+        return predict_log_linear(np.array(self.weights), features).astype(np.float32)
+
+
+def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+    """Score every tile of an image.
+
+    Args:
+        scores: what to compute.
+        image: uint8 or uint16, ``(h, w, 1)`` or ``(h, w, 3)``.
+        grid: how the image is cut; halos play no part.
+
+    Returns:
+        float32 ``(n_tiles, len(scores))``, tiles row by row, no value negative. `laplacian` in 0..255, the others
+        in squared 8-bit grey levels.
+
+    Raises:
+        LadderError: a fitted score on tiles whose side is not a multiple of `FITTED_ALIGNMENT`.
+    """
+    columns: dict[str, NDArray[np.float32]] = {}
+    if any(score.name in FITTED for score in scores):
+        features = tile_features(image, grid)
+        columns |= {s.name: s.of_features(features) for s in scores if s.name in FITTED}
+    columns |= {s.name: _measure(s.name, image, grid) for s in scores if s.name in MEASURED}
+    return np.stack([columns[score.name] for score in scores], axis=1)
+
+
+def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+    """What fitted scores are computed from: `detail_features` of every tile, ``(n_tiles, N_FEATURES)``.
+
+    Raises:
+        LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
+    """
+    if grid.tile % FITTED_ALIGNMENT:
+        raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
+    return np.concatenate([detail_features(band, inside, grid.tile) for band, inside in _bands(image, grid)])
 
 
 def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
@@ -28,21 +111,26 @@ def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
 
 
-def edge_scores(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
-    """The edge score of each tile: the mean of `laplacian_map` over the tile, without its halo.
+def _measure(name: str, image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+    measure: Callable[[Pixels], NDArray[Any]] = laplacian_map if name == "laplacian" else _octave_map
+    return np.concatenate([tile_means(measure(band)[inside], grid.tile) for band, inside in _bands(image, grid)])
 
-    Args:
-        image: uint8 or uint16, ``(h, w, 1)`` or ``(h, w, 3)``.
-        grid: how the image is cut.
 
-    Returns:
-        float32 ``(n_tiles,)``, row by row, each in 0..255.
+def _octave_map(image: Pixels) -> NDArray[np.float32]:
+    return octave_energy(grey_levels(image))
+
+
+def _bands(image: Pixels, grid: TileGrid) -> Iterator[tuple[Pixels, slice]]:
+    """Cut an image into bands of whole tile rows that fit into the cache, each with rows of its surroundings.
+
+    Yields:
+        The band with its margins, and where in it the rows of the tiles lie.
     """
-    height, width = image.shape[:2]
-    rows, columns = grid.shape(height, width)
-    side = grid.tile
-    edges = reflect(laplacian_map(image), 0, rows * side - height, 0, columns * side - width)
-    # Whole rows are added first: that runs along contiguous memory.
-    strips = edges.reshape(rows, side, columns * side).sum(axis=1, dtype=np.uint32)
-    sums = strips.reshape(rows * columns, side).sum(axis=1, dtype=np.uint32)
-    return np.asarray(sums / (side * side), np.float32)
+    height = image.shape[0]
+    step = grid.tile * max(1, _BAND_PX // grid.tile)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        # Margins begin and end on even rows: halving must pair the same rows as in the whole image.
+        start = max(0, top - top % 2 - _MARGIN)
+        stop = min(height, bottom + bottom % 2 + _MARGIN)
+        yield image[start:stop], slice(top - start, bottom - start)

@@ -2,105 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
+from arm_batch.core.loglinear import fit_log_linear
 from arm_batch.core.lut import Lut
-from arm_batch.core.quality import psnr_of_mse
-from arm_batch.core.score import edge_scores
+from arm_batch.core.score import FITTED, MEASURED, Score, score_tiles, tile_features
+from arm_batch.core.tabulate import N_BINS, MeasuredTiles, tabulate
 from arm_batch.core.tiles import TileGrid, take
-from arm_batch.errors import InputError
-from arm_batch.nets.data import Pair
+from arm_batch.errors import InputError, UsageError
+from arm_batch.nets.data import Pair, load_pair
 from arm_batch.nets.infer import Upscaler
 
-N_BINS = 30
-"""As in the paper."""
+DEFAULT_SCORES = ("gain", "level")
 
-MIN_TILES_PER_BIN = 10
-
-MSE_FLOOR = 255.0**2 / 10**8
-"""Squared error at which a tile's PSNR is taken as 80 dB, so that a flawless tile does not make it infinite."""
+REDUCTIONS = (2, 4)
+"""Each image is measured at these sizes: photographs reduced further are sharper, and archives hold both kinds."""
 
 Floats = NDArray[np.float64]
 
 
-def build_lut(
+@dataclass(frozen=True)
+class TileSample:
+    """Tiles with all that a table may be built from.
+
+    Attributes:
+        features: `tile_features`, ``(n, N_FEATURES)``.
+        measured: the scores of `MEASURED`, ``(n, len(MEASURED))``.
+        mse: mean squared error of every subnet, ``(n, n_subnets)``.
+        image: number of the image, ``(n,)``.
+    """
+
+    features: NDArray[np.float32]
+    measured: NDArray[np.float32]
+    mse: Floats
+    image: NDArray[np.intp]
+
+
+TILES_PER_LAYING = 128
+"""Of one image, size and shift: many images tell more than many tiles of one."""
+
+
+def sample_tiles(
     upscaler: Upscaler,
     n_subnets: int,
     grid: TileGrid,
-    pairs: Iterable[Pair],
-    provenance: dict[str, str],
-    n_bins: int = N_BINS,
-) -> Lut:
-    """Measure every subnet on every whole tile of `pairs` and average per score bin.
+    pairs: Iterable[tuple[int, Pair]],
+    most: int = TILES_PER_LAYING,
+) -> TileSample:
+    """Measure every subnet on whole tiles of `pairs`, which come with the number of their image.
 
     Tiles are cut, run and scored as the job does it; the grid is laid four times, shifted by half a tile, to
-    have more of them.
+    have more of them. Where one laying has more than `most`, evenly spaced ones are taken.
 
     Raises:
-        InputError: there are too few tiles for `n_bins` bins.
+        InputError: no image is as large as a tile.
+        LadderError: tiles are of a side that fitted scores cannot have.
     """
-    scores, errors = [], []
-    for pair in pairs:
+    samples = []
+    for number, pair in pairs:
         for top in (0, grid.tile // 2):
             for left in (0, grid.tile // 2):
-                tile_scores, tile_errors = _measure(upscaler, n_subnets, grid, pair, top, left)
-                scores.append(tile_scores)
-                errors.append(tile_errors)
-    all_scores, mse = np.concatenate(scores), np.concatenate(errors)
-    edges = bin_edges(all_scores, n_bins)
-    bins = np.searchsorted(edges[1:-1], all_scores, side="right")
-    counts = np.bincount(bins, minlength=n_bins)
-    if counts.min() < MIN_TILES_PER_BIN:
-        raise InputError(f"{len(all_scores)} tiles are too few for a LUT of {n_bins} bins: add images")
-    psnr = psnr_of_mse(np.maximum(mse, MSE_FLOOR))
-    return Lut(
-        edges=edges,
-        mse=never_rising([mse[bins == b].mean(axis=0) for b in range(n_bins)]),
-        psnr_db=np.stack([psnr[bins == b].mean(axis=0) for b in range(n_bins)]),
-        tiles=counts.astype(np.int64),
-        provenance=provenance,
+                whole = _whole_tiles(pair, grid, top, left)
+                if whole.lr.size:
+                    samples.append(_measure(upscaler, n_subnets, grid, whole, number, most))
+    if not samples:
+        raise InputError(f"no image holds a tile of {grid.tile} px: add larger ones")
+    return TileSample(
+        features=np.concatenate([s.features for s in samples]),
+        measured=np.concatenate([s.measured for s in samples]),
+        mse=np.concatenate([s.mse for s in samples]),
+        image=np.concatenate([s.image for s in samples]),
     )
 
 
-def bin_edges(scores: NDArray[np.float32], n_bins: int) -> Floats:
-    """Edges between which the summed square roots of the scores are equal, ``(n_bins + 1,)``.
+def calibration_pairs(paths: Sequence[Path], scale: int) -> Iterator[tuple[int, Pair]]:
+    """Each image at each of `REDUCTIONS`, with its number."""
+    for number, path in enumerate(paths):
+        for reduction in REDUCTIONS:
+            yield number, load_pair(path, scale, reduction)
 
-    Equal widths (as published) leave the top bins almost empty, equal counts spend most bins on flat tiles;
-    this lies between the two.
+
+def build_lut(sample: TileSample, scores: Sequence[str], provenance: dict[str, str], n_bins: int = N_BINS) -> Lut:
+    """Average measured tiles per bin of one or two scores.
+
+    Args:
+        sample: the tiles.
+        scores: one or two names; fitted ones are fitted here.
+        provenance: what the table is built from.
+        n_bins: of the first score.
+
+    Raises:
+        InputError: there are too few tiles.
+        UsageError: no such score, or too many.
     """
-    ascending = np.sort(scores.astype(np.float64))
-    mass = np.cumsum(np.sqrt(ascending) + 1e-6)
-    cuts = np.interp(np.arange(1, n_bins) / n_bins, mass / mass[-1], ascending)
-    edges = np.concatenate([[0.0], cuts, [256.0]])
-    if (np.diff(edges) <= 0).any():
-        raise InputError(f"the scores of {len(scores)} tiles are too alike for {n_bins} bins: add images")
-    return edges
+    known = MEASURED + FITTED
+    if not 1 <= len(scores) <= 2 or len(set(scores)) < len(scores) or not set(scores) <= set(known):
+        raise UsageError(f"--score takes one of {', '.join(known)}, or two with a comma, not {','.join(scores)!r}")
+    fitted = tuple(_fit(name, sample) for name in scores)
+    columns = [
+        score.of_features(sample.features)
+        if score.name in FITTED
+        else sample.measured[:, MEASURED.index(score.name)]
+        for score in fitted
+    ]
+    measured = MeasuredTiles(np.stack(columns, axis=1), sample.mse, sample.image)
+    return tabulate(fitted, measured, provenance, n_bins)
 
 
-def never_rising(rows: Sequence[Floats]) -> Floats:
-    """Each row's least-squares fit that never rises: a costlier subnet is never predicted to be worse."""
-    return np.stack([isotonic_regression(row, increasing=False).x for row in rows])
+def _fit(name: str, sample: TileSample) -> Score:
+    if name not in FITTED:
+        return Score(name)
+    interpolation = sample.mse[:, 0]
+    target = interpolation if name == "level" else interpolation - sample.mse[:, -1]
+    return Score(name, tuple(fit_log_linear(sample.features, target).tolist()))
 
 
-def _measure(
-    upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, top: int, left: int
-) -> tuple[NDArray[np.float32], Floats]:
-    """Scores ``(n,)`` and mean squared errors ``(n, n_subnets)`` of the whole tiles of a shifted image."""
+def _whole_tiles(pair: Pair, grid: TileGrid, top: int, left: int) -> Pair:
+    """The part of a pair that a grid beginning at (`top`, `left`) covers with whole tiles; maybe none."""
     scale = pair.hr.shape[0] // pair.lr.shape[0]
-    rows, columns = (
-        (side - offset) // grid.tile for side, offset in zip(pair.lr.shape, (top, left), strict=False)
+    height, width = (
+        (side - offset) // grid.tile * grid.tile for side, offset in zip(pair.lr.shape, (top, left), strict=False)
     )
-    height, width = rows * grid.tile, columns * grid.tile
-    if not rows or not columns:
-        return np.empty(0, np.float32), np.empty((0, n_subnets))
     lr = pair.lr[top : top + height, left : left + width]
-    hr = pair.hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
-    tiles = np.arange(rows * columns)
-    windows = take(grid.windows(lr), tiles)
-    wanted = take(TileGrid(grid.tile * scale, 0).windows(hr), tiles).astype(np.float64)
+    return Pair(lr, pair.hr[scale * top : scale * (top + height), scale * left : scale * (left + width)])
+
+
+def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, number: int, most: int) -> TileSample:
+    scale = pair.hr.shape[0] // pair.lr.shape[0]
+    count = grid.count(*pair.lr.shape[:2])
+    tiles = np.arange(min(count, most)) * count // min(count, most)
+    features = tile_features(pair.lr, grid)[tiles]
+    measured = score_tiles([Score(name) for name in MEASURED], pair.lr, grid)[tiles]
+    windows = take(grid.windows(pair.lr), tiles)
+    wanted = take(TileGrid(grid.tile * scale, 0).windows(pair.hr), tiles).astype(np.float64)
     errors = [((upscaler.run(s, [windows])[0] - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)]
-    return edge_scores(lr, grid), np.stack(errors, axis=1)
+    return TileSample(features, measured, np.stack(errors, axis=1), np.full(len(tiles), number, np.intp))

@@ -140,3 +140,8 @@ def list_subnets(
 def weights_digest(supernets: Sequence[SupernetFile]) -> str:
     """What a LUT names as the weights it was built for."""
     return "+".join(f"{s.sha256}:{','.join(map(str, s.widths))}" for s in supernets)
+
+
+def images_digest(paths: Sequence[Path]) -> str:
+    """What a LUT names as the images it was built on: SHA-256 over their hashes, by name."""
+    return hashlib.sha256("".join(sha256_of(path) for path in sorted(paths)).encode()).hexdigest()

@@ -111,7 +111,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None
-    if job.spec.budget.unit != "%":
+    if job.spec.budget.kind != "share":
         cap = _left(job, generations, commits.values())
     return create_generation(
         job.output, "retry", number, generations[0].run_id, job.settings, shards, job.attempt, cap

@@ -72,7 +72,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     found = open_input(spec.input, spec.endpoint_url)
     if spec.single_writer:
         output = SingleWriterStore(output)
-    context = JobContext(Source(found.store), output, ladder, spec.sink, spec.format, spec.quality)
+    context = JobContext(Source(found.store), output, ladder, spec.objective, spec.sink, spec.format, spec.quality)
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
 
 

@@ -35,7 +35,9 @@ def run_generation(
         StoppedError: `stop` said so first.
     """
     budget = executor.host(
-        ArchiveBudget(job.ladder, parse_budget(budget_of(generation)), job.output, generation),
+        ArchiveBudget(
+            job.ladder, job.context.objective, parse_budget(budget_of(generation)), job.output, generation
+        ),
         f"{generation.run_id}-{generation.name}",
     )
     with clock("plan"):
@@ -76,9 +78,8 @@ def _plan(
     for summary in executor.plan(_unplanned(job, generation, kept), stop):
         note(summary)
     _check_done(stop, "plan", generation, len(summaries))
-    histograms = np.stack([summaries[index].histogram for index in range(generation.shards)])
     try:
-        budget.allocate(histograms)
+        budget.allocate([summaries[index].census for index in range(generation.shards)])
     except BudgetError:
         discard_generation(job.output, generation)
         raise
@@ -90,7 +91,9 @@ def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Ge
     if len(kept) == generation.shards:
         return
     for summary in executor.plan(_unplanned(job, generation, kept), stop):
-        if (budget.begin(summary.shard.index).sum(axis=1) != summary.histogram).any():
+        share, census = budget.begin(summary.shard.index), summary.census
+        same_cells = np.array_equal(share.cells, census.cells)
+        if not same_cells or not np.array_equal(share.tiles.sum(axis=1), census.tiles):
             raise StoreError(
                 f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
             )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
+from arm_batch.core.objective import Quality, predict
 from arm_batch.errors import StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
@@ -39,7 +42,6 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
     verdicts = [_verdict(job.output, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
     failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]
-    tiles = np.sum([verdict.allocation.tiles for verdict in verdicts], axis=0)
     subnets = enumerate(job.ladder.subnets)
     seconds = notes.clock.seconds
     summary = RunSummary(
@@ -52,7 +54,8 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
         budget_flops=_budget(generations, verdicts),
         full_flops=sum(verdict.full for verdict in verdicts),
         spent_flops=sum(commit.flops for commit in commits),
-        psnr_predicted_db=job.ladder.lut.psnr_of(tiles) if tiles.any() else None,
+        objective=job.context.objective,
+        predicted=_predicted(job, verdicts),
         subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in subnets},
         repaired=notes.repaired,
         timings=Timings(*(seconds[stage] for stage in ("list", "start", "plan", "run"))),
@@ -65,6 +68,7 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
             budget_flops=verdict.total,
             spent_flops=sum(c.flops for c in commits if c.shard.generation == generation.number),
             allocation=verdict.allocation,
+            quality=verdict.quality,
         )
         for generation, verdict in zip(generations, verdicts, strict=True)
     ]
@@ -76,6 +80,13 @@ def _verdict(store: ObjectStore, generation: Generation) -> Verdict:
     if found is None:
         raise StoreError(f"{store.url} holds no allocation of {generation.name}")
     return found[0]
+
+
+def _predicted(job: Job, verdicts: Sequence[Verdict]) -> Quality | None:
+    """Of all generations together."""
+    census = reduce(add, (verdict.census for verdict in verdicts))
+    tiles = np.sum([verdict.allocation.tiles for verdict in verdicts], axis=0)
+    return predict(job.ladder.lut, census, tiles, job.ladder.grid.tile**2) if census.images.any() else None
 
 
 def _budget(generations: Sequence[Generation], verdicts: Sequence[Verdict]) -> int:

@@ -6,25 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from arm_batch.core.allocate import Counts, assign
-from arm_batch.core.ladder import Ladder
-from arm_batch.runtime.work import Batch, Indices, Piece
+from arm_batch.core.census import cells_of
+from arm_batch.core.share_out import Share, assign
+from arm_batch.runtime.work import Batch, Indices, JobContext, Piece
 from arm_batch.store.plan import ShardPlan
 
 BATCH_TILES = 256
 """Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
 
 
-def assign_images(ladder: Ladder, plan: ShardPlan, share: Counts) -> list[Indices]:
+def assign_images(context: JobContext, plan: ShardPlan, share: Share) -> list[Indices]:
     """The subnet of each tile of each image; follows from the plan and the shard's share alone."""
-    scores = plan.scores()
-    subnets = assign(scores, ladder.lut.bin_of(scores), share)
+    scores, lut = plan.scores(), context.ladder.lut
+    per_image = [cells_of(context.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
+    subnets = assign(scores[:, 0], np.concatenate(per_image), share)
     return np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
 
 
-def batch_subnets(share: Counts) -> list[int]:
+def batch_subnets(share: Share) -> list[int]:
     """The subnet of each batch that a share leads to, as `list_batches` will cut them."""
-    totals = enumerate(share.sum(axis=0).tolist())
+    totals = enumerate(share.per_subnet.tolist())
     return [subnet for subnet, total in totals if subnet > 0 for _ in range(0, total, BATCH_TILES)]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from arm_batch.core.allocate import Counts, allocate, share_out
 from arm_batch.core.budget import Budget
+from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
+from arm_batch.core.objective import predict, solve
+from arm_batch.core.share_out import Share, share_out
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.commit import committed
@@ -23,18 +27,22 @@ class ArchiveBudget:
 
     Args:
         ladder: costs and predictions.
+        objective: what to make best.
         budget: the bound.
         output: where the allocation is written.
         generation: whose budget it is.
     """
 
-    def __init__(self, ladder: Ladder, budget: Budget, output: ObjectStore, generation: Generation) -> None:
+    def __init__(
+        self, ladder: Ladder, objective: Objective, budget: Budget, output: ObjectStore, generation: Generation
+    ) -> None:
         self._ladder = ladder
+        self._objective = objective
         self._budget = budget
         self._output = output
         self._generation = generation
         self._verdict: Verdict | None = None
-        self._shares = np.empty(0, np.int64)
+        self._shares: list[Share] = []
         self._ledger = Ledger(0)
 
     def recorded(self) -> Verdict | None:
@@ -49,11 +57,11 @@ class ArchiveBudget:
                 self._adopt(*found)
         return self._verdict
 
-    def allocate(self, histograms: Counts) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
         """Allocate over the whole generation, share it out among its shards, and write it down.
 
         Args:
-            histograms: tiles per score bin of each shard, ``(n_shards, n_bins)``.
+            parts: the census of each shard.
 
         Raises:
             BudgetError: no plan meets the budget; nothing is written.
@@ -61,24 +69,22 @@ class ArchiveBudget:
         recorded = self.recorded()
         if recorded is not None:
             return recorded
-        histogram = histograms.sum(axis=0)
-        full = int(histogram.sum()) * int(self._ladder.costs[-1])
+        lut, costs = self._ladder.lut, self._ladder.costs
+        census = gather(parts, self._objective, lut)
+        full = int(census.tiles.sum()) * int(costs[-1])
         total = self._budget.flops(full)
         if self._generation.cap_flops is not None:
             total = min(total, self._generation.cap_flops)
-        allocation = allocate(histogram, -self._ladder.lut.mse, self._ladder.costs, total)
-        psnr = self._ladder.lut.psnr_of(allocation.tiles) if histogram.any() else None
-        verdict, histograms = write_allocation(
-            self._output,
-            self._generation,
-            Verdict(allocation, total, full, tuple(self._ladder.costs.tolist()), psnr),
-            histograms,
+        allocation = solve(self._objective, lut, census, costs, total)
+        quality = (
+            predict(lut, census, allocation.tiles, self._ladder.grid.tile**2) if census.images.any() else None
         )
-        self._adopt(verdict, histograms)
-        return verdict
+        verdict = Verdict(allocation, census, total, full, tuple(costs.tolist()), quality)
+        self._adopt(*write_allocation(self._output, self._generation, verdict, parts))
+        return self._verdict or verdict
 
-    def begin(self, shard: int) -> Counts:
-        """Reserve what a shard's share costs and return the share, ``(n_bins, n_subnets)``."""
+    def begin(self, shard: int) -> Share:
+        """Reserve what a shard's share costs and return the share."""
         share = self._share(shard)
         self._ledger.reserve(str(shard), self._cost(share))
         return share
@@ -99,17 +105,20 @@ class ArchiveBudget:
         self.recorded()
         return self._ledger.spent
 
-    def _share(self, shard: int) -> Counts:
+    def _share(self, shard: int) -> Share:
         if self.recorded() is None:
             raise StoreError(f"{self._output.url} holds no allocation of {self._generation.name}")
-        share: Counts = self._shares[shard]
-        return share
+        return self._shares[shard]
 
-    def _cost(self, share: Counts) -> int:
-        return int(share.sum(axis=0) @ self._ladder.costs)
+    def _cost(self, share: Share) -> int:
+        return int(share.per_subnet @ self._ladder.costs)
 
-    def _adopt(self, verdict: Verdict, histograms: Counts) -> None:
-        self._shares = share_out(verdict.allocation.tiles, histograms)
+    def _adopt(self, verdict: Verdict, parts: Sequence[ShardCensus]) -> None:
+        cells = np.concatenate([part.cells for part in parts])
+        counts = np.concatenate([part.tiles for part in parts])
+        tiles = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
+        shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(part.cells) for part in parts])[:-1])
+        self._shares = [Share(part.cells, share) for part, share in zip(parts, shares, strict=True)]
         self._ledger = Ledger(verdict.total)
         self._verdict = verdict
         for shard, commit in committed(self._output).items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from arm_batch.core.allocate import Counts
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.share_out import Share
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.allocation import Verdict
@@ -21,9 +22,9 @@ class BudgetPort(Protocol):
 
     def recorded(self) -> Verdict | None: ...
 
-    def allocate(self, histograms: Counts) -> Verdict: ...
+    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict: ...
 
-    def begin(self, shard: int) -> Counts: ...
+    def begin(self, shard: int) -> Share: ...
 
     def settle(self, shard: int, flops: int) -> None: ...
 

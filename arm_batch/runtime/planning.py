@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from arm_batch.core.score import edge_scores
+from arm_batch.core.census import ShardCensus, take_census
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.codecs import check_encodable, decode
 from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan, write_plan
 from arm_batch.store.sources import Entry
-
-NO_SCORES = np.empty(0, np.float32)
 
 
 def plan_shard(context: JobContext, shard: Shard) -> ShardSummary:
@@ -39,19 +35,22 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
         height, width = pixels.shape[:2]
         scale = context.ladder.scale
         check_encodable(height * scale, width * scale, pixels.dtype, context.format)
-        return ImagePlan(entry, output, size, height, width, edge_scores(pixels, context.ladder.grid), None)
+        return ImagePlan(entry, output, size, height, width, context.ladder.scores(pixels), None)
     except ImageError as error:
-        return failed_plan(entry, output, size, str(error))
+        return failed_plan(context, entry, output, size, str(error))
 
 
-def failed_plan(entry: Entry, output: str, size: int, error: str) -> ImagePlan:
+def failed_plan(context: JobContext, entry: Entry, output: str, size: int, error: str) -> ImagePlan:
     """The plan of an image that cannot be upscaled: a row that says why will be all."""
-    return ImagePlan(entry, output, size, 0, 0, NO_SCORES, error)
+    return ImagePlan(entry, output, size, 0, 0, context.ladder.no_scores, error)
 
 
 def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     """What the budget needs of a plan."""
-    return ShardSummary(plan.id, context.ladder.lut.histogram(plan.scores()))
+    lut = context.ladder.lut
+    counted = [image for image in plan.images if len(image.scores)]
+    images = ((lut.bin_of(image.scores), image.height * image.width) for image in counted)
+    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)))
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

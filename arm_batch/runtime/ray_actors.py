@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from arm_batch.core.allocate import Counts
+from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
@@ -45,7 +45,7 @@ class UpscaleActor:
 
 @ray.remote(num_cpus=1, max_retries=0, num_returns=2)
 def lone_image_task(
-    context: JobContext, files: LadderFiles, shard: ShardId, share: Counts, position: int
+    context: JobContext, files: LadderFiles, shard: ShardId, share: Share, position: int
 ) -> tuple[None, ImageRecord]:
     """Upscale one image of a shard by itself, in a process that holds nothing else; returns like `run`."""
     upscaler = Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
 import ray
 
-from arm_batch.core.allocate import Counts
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.share_out import Share
 from arm_batch.errors import ArmBatchError
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.ray_faults import WorkerLostError, get
@@ -41,13 +43,13 @@ class RayBudget:
         """See `ArchiveBudget.recorded`."""
         return cast(Verdict | None, self._call("recorded"))
 
-    def allocate(self, histograms: Counts) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return cast(Verdict, self._call("allocate", histograms))
+        return cast(Verdict, self._call("allocate", parts))
 
-    def begin(self, shard: int) -> Counts:
+    def begin(self, shard: int) -> Share:
         """See `ArchiveBudget.begin`."""
-        return cast(Counts, self._call("begin", shard))
+        return cast(Share, self._call("begin", shard))
 
     def settle(self, shard: int, flops: int) -> None:
         """See `ArchiveBudget.settle`."""

@@ -155,7 +155,9 @@ class RayExecutor:
         images = []
         for entry, output in zip(shard.entries, shard.outputs, strict=True):
             ref, error = persist(partial(plan_image_task.remote, self._context, entry, output))
-            images.append(get(ref) if error is None else failed_plan(entry, output, entry.size, error))
+            images.append(
+                get(ref) if error is None else failed_plan(self._local_context, entry, output, entry.size, error)
+            )
         return keep_plan(self._local_context, ShardPlan(shard.id, tuple(images), shard.origin))
 
     def _run_one_by_one(self, run: ShardRun) -> Commit:

@@ -7,7 +7,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from arm_batch.core.allocate import Counts
+from arm_batch.core.share_out import Share
 from arm_batch.runtime.batches import batch_subnets
 from arm_batch.runtime.ray_faults import Ref, WorkerLostError, get
 from arm_batch.runtime.ray_pool import ActorPool, Worker
@@ -29,7 +29,7 @@ class ShardRun:
     """
 
     shard: ShardId
-    share: Counts
+    share: Share
     head: Ref
     outputs: list[Ref | None]
     over: bool = False
@@ -79,7 +79,7 @@ class ShardFlow:
         """Attempts under way."""
         return len(self._runs)
 
-    def start(self, shard: ShardId, share: Counts) -> None:
+    def start(self, shard: ShardId, share: Share) -> None:
         """Start an attempt: read the shard and queue its batches; their number follows from the share."""
         subnets = batch_subnets(share)
         refs = cast(Any, prepare_task.options(num_returns=1 + len(subnets)).remote(self._context, shard, share))

@@ -12,7 +12,8 @@ from typing import Any
 
 import ray
 
-from arm_batch.core.allocate import Counts
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
@@ -48,14 +49,14 @@ def summarize_task(context: JobContext, shards: Sequence[ShardId]) -> list[Shard
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def prepare_task(context: JobContext, shard: ShardId, share: Counts) -> Any:
+def prepare_task(context: JobContext, shard: ShardId, share: Share) -> Any:
     """The head, then the windows of each batch as a return value of its own, or the head alone."""
     prepared = prepare_shard(context, shard, share)
     return (prepared.head, *prepared.windows) if prepared.windows else prepared.head
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def reduce_task(context: JobContext, share: Counts, head: ShardHead, *outputs: Sequence[Pixels]) -> Commit:
+def reduce_task(context: JobContext, share: Share, head: ShardHead, *outputs: Sequence[Pixels]) -> Commit:
     """Stitch, encode, write and commit one shard."""
     return commit_shard(context, head.plan, stitch_shard(context, head, share, outputs), uuid.uuid4().hex)
 
@@ -92,11 +93,11 @@ class BudgetActor:
         """See `ArchiveBudget.recorded`."""
         return self._budget.recorded()
 
-    def allocate(self, histograms: Counts) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return self._budget.allocate(histograms)
+        return self._budget.allocate(parts)
 
-    def begin(self, shard: int) -> Counts:
+    def begin(self, shard: int) -> Share:
         """See `ArchiveBudget.begin`."""
         return self._budget.begin(shard)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocate import Counts
 from arm_batch.core.interpolate import bicubic
+from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, take
 from arm_batch.errors import ImageError
 from arm_batch.runtime.batches import assign_images, list_batches
@@ -42,13 +42,13 @@ class Prepared:
     windows: list[list[Pixels]]
 
 
-def prepare_shard(context: JobContext, shard: ShardId, share: Counts) -> Prepared:
+def prepare_shard(context: JobContext, shard: ShardId, share: Share) -> Prepared:
     """Read the shard's images again and cut the windows of every batch."""
     plan = read_plan(context.output, shard)
-    return _cut(context, plan, assign_images(context.ladder, plan, share))
+    return _cut(context, plan, assign_images(context, plan, share))
 
 
-def stitch_shard(context: JobContext, head: ShardHead, share: Counts, outputs: Outputs) -> list[ImageRecord]:
+def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Outputs) -> list[ImageRecord]:
     """Stitch and encode the images of a shard.
 
     Args:
@@ -60,13 +60,13 @@ def stitch_shard(context: JobContext, head: ShardHead, share: Counts, outputs: O
     Returns:
         One row per image, in plan order.
     """
-    return _stitch_all(context, head, assign_images(context.ladder, head.plan, share), outputs)
+    return _stitch_all(context, head, assign_images(context, head.plan, share), outputs)
 
 
-def upscale_image(context: JobContext, shard: ShardId, share: Counts, position: int, run: RunBatch) -> ImageRecord:
+def upscale_image(context: JobContext, shard: ShardId, share: Share, position: int, run: RunBatch) -> ImageRecord:
     """One image of a shard by itself, from reading to encoding: the same bytes as among its mates."""
     plan = read_plan(context.output, shard)
-    assigned = assign_images(context.ladder, plan, share)[position : position + 1]
+    assigned = assign_images(context, plan, share)[position : position + 1]
     alone = replace(plan, images=plan.images[position : position + 1])
     prepared = _cut(context, alone, assigned)
     outputs = run_batches(prepared, run)
@@ -171,7 +171,7 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, data: bytes) 
         flops=int(per_subnet @ ladder.costs),
         tiles=len(subnets),
         subnet_tiles=tuple(per_subnet.tolist()),
-        psnr_predicted_db=ladder.lut.psnr_of(counts),
+        psnr_predicted_db=ladder.lut.psnr_of(counts, image.height * image.width / ladder.grid.tile**2),
         source_size=image.source_size,
         source_etag=image.entry.etag,
         sha256=hashlib.sha256(data).hexdigest(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.allocate import Counts
+from arm_batch.core.census import Objective, ShardCensus
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Pixels
 from arm_batch.spec import ShardLimits, Sink
@@ -26,6 +26,7 @@ class JobContext:
     source: Source
     output: ObjectStore
     ladder: Ladder
+    objective: Objective
     sink: Sink
     format: str
     quality: int
@@ -36,7 +37,7 @@ class ShardSummary:
     """The small part of a shard's plan that reaches the driver and the budget."""
 
     shard: ShardId
-    histogram: Counts
+    census: ShardCensus
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
-from arm_batch.store.allocation import histograms_of
+from arm_batch.store.allocation import tables_of
 from arm_batch.store.commit import Commit, Part, committed, visible_parts
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
@@ -44,7 +44,7 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
         StoreError: a shard is not committed, or the store cannot be read or written.
     """
     prefixes = [DATA, IMAGES]
-    prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "histograms-")]
+    prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "tables-")]
     candidates = [info.key for prefix in prefixes for info in store.list(prefix)]
     commits = committed(store)
     if missing_shards(generations, commits):
@@ -53,7 +53,7 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
     store.write(MANIFEST_KEY, _document(generations, commits, parts))
     named = {part.key for part in parts}
     for generation in generations:
-        named |= {generation.listing, histograms_of(store, generation) or ""}
+        named |= {generation.listing, tables_of(store, generation) or ""}
     if any(key.startswith(IMAGES) for key in candidates):
         named |= {path for part in parts for path in image_paths(store, part)}
     orphans = [key for key in candidates if key not in named]

@@ -76,7 +76,7 @@ class ImagePlan:
         source_size: bytes; -1 when they could not be read.
         height: LR px.
         width: LR px.
-        scores: one per tile; none when the image failed.
+        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed.
         error: why it failed.
     """
 
@@ -98,7 +98,7 @@ class ShardPlan:
     origin: ShardId | None = None
 
     def scores(self) -> Scores:
-        """The scores of all tiles, image by image."""
+        """The scores of all tiles, image by image, ``(n_tiles, n_scores)``."""
         return np.concatenate([image.scores for image in self.images])
 
 
@@ -155,7 +155,7 @@ def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
         return _from_table(shard, table)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(f"the plan of shard {shard} cannot be read: {error}") from error
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise StoreError(f"{store.url}/{key} is damaged: {' '.join(str(error).split())}") from error
 
 
@@ -182,11 +182,14 @@ def _to_parquet(plan: ShardPlan) -> bytes:
     columns = entry_columns([i.entry for i in images], [i.output for i in images])
     for name in ("source_size", "height", "width"):
         columns.append(pa.array([getattr(i, name) for i in images], _SCHEMA.field(name).type))
-    offsets = np.concatenate([[0], np.cumsum([len(i.scores) for i in images])]).astype(np.int32)
-    columns.append(pa.ListArray.from_arrays(offsets, pa.array(plan.scores(), pa.float32()), type=_SCHEMA[9].type))
+    offsets = np.concatenate([[0], np.cumsum([i.scores.size for i in images])]).astype(np.int32)
+    scores = pa.array(plan.scores().ravel(), pa.float32())
+    columns.append(pa.ListArray.from_arrays(offsets, scores, type=_SCHEMA.field("scores").type))
     columns.append(pa.array([i.error for i in images], pa.string()))
-    origin = {} if plan.origin is None else {"origin": str(plan.origin)}
-    table = pa.Table.from_arrays(columns, schema=_SCHEMA.with_metadata(origin))
+    metadata = {"n_scores": str(plan.scores().shape[1])}
+    if plan.origin is not None:
+        metadata["origin"] = str(plan.origin)
+    table = pa.Table.from_arrays(columns, schema=_SCHEMA.with_metadata(metadata))
     buffer = io.BytesIO()
     pq.write_table(
         table, buffer, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
@@ -196,8 +199,10 @@ def _to_parquet(plan: ShardPlan) -> bytes:
 
 def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
     scores = table["scores"].combine_chunks()
-    offsets = scores.offsets.to_numpy()
-    per_image = np.split(scores.values.to_numpy().astype(np.float32, copy=False), offsets[1:-1])
+    metadata = table.schema.metadata or {}
+    n_scores = int(metadata[b"n_scores"])
+    offsets = scores.offsets.to_numpy() // n_scores
+    per_image = np.split(scores.values.to_numpy().reshape(-1, n_scores), offsets[1:-1])
     rest = (table[name].to_pylist() for name in ("output", "source_size", "height", "width"))
     images = tuple(
         ImagePlan(entry, output, size, height, width, values, error)
@@ -205,5 +210,5 @@ def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
             entries_of(table), *rest, per_image, table["error"].to_pylist(), strict=True
         )
     )
-    origin = (table.schema.metadata or {}).get(b"origin")
+    origin = metadata.get(b"origin")
     return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin.decode()))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import arm_batch.pipeline.job as job_module
 from arm_batch import open_dataset, pipeline
 from arm_batch.spec import JobSpec
-from arm_batch.store.allocation import allocation_key, histograms_of
+from arm_batch.store.allocation import allocation_key, tables_of
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
@@ -70,7 +70,7 @@ def leftovers(store: ObjectStore) -> list[str]:
     (generation,) = list_generations(store)
     commits = committed(store).values()
     named = {part.key for c in commits for part in (c.done, c.failed) if part is not None}
-    named |= {generation.listing, str(histograms_of(store, generation)), allocation_key(generation)}
+    named |= {generation.listing, str(tables_of(store, generation)), allocation_key(generation)}
     named |= {"plan/g0000/generation.json", "manifest.json", "run.json"}
     keys = [info.key for info in store.list()]
     if isinstance(store, LocalStore):

@@ -98,7 +98,8 @@ class NoPixels(InlineExecutor):
             NoPixels.planned += 1
             images = zip(shard.entries, shard.outputs, strict=True)
             plans = (
-                ImagePlan(e, o, e.size, 128, 128, rng.gamma(2, 15, 16).astype(np.float32), None) for e, o in images
+                ImagePlan(e, o, e.size, 128, 128, rng.gamma(2, 4, (16, 2)).astype(np.float32), None)
+                for e, o in images
             )
             yield keep_plan(self._context, ShardPlan(shard.id, tuple(plans)))
 
@@ -108,7 +109,7 @@ class NoPixels(InlineExecutor):
             if stop():
                 return
             NoPixels.committed += 1
-            tiles = budget.begin(shard.index).sum(axis=0)
+            tiles = budget.begin(shard.index).per_subnet
             flops = int(tiles @ self._context.ladder.costs)
             part = Part(f"data/{shard.index}", int(tiles.sum()) // 16, 0, "")
             commit = create_commit(

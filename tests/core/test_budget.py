@@ -30,12 +30,60 @@ def test_reads_what_people_write(text: str, flops: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "40", "%", "-3", "-3%", "0%", "0FLOP", "nan%", "inf%", "101%", "5 apples", ".%"]
+    ("text", "kind", "seconds"),
+    [
+        ("90min", "wall", 5400),
+        ("90 mins", "wall", 5400),
+        ("2h", "wall", 7200),
+        ("2 hours", "wall", 7200),
+        ("45s", "wall", 45),
+        ("3gpu-hours", "gpu", 10_800),
+        ("1cpu-hour", "cpu", 3600),
+        ("0.5 CPU-Hours", "cpu", 1800),
+        ("600gpu-s", "gpu", 600),
+        ("40%", "share", None),
+        ("1GFLOP", "flops", None),
+    ],
 )
-def test_refuses_the_rest_in_one_line(text: str) -> None:
+def test_reads_times(text: str, kind: str, seconds: float | None) -> None:
+    budget = parse_budget(text)
+    assert (budget.kind, budget.seconds) == (kind, seconds)
+    if seconds is not None:
+        with pytest.raises(BudgetError, match="is a time"):
+            budget.flops(1000)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "cannot read"),
+        ("40", "cannot read the budget '40': write a share such as 40%"),
+        ("%", "not a number"),
+        ("-3", "cannot read"),
+        ("-3%", "more than nothing"),
+        ("-3min", "more than nothing"),
+        ("0%", "more than nothing"),
+        ("0FLOP", "more than nothing"),
+        ("0gpu-hours", "more than nothing"),
+        ("nan", "unknown unit 'nan'"),
+        ("nan%", "cannot read"),
+        ("inf%", "cannot read"),
+        ("101%", "more than running the largest subnet"),
+        ("5 apples", "unknown unit 'apples'"),
+        ("5tpu-hours", "unknown unit 'tpu-hours'"),
+        ("5gpu-", "cannot read"),
+        ("5PB", "unknown unit 'PB'"),
+        (".%", "not a number"),
+        ("1e999999999FLOP", "too large"),
+        ("1e99999999999999999999%", "budget"),
+        ("1e-999999999%", "too small"),
+    ],
+)
+def test_refuses_the_rest_in_one_line(text: str, told: str) -> None:
     with pytest.raises(BudgetError) as caught:
         parse_budget(text)
     assert "\n" not in str(caught.value)
+    assert told in str(caught.value)
 
 
 @given(st.decimals("0.001", "100", places=3), st.integers(0, 10**20))
@@ -43,3 +91,12 @@ def test_a_share_is_rounded_down_exactly(percent: Decimal, full: int) -> None:
     flops = parse_budget(f"{percent}%").flops(full)
     thousandths = int(percent * 1000)
     assert flops == full * thousandths // 100_000
+
+
+@given(st.text(max_size=12))
+def test_any_other_text_is_a_budget_error_or_a_budget(text: str) -> None:
+    try:
+        amount = parse_budget(text).amount
+    except BudgetError:
+        return
+    assert amount > 0

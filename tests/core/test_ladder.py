@@ -5,13 +5,14 @@ import pytest
 
 from arm_batch.core.ladder import INTERPOLATION, Ladder, Subnet, interpolation_flops
 from arm_batch.core.lut import Lut
+from arm_batch.core.score import Score, score_tiles
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import LadderError
 
 
 def ladder(*subnets: tuple[str, int], columns: int | None = None) -> Ladder:
     table = np.ones((2, columns or len(subnets)))
-    lut = Lut(np.array([0.0, 1.0, 2.0]), table, table, np.array([1, 1]), {})
+    lut = Lut((Score("octave"),), np.ones(1), np.empty((2, 0)), table, table, table, np.array([1, 1]), {})
     return Ladder("test", 4, TileGrid(32, 2), tuple(Subnet(n, f, 0) for n, f in subnets), lut, "00")
 
 
@@ -45,3 +46,11 @@ def test_interpolation_costs_four_taps_twice():
     # x4: 4 columns of 1 row and 4 x 4 px for each LR px, four multiply-adds each, three channels.
     assert interpolation_flops(4, 1) == 2 * 3 * 4 * (4 + 16)
     assert interpolation_flops(4, 36) == 36 * 36 * interpolation_flops(4, 1)
+
+
+def test_images_get_the_scores_that_the_table_wants():
+    image = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)
+    rungs = ladder((INTERPOLATION, 1), ("a", 2))
+    np.testing.assert_array_equal(rungs.scores(image), score_tiles([Score("octave")], image, rungs.grid))
+    assert rungs.scores(image).shape == (6, 1)
+    assert rungs.no_scores.shape == (0, 1)

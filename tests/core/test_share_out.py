@@ -4,7 +4,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocate import assign, share_out
+from arm_batch.core.share_out import assign
+from arm_batch.core.share_out import share_out as share_out_entries
+
+
+def share_out(tiles: np.ndarray, histograms: np.ndarray) -> np.ndarray:
+    """`share_out` for histograms ``(n_shards, n_cells)``, with entries only where a shard has tiles."""
+    shards, cells = np.nonzero(histograms)
+    shares = np.zeros((*histograms.shape, tiles.shape[1]), np.int64)
+    shares[shards, cells] = share_out_entries(tiles, cells, histograms[shards, cells])
+    return shares
 
 
 @st.composite

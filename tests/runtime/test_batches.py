@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arm_batch.core.share_out import Share
 from arm_batch.runtime.batches import BATCH_TILES, batch_subnets, list_batches
 
 
@@ -22,6 +23,5 @@ def test_batches_hold_every_net_tile_once_and_their_number_follows_from_the_shar
     expected = [(i, t, s) for i, image in enumerate(subnets) for t, s in enumerate(image) if s > 0]
     assert sorted(seen) == sorted(expected)
     assert all(sum(len(p.tiles) for p in batch.pieces) <= BATCH_TILES for batch in batches)
-    share = np.zeros((2, 4), np.int64)
-    share[1] = [sum(image.count(s) for image in subnets) for s in range(4)]
-    assert batch_subnets(share) == [batch.subnet for batch in batches]
+    totals = np.array([[0] * 4, [sum(image.count(s) for image in subnets) for s in range(4)]])
+    assert batch_subnets(Share(np.arange(2), totals)) == [batch.subnet for batch in batches]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from arm_batch.core.budget import parse_budget
+from arm_batch.core.census import N_CLASSES, Census, ShardCensus
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.runtime.budget import ArchiveBudget
@@ -16,29 +17,43 @@ from arm_batch.store.objects import open_store
 from arm_batch.store.plan import ShardId
 from tests.archives import LADDER
 
-HISTOGRAMS = np.stack([np.random.default_rng(seed).integers(0, 20, 30) for seed in range(3)])
+N_BINS = load_ladder(find_ladder(LADDER)).ladder.lut.n_bins
+
+
+def shard_census(seed: int) -> ShardCensus:
+    rng = np.random.default_rng(seed)
+    census = Census(
+        rng.integers(0, 4, (N_CLASSES, N_BINS)), rng.integers(1, 3, N_CLASSES), np.full(N_CLASSES, 9999)
+    )
+    return ShardCensus.of(census)
+
+
+PARTS = [shard_census(seed) for seed in range(3)]
 
 
 def make(output: Path, budget: str, cap_flops: int | None = None) -> ArchiveBudget:
     ladder = load_ladder(find_ladder(LADDER)).ladder
     generation = Generation(0, "initial", "run", {}, "try", "listing", 3, 3, cap_flops)
-    return ArchiveBudget(ladder, parse_budget(budget), open_store(str(output)), generation)
+    return ArchiveBudget(ladder, "image-psnr", parse_budget(budget), open_store(str(output)), generation)
 
 
 @pytest.mark.parametrize("percent", ["5%", "37%", "99.9%", "100%"])
 def test_shares_add_up_to_the_allocation(tmp_path: Path, percent: str) -> None:
     budget = make(tmp_path, percent)
-    verdict = budget.allocate(HISTOGRAMS)
+    verdict = budget.allocate(PARTS)
     shares = [budget.begin(shard) for shard in (2, 0, 1)]
-    assert sum(shares).tolist() == verdict.allocation.tiles.tolist()
+    together = np.zeros_like(verdict.allocation.tiles.reshape(-1, 4))
     for shard, share in zip((2, 0, 1), shares, strict=True):
-        assert share.sum(axis=1).tolist() == HISTOGRAMS[shard].tolist()
+        assert share.cells.tolist() == PARTS[shard].cells.tolist()
+        assert share.tiles.sum(axis=1).tolist() == PARTS[shard].tiles.tolist()
+        together[share.cells] += share.tiles
+    assert together.tolist() == verdict.allocation.tiles.reshape(-1, 4).tolist()
     assert verdict.allocation.spend <= verdict.total
 
 
 def test_settling_twice_counts_once_and_less_than_reserved_is_kept(tmp_path: Path) -> None:
     budget = make(tmp_path, "60%")
-    budget.allocate(HISTOGRAMS)
+    budget.allocate(PARTS)
     for _ in range(2):
         budget.begin(1)
         budget.settle(1, 1000)
@@ -46,16 +61,16 @@ def test_settling_twice_counts_once_and_less_than_reserved_is_kept(tmp_path: Pat
 
 
 def test_the_first_allocation_counts_whatever_is_asked_for_later(tmp_path: Path) -> None:
-    verdict = make(tmp_path, "60%").allocate(HISTOGRAMS)
+    verdict = make(tmp_path, "60%").allocate(PARTS)
     again = make(tmp_path, "30%")
     assert again.recorded() is not None
-    assert again.allocate(HISTOGRAMS[:, ::-1]).allocation.tiles.tolist() == verdict.allocation.tiles.tolist()
-    assert again.begin(2).sum(axis=1).tolist() == HISTOGRAMS[2].tolist()
+    assert again.allocate(PARTS[::-1]).allocation.tiles.tolist() == verdict.allocation.tiles.tolist()
+    assert again.begin(2).tiles.sum(axis=1).tolist() == PARTS[2].tiles.tolist()
 
 
 def test_another_in_its_place_knows_what_was_spent(tmp_path: Path) -> None:
     first = make(tmp_path, "60%")
-    first.allocate(HISTOGRAMS)
+    first.allocate(PARTS)
     first.begin(0)
     first.begin(1)
     create_commit(open_store(str(tmp_path)), Commit(ShardId(0, 0), "try", None, None, 700, (), None))
@@ -66,16 +81,16 @@ def test_another_in_its_place_knows_what_was_spent(tmp_path: Path) -> None:
 
 def test_a_reservation_is_given_back(tmp_path: Path) -> None:
     budget = make(tmp_path, "60%")
-    budget.allocate(HISTOGRAMS)
+    budget.allocate(PARTS)
     share = budget.begin(0)
     budget.release(0)
-    assert budget.begin(0).tolist() == share.tolist()
+    assert budget.begin(0).tiles.tolist() == share.tiles.tolist()
     assert budget.spent() == 0
 
 
 def test_a_cap_bounds_what_a_share_of_the_whole_would_allow(tmp_path: Path) -> None:
-    free = make(tmp_path / "a", "60%").allocate(HISTOGRAMS)
-    capped = make(tmp_path / "b", "60%", cap_flops=free.total // 2).allocate(HISTOGRAMS)
+    free = make(tmp_path / "a", "60%").allocate(PARTS)
+    capped = make(tmp_path / "b", "60%", cap_flops=free.total // 2).allocate(PARTS)
     assert capped.total == free.total // 2
     assert capped.allocation.spend <= capped.total
 
@@ -87,17 +102,17 @@ def test_nothing_begins_before_the_allocation(tmp_path: Path) -> None:
 
 def test_a_budget_that_no_plan_meets_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(BudgetError):
-        make(tmp_path, "1FLOP").allocate(HISTOGRAMS)
+        make(tmp_path, "1FLOP").allocate(PARTS)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_allocation_is_named(tmp_path: Path) -> None:
-    make(tmp_path, "60%").allocate(HISTOGRAMS)
+    make(tmp_path, "60%").allocate(PARTS)
     generation = Generation(0, "initial", "run", {}, "try", "listing", 3, 3, None)
     store = open_store(str(tmp_path))
     key = allocation_key(generation)
     whole = store.read(key)
-    for damaged in (whole[: len(whole) // 2], b"[]", whole.replace(b'"tiles": [', b'"tiles": [[1, 2, 3, 4],', 1)):
+    for damaged in (whole[: len(whole) // 2], b"[]", whole.replace(b"tables-", b"tables-of-another-")):
         store.write(key, damaged)
         with pytest.raises(StoreError, match=r"allocation\.json"):
             read_allocation(store, generation)

@@ -35,7 +35,7 @@ ROW = Entry("b.png", "train.parquet", 7, -1, "2a")
 
 
 def image(entry: Entry, scores: list[float], error: str | None = None) -> ImagePlan:
-    return ImagePlan(entry, f"{entry.path}.out", 12, 3, 4, np.array(scores, np.float32), error)
+    return ImagePlan(entry, f"{entry.path}.out", 12, 3, 4, np.array(scores, np.float32).reshape(-1, 1), error)
 
 
 def shard(generation: int, index: int, *entries: Entry, origin: ShardId | None = None) -> Shard:

@@ -1,0 +1,117 @@
+"""The budget-quality curve of an archive: what each spend is predicted to reach, and where more stops paying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from arm_batch.core.allocate import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.census import Census, Objective
+from arm_batch.core.lut import Lut
+from arm_batch.core.objective import Quality, predict, solve
+from arm_batch.errors import BudgetError
+
+POINTS = 33
+
+_SHARE_STEP = 1e-4
+"""A target's spend is found to this share of running the largest subnet everywhere."""
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Everything that allocations of one archive have in common.
+
+    Attributes:
+        objective: what to make best.
+        lut: predictions.
+        census: of the archive.
+        costs: FLOPs of one tile per subnet, ascending.
+        tile_px: LR pixels of a whole tile.
+    """
+
+    objective: Objective
+    lut: Lut
+    census: Census
+    costs: Counts
+    tile_px: int
+
+    @property
+    def floor(self) -> int:
+        """FLOPs of interpolation everywhere."""
+        return spend_of(cheapest(self.census.tiles, len(self.costs)), self.costs)
+
+    @property
+    def full(self) -> int:
+        """FLOPs of the largest subnet everywhere."""
+        return int(self.census.tiles.sum()) * int(self.costs[-1])
+
+    def solve(self, budget: int) -> Allocation:
+        """The best allocation within a budget of FLOPs; `BudgetError` where interpolation costs more."""
+        return solve(self.objective, self.lut, self.census, self.costs, budget)
+
+    def predict(self, allocation: Allocation) -> Quality:
+        """The quality predicted of an allocation."""
+        return predict(self.lut, self.census, allocation.tiles, self.tile_px)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One spend in FLOPs and the quality predicted for it."""
+
+    spend: int
+    quality: Quality
+
+
+def budget_curve(planner: Planner, points: int = POINTS) -> list[CurvePoint]:
+    """Spends from interpolation everywhere to all that helps, evenly spread, each with its prediction.
+
+    Spend and the objective's figure never fall along the curve.
+    """
+    spends = np.linspace(planner.floor, planner.full, points)
+    curve: list[CurvePoint] = []
+    for spend in spends:
+        allocation = planner.solve(max(int(spend), planner.floor))
+        point = CurvePoint(allocation.spend, planner.predict(allocation))
+        if curve and point.spend <= curve[-1].spend:
+            continue
+        if curve and point.quality.of(planner.objective) < curve[-1].quality.of(planner.objective):
+            continue
+        curve.append(point)
+    return curve
+
+
+def knee(curve: list[CurvePoint], objective: Objective) -> CurvePoint:
+    """The point farthest above the straight line from the first to the last.
+
+    Up to there each FLOP buys more than the average one, beyond it less (Satopaa et al., "Finding a Kneedle in a
+    Haystack", ICDCS Workshops 2011).
+    """
+    spend = np.array([float(point.spend) for point in curve])
+    quality = np.array([point.quality.of(objective) for point in curve])
+    if spend[-1] == spend[0] or quality[-1] == quality[0]:
+        return curve[0]
+    across = (spend - spend[0]) / (spend[-1] - spend[0])
+    up = (quality - quality[0]) / (quality[-1] - quality[0])
+    return curve[int(np.argmax(up - across))]
+
+
+def spend_for(planner: Planner, target_db: float) -> int:
+    """The least budget in FLOPs whose plan is predicted to reach `target_db` in the objective's figure.
+
+    Raises:
+        BudgetError: the largest subnet everywhere is predicted to stay below.
+    """
+    low, high = planner.floor, planner.full
+    reached = planner.predict(planner.solve(high)).of(planner.objective)
+    if not reached >= target_db:
+        raise BudgetError(f"no budget reaches {target_db:g} dB: all of it is predicted to give {reached:.2f} dB")
+    if planner.predict(planner.solve(low)).of(planner.objective) >= target_db:
+        return low
+    while high - low > max(1, int(_SHARE_STEP * planner.full)):
+        middle = (low + high) // 2
+        if planner.predict(planner.solve(middle)).of(planner.objective) >= target_db:
+            high = middle
+        else:
+            low = middle
+    return high

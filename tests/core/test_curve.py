@@ -1,0 +1,65 @@
+"""The budget-quality curve, its knee, and the spend for a target."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arm_batch.core.census import OBJECTIVES
+from arm_batch.core.curve import CurvePoint, Planner, budget_curve, knee, spend_for
+from arm_batch.core.objective import Quality
+from arm_batch.errors import BudgetError
+from tests.core.tables import COSTS, archives, census_of, table
+
+
+def planner(archive: tuple, objective: str) -> Planner:
+    lut, images = archive
+    return Planner(objective, lut, census_of(objective, lut, images), COSTS, 64)
+
+
+@given(archives(most=400), st.sampled_from(OBJECTIVES))
+@settings(deadline=None, max_examples=30)
+def test_the_curve_rises_from_interpolation_to_all_that_helps(archive, objective):
+    plan = planner(archive, objective)
+    curve = budget_curve(plan, 9)
+    assert curve[0].spend == plan.floor
+    assert curve[-1].spend <= plan.full
+    spends = [point.spend for point in curve]
+    figures = [point.quality.of(objective) for point in curve]
+    assert spends == sorted(set(spends))
+    assert figures == sorted(figures)
+    assert figures[-1] == pytest.approx(plan.predict(plan.solve(plan.full)).of(objective))
+
+
+@given(archives(most=400), st.sampled_from(OBJECTIVES), st.floats(0.01, 0.99))
+@settings(deadline=None, max_examples=40)
+def test_the_least_spend_reaches_the_target_and_a_little_less_does_not(archive, objective, place):
+    plan = planner(archive, objective)
+    low, high = (plan.predict(plan.solve(b)).of(objective) for b in (plan.floor, plan.full))
+    target = low + place * (high - low)
+    spend = spend_for(plan, target)
+    assert plan.predict(plan.solve(spend)).of(objective) >= target
+    less = spend - plan.full // 1000 - int(COSTS[-1])
+    if less >= plan.floor:
+        assert plan.predict(plan.solve(less)).of(objective) <= target + 1e-6
+
+
+def test_targets_out_of_reach_say_what_can_be_had():
+    rng = np.random.default_rng(0)
+    archive = (table(3), [rng.integers(0, 3, 50)])
+    plan = planner(archive, "mse")
+    best = plan.predict(plan.solve(plan.full)).pooled_psnr_db
+    with pytest.raises(BudgetError, match=f"predicted to give {best:.2f} dB"):
+        spend_for(plan, best + 0.1)
+    with pytest.raises(BudgetError, match="no budget reaches nan"):
+        spend_for(plan, float("nan"))
+    assert spend_for(plan, 1.0) == plan.floor
+
+
+def test_the_knee_is_farthest_above_the_chord():
+    figures = [20.0, 24.0, 26.0, 26.5, 27.0]
+    curve = [CurvePoint(100 * i, Quality(0, q, 0)) for i, q in enumerate(figures)]
+    assert knee(curve, "mse") == curve[2]
+    assert knee(curve[:1], "mse") == curve[0]
+    flat = [CurvePoint(100 * i, Quality(0, 20.0, 0)) for i in range(3)]
+    assert knee(flat, "mse") == flat[0]
