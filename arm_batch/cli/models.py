@@ -12,7 +12,7 @@ import typer
 
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import UsageError
-from arm_batch.nets.calibrate import DEFAULT_SCORES, build_lut, calibration_pairs, sample_tiles
+from arm_batch.nets.calibrate import DEFAULT_SCORES, build_lut, calibration_pairs, sample_tiles, score_names
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
 from arm_batch.nets.evaluate import evaluate
@@ -75,6 +75,7 @@ def build_lut_command(
     ] = ",".join(DEFAULT_SCORES),
 ) -> None:
     """Measure a supernet's subnets per score and write a ladder that `upscale --ladder` takes."""
+    names = score_names(score)
     family = get_backbone(backbone)
     supernet = load_supernet(weights, family, scale)
     _, held_out = split_images(data)
@@ -92,7 +93,7 @@ def build_lut_command(
     }
     upscaler = Upscaler(nets, grid, scale, "cpu")
     sample = sample_tiles(upscaler, len(subnets), grid, calibration_pairs(held_out, scale))
-    lut = build_lut(sample, score.split(","), provenance)
+    lut = build_lut(sample, names, provenance)
     save_ladder(out, name, scale, grid, [file], lut)
     typer.echo(f"{out}: {len(subnets)} subnets, {lut.n_bins} bins from {int(lut.tiles.sum()):,} tiles")
 

@@ -87,22 +87,30 @@ def calibration_pairs(paths: Sequence[Path], scale: int) -> Iterator[tuple[int, 
             yield number, load_pair(path, scale, reduction)
 
 
+def score_names(text: str) -> tuple[str, ...]:
+    """One or two scores, such as ``gain,level``; `UsageError` says what there is.
+
+    >>> score_names("octave")
+    ('octave',)
+    """
+    names, known = tuple(text.split(",")), MEASURED + FITTED
+    if len(names) > 2 or len(set(names)) < len(names) or not set(names) <= set(known):
+        raise UsageError(f"scores are one of {', '.join(known)}, or two with a comma, not {text!r}")
+    return names
+
+
 def build_lut(sample: TileSample, scores: Sequence[str], provenance: dict[str, str], n_bins: int = N_BINS) -> Lut:
     """Average measured tiles per bin of one or two scores.
 
     Args:
         sample: the tiles.
-        scores: one or two names; fitted ones are fitted here.
+        scores: one or two names, see `score_names`; fitted ones are fitted here.
         provenance: what the table is built from.
         n_bins: of the first score.
 
     Raises:
         InputError: there are too few tiles.
-        UsageError: no such score, or too many.
     """
-    known = MEASURED + FITTED
-    if not 1 <= len(scores) <= 2 or len(set(scores)) < len(scores) or not set(scores) <= set(known):
-        raise UsageError(f"--score takes one of {', '.join(known)}, or two with a comma, not {','.join(scores)!r}")
     fitted = tuple(_fit(name, sample) for name in scores)
     columns = [
         score.of_features(sample.features)

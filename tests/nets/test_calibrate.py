@@ -9,7 +9,15 @@ import pytest
 from arm_batch.core.score import MEASURED, Score, score_tiles, tile_features
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import InputError, LadderError, UsageError
-from arm_batch.nets.calibrate import REDUCTIONS, TileSample, build_lut, calibration_pairs, sample_tiles
+from arm_batch.nets.calibrate import (
+    DEFAULT_SCORES,
+    REDUCTIONS,
+    TileSample,
+    build_lut,
+    calibration_pairs,
+    sample_tiles,
+    score_names,
+)
 from arm_batch.nets.data import Pair
 from tests.archives import draw, write_png
 
@@ -91,10 +99,15 @@ def test_fitted_scores_predict_gain_and_level(sample):
     np.testing.assert_allclose(level.of_features(sample.features), sample.mse[:, 0], rtol=0.05)
 
 
-@pytest.mark.parametrize("names", [[], ["edge"], ["gain", "gain"], ["gain", "level", "octave"], [""]])
-def test_unknown_repeated_and_too_many_scores_are_refused(sample, names):
-    with pytest.raises(UsageError, match="--score takes one of laplacian, octave, gain, level"):
-        build_lut(sample, names, {})
+@pytest.mark.parametrize("text", ["", "edge", "gain,gain", "gain,level,octave", "gain, level"])
+def test_unknown_repeated_and_too_many_scores_are_refused(text):
+    with pytest.raises(UsageError, match="scores are one of laplacian, octave, gain, level"):
+        score_names(text)
+
+
+def test_one_or_two_scores_are_read():
+    assert score_names("laplacian") == ("laplacian",)
+    assert score_names(",".join(DEFAULT_SCORES)) == DEFAULT_SCORES
 
 
 def test_images_without_a_tile_are_refused():
