@@ -98,4 +98,4 @@ def _proportional(weights: Counts, first: NDArray[np.intp], total: Counts) -> Co
     reached = np.asarray(running * total // whole).astype(np.int64)
     before = np.concatenate([[0], reached[:-1]])
     before[first] = 0
-    return reached - before
+    return np.asarray(reached - before, np.int64)

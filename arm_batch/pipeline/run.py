@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -100,10 +100,9 @@ def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Ge
         budget.release(summary.shard.index)
 
 
-def _unplanned(job: Job, generation: Generation, kept: set[int]) -> list[Shard]:
-    if len(kept) == generation.shards:
-        return []
-    return [shard for shard in read_shards(job.output, generation) if shard.id.index not in kept]
+def _unplanned(job: Job, generation: Generation, kept: set[int]) -> Iterator[Shard]:
+    if len(kept) < generation.shards:
+        yield from (shard for shard in read_shards(job.output, generation) if shard.id.index not in kept)
 
 
 def _spread(todo: list[T], job: Job, generation: Generation) -> list[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from arm_batch.core.census import ShardCensus
@@ -44,7 +44,7 @@ class Executor(Protocol):
         """Read the kept plans of shards, in any order."""
         ...
 
-    def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
+    def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan every shard and keep the plans, in any order."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
@@ -33,7 +33,7 @@ class InlineExecutor:
         for shard in shards:
             yield planned_summary(self._context, shard)
 
-    def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
+    def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan the shards in order."""
         for shard in shards:
             if stop():

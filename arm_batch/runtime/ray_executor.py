@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -76,14 +77,15 @@ class RayExecutor:
         for task in tasks:
             yield from cast(list[ShardSummary], get(task))
 
-    def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
+    def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan the shards, a few per core at a time."""
-        waiting = deque(shards)
+        unplanned = iter(shards)
+        again: deque[Shard] = deque()
         pending: dict[Ref, Shard] = {}
         losses: Counter[ShardId] = Counter()
         while not stop():
-            while waiting and len(pending) < PLANS_PER_CORE * self._pool.cores:
-                shard = waiting.popleft()
+            room = max(0, PLANS_PER_CORE * self._pool.cores - len(pending))
+            for shard in itertools.islice(itertools.chain(_drained(again), unplanned), room):
                 pending[plan_task.remote(self._context, shard)] = shard
             if not pending:
                 return
@@ -94,7 +96,7 @@ class RayExecutor:
                 except WorkerLostError:
                     losses[shard.id] += 1
                     if losses[shard.id] < TRIES:
-                        waiting.appendleft(shard)
+                        again.append(shard)
                     else:
                         yield self._plan_one_by_one(shard)
 
@@ -172,6 +174,11 @@ class RayExecutor:
             else:
                 poisonous[position] = error
         return cast(Commit, get(commit_task.remote(self._context, run.shard, poisonous, *records)))
+
+
+def _drained(queue: deque[Shard]) -> Iterator[Shard]:
+    while queue:
+        yield queue.popleft()
 
 
 def _settled(commit: Commit, budget: BudgetPort) -> Commit:

@@ -11,7 +11,8 @@ import dataclasses
 import io
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +29,8 @@ _LISTING_SCHEMA = pa.schema(
     [pa.field("shard", pa.int32(), nullable=False), *ENTRY_FIELDS, pa.field("origin", pa.string())]
 )
 
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 16_384
+"""Of a listing, in memory as Python objects."""
 
 
 @dataclass(frozen=True)
@@ -123,25 +125,23 @@ def discard_generation(store: ObjectStore, generation: Generation) -> None:
         store.delete(key)
 
 
-def read_shards(store: ObjectStore, generation: Generation) -> list[Shard]:
-    """The inputs of a generation as they were listed, shard by shard.
+def read_shards(store: ObjectStore, generation: Generation) -> Iterator[Shard]:
+    """The inputs of a generation as they were listed, shard by shard and a few shards at a time.
 
     Raises:
         StoreError: the listing is missing, damaged, or not the one that was recorded.
     """
-    table = _read_listing(store, generation, None)
-    entries, outputs = entries_of(table), table["output"].to_pylist()
-    origins = table["origin"].to_pylist()
-    shards, start = [], 0
-    for index, members in itertools.groupby(table["shard"].to_pylist()):
-        stop = start + sum(1 for _ in members)
-        origin = None if origins[start] is None else ShardId.parse(origins[start])
-        shard = ShardId(generation.number, index)
-        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin))
-        start = stop
-    if [shard.id.index for shard in shards] != list(range(generation.shards)):
-        raise StoreError(f"{store.url}/{generation.listing} does not hold the shards of its generation")
-    return shards
+    file = _open_listing(store, generation)
+    index = 0
+    with _damage_told(store, generation):
+        for group in range(file.num_row_groups):
+            for shard in _shards_of(generation, file.read_row_group(group)):
+                if shard.id.index != index:
+                    raise ValueError(f"shard {index} is missing")
+                index += 1
+                yield shard
+    if index != generation.shards:
+        raise StoreError(f"{store.url}/{generation.listing} lists {index:,} shards, not {generation.shards:,}")
 
 
 def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[set[str], set[str]]:
@@ -149,24 +149,44 @@ def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[s
     paths: set[str] = set()
     outputs: set[str] = set()
     for generation in generations:
-        table = _read_listing(store, generation, ["path", "output"])
+        file = _open_listing(store, generation)
+        with _damage_told(store, generation):
+            table = file.read(["path", "output"])
         paths.update(table["path"].to_pylist())
         outputs.update(table["output"].to_pylist())
     return paths, outputs
 
 
-def _read_listing(store: ObjectStore, generation: Generation, columns: list[str] | None) -> pa.Table:
-    where = f"{store.url}/{generation.listing}"
-    try:
+def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:
+    entries, outputs = entries_of(table), table["output"].to_pylist()
+    origins = table["origin"].to_pylist()
+    start = 0
+    for index, members in itertools.groupby(table["shard"].to_pylist()):
+        stop = start + sum(1 for _ in members)
+        origin = None if origins[start] is None else ShardId.parse(origins[start])
+        shard = ShardId(generation.number, index)
+        yield Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin)
+        start = stop
+
+
+def _open_listing(store: ObjectStore, generation: Generation) -> pq.ParquetFile:
+    with _damage_told(store, generation):
         data = pa.BufferReader(store.read(generation.listing))
-        table = pq.read_table(data, columns=columns, page_checksum_verification=True)
+        file = pq.ParquetFile(data, page_checksum_verification=True)
+        if file.metadata.num_rows != generation.images:
+            raise ValueError(f"it lists {file.metadata.num_rows:,} images, not {generation.images:,}")
+        return file
+
+
+@contextmanager
+def _damage_told(store: ObjectStore, generation: Generation) -> Iterator[None]:
+    """Turn what a missing or damaged listing raises into a `StoreError` that names it."""
+    try:
+        yield
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(str(error)) from error
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{where} is damaged: {' '.join(str(error).split())}") from error
-    if table.num_rows != generation.images:
-        raise StoreError(f"{where} lists {table.num_rows:,} images, not {generation.images:,}")
-    return table
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"{store.url}/{generation.listing} is damaged: {' '.join(str(error).split())}") from error
 
 
 def _to_parquet(shards: Sequence[Shard]) -> bytes:

@@ -80,7 +80,8 @@ def verify_store(store: ObjectStore, generations: Sequence[Generation]) -> Verif
 
 def _verify_listing(store: ObjectStore, generation: Generation) -> Iterator[Problem]:
     try:
-        read_shards(store, generation)
+        for _ in read_shards(store, generation):
+            pass
     except StoreError as error:
         yield Problem(generation.listing, str(error), "none")
 
@@ -105,7 +106,7 @@ def _verify_ledger(
             continue
         allocation, spent = verdict.allocation, sum(commit.flops for commit in own)
         if (
-            int(allocation.tiles.sum(axis=0) @ verdict.costs) != allocation.spend
+            int(allocation.tiles.sum(axis=(0, 1)) @ verdict.costs) != allocation.spend
             or allocation.spend > verdict.total
         ):
             yield Problem(key, "its spend does not fit its tiles and budget", "none")

@@ -75,11 +75,14 @@ def _driver_or_worker(driver: int, dice: random.Random) -> int:
 
 
 def _ray_workers() -> list[int]:
+    """Processes of tasks and actors; with an agent of Ray's own its whole node would go."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(b"ray::"):
-                found.append(int(folder.name))
+            if folder.name.isdigit():
+                title = (folder / "cmdline").read_bytes()
+                if title.startswith(b"ray::") and b"Agent" not in title:
+                    found.append(int(folder.name))
         except OSError:
             continue
     return found

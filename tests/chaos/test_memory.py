@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,19 +89,18 @@ class NoPixels(InlineExecutor):
     planned = 0
     committed = 0
 
-    def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
+    def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Sixteen tiles an image."""
         rng = np.random.default_rng(0)
         for shard in shards:
             if stop():
                 return
             NoPixels.planned += 1
-            images = zip(shard.entries, shard.outputs, strict=True)
-            plans = (
-                ImagePlan(e, o, e.size, 128, 128, rng.gamma(2, 4, (16, 2)).astype(np.float32), None)
-                for e, o in images
-            )
-            yield keep_plan(self._context, ShardPlan(shard.id, tuple(plans)))
+            images = []
+            for entry, output in zip(shard.entries, shard.outputs, strict=True):
+                scores = rng.gamma(2, 4, (16, 2)).astype(np.float32)
+                images.append(ImagePlan(entry, output, entry.size, 128, 128, scores, None))
+            yield keep_plan(self._context, ShardPlan(shard.id, tuple(images)))
 
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
         """Commit what each shard is allocated."""

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.share_out import assign
+from arm_batch.core.share_out import Share, assign
 from arm_batch.core.share_out import share_out as share_out_entries
 
 
@@ -66,17 +66,18 @@ def shard_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @given(shard_tiles())
 def test_tiles_get_exactly_their_bins_share(case):
     scores, bins, share = case
-    subnets = assign(scores, bins, share)
+    subnets = assign(scores, bins, Share(np.arange(len(share)), share))
     counts = np.zeros_like(share)
     np.add.at(counts, (bins, subnets), 1)
     np.testing.assert_array_equal(counts, share)
-    np.testing.assert_array_equal(subnets, assign(scores.copy(), bins.copy(), share.copy()))
+    again = assign(scores.copy(), bins.copy(), Share(np.arange(len(share)), share.copy()))
+    np.testing.assert_array_equal(subnets, again)
 
 
 @given(shard_tiles())
 def test_inside_a_bin_the_higher_scores_get_the_costlier_subnets(case):
     scores, bins, share = case
-    subnets = assign(scores, bins, share)
+    subnets = assign(scores, bins, Share(np.arange(len(share)), share))
     for b in range(len(share)):
         inside = np.flatnonzero(bins == b)
         # By score from the highest, equal ones by position: the subnets never get costlier.

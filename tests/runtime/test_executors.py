@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,8 +61,8 @@ def test_shards_in_reverse_give_the_same_rows(
     archive: Path, reference: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Backwards(InlineExecutor):
-        def plan(self, shards: Sequence[Shard], stop: Stop) -> Iterator[ShardSummary]:
-            return super().plan(shards[::-1], stop)
+        def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
+            return super().plan(list(shards)[::-1], stop)
 
         def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
             return super().run(shards[::-1], budget, stop)
