@@ -38,11 +38,13 @@ class Resume:
         extend: take up images that INPUT got after the plan, within a budget of their own.
         retry_failed: try the failed images again.
         repair: check what is committed and do again what is damaged.
+        add_budget: raise the budget by so much, for what is not committed yet.
     """
 
     extend: bool = False
     retry_failed: bool = False
     repair: bool = False
+    add_budget: Budget | None = None
 
 
 @dataclass(frozen=True)

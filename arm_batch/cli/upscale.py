@@ -58,6 +58,9 @@ def upscale(
     repair: Annotated[
         bool, typer.Option("--repair", help="Read OUTPUT back and do again what is damaged.")
     ] = False,
+    add_budget: Annotated[
+        str | None, typer.Option(help="Raise the budget of a run by so much, for what is not done yet.")
+    ] = None,
     single_writer: Annotated[
         bool,
         typer.Option("--single-writer", help="No other job writes to OUTPUT: for stores without If-None-Match."),
@@ -81,7 +84,7 @@ def upscale(
         workers=workers,
         endpoint_url=endpoint_url,
         single_writer=single_writer,
-        resume=Resume(extend, retry_failed, repair),
+        resume=Resume(extend, retry_failed, repair, None if add_budget is None else parse_budget(add_budget)),
     )
     with _progress_bars() as progress, stop_signals() as stop:
         summary = pipeline.upscale(spec, progress, stop)

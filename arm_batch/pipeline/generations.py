@@ -11,7 +11,7 @@ from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
 from arm_batch.spec import fingerprint
-from arm_batch.store.allocation import read_allocation
+from arm_batch.store.allocation import read_epochs
 from arm_batch.store.commit import Commit, committed
 from arm_batch.store.generation import (
     Generation,
@@ -151,8 +151,8 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:
-    allocations = [read_allocation(job.output, g) for g in generations if g.kind != "retry"]
-    total = sum(found[0].total for found in allocations if found is not None)
+    epochs = [read_epochs(job.output, generation) for generation in generations if generation.kind != "retry"]
+    total = sum(verdicts[-1].total for verdicts in epochs if verdicts)
     left = total - sum(commit.flops for commit in commits)
     if left <= 0:
         raise BudgetError("nothing is left of the budget to try the failed images again")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from arm_batch.core.budget import Budget
+from arm_batch.errors import BudgetError, OutputError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
@@ -43,12 +45,16 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         generations = find_run(job)
         repaired = repair(job.output, generations) if generations and spec.resume.repair else []
         if not generations:
+            if spec.resume.add_budget is not None:
+                raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
             generations = [begin_run(job)]
         missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
+        if spec.resume.add_budget is not None and not missing:
+            raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
     with ExitStack() as stack:
         runner = _Runner(stack, job, files, clock, progress, stop)
-        runner.run([generation for generation in generations if generation.number in missing])
+        runner.run([g for g in generations if g.number in missing], spec.resume.add_budget)
         if spec.resume.extend and waiting:
             generations.append(extend_run(job, generations, waiting))
             waiting = []
@@ -76,8 +82,8 @@ class _Runner:
         self._stop = stop
         self._executor: Executor | None = None
 
-    def run(self, generations: Sequence[Generation]) -> None:
-        """Run generations one after the other."""
+    def run(self, generations: Sequence[Generation], added: Budget | None = None) -> None:
+        """Run generations one after the other, the last with an added budget."""
         for generation in generations:
             # It no longer tells the truth, and readers of a complete output may look at nothing else.
             self._job.output.delete(MANIFEST_KEY)
@@ -86,7 +92,8 @@ class _Runner:
                     check_writers(self._job)
                 with self._clock("start"):
                     self._executor = self._stack.enter_context(_executor(self._job, self._files))
-            run_generation(self._executor, self._job, generation, self._clock, self._progress, self._stop)
+            more = added if generation is generations[-1] else None
+            run_generation(self._executor, self._job, generation, more, self._clock, self._progress, self._stop)
 
 
 @contextmanager

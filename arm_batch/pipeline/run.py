@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
-import numpy as np
-
-from arm_batch.core.budget import parse_budget
+from arm_batch.core.budget import Budget, parse_budget
+from arm_batch.core.waves import wave_of
 from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
@@ -22,13 +21,26 @@ from arm_batch.store.plan import Shard, ShardId, planned
 Progress = Callable[[str, int, int], None]
 """Called with the stage (``plan``, ``run``), shards done and shards in all."""
 
-T = TypeVar("T")
-
 
 def run_generation(
-    executor: Executor, job: Job, generation: Generation, clock: Clock, progress: Progress, stop: Stop
+    executor: Executor,
+    job: Job,
+    generation: Generation,
+    added: Budget | None,
+    clock: Clock,
+    progress: Progress,
+    stop: Stop,
 ) -> None:
     """Bring a generation to its end: afterwards every shard of it is committed.
+
+    Args:
+        executor: where.
+        job: of this attempt.
+        generation: what.
+        added: to its budget, for what is not committed yet.
+        clock: counts the stages.
+        progress: is told of each shard.
+        stop: is asked whether to stop.
 
     Raises:
         BudgetError: no plan meets its budget; then it is as if it had never been.
@@ -45,6 +57,8 @@ def run_generation(
             _plan(executor, budget, job, generation, progress, stop)
         else:
             _plan_again(executor, budget, job, generation, stop)
+    if added is not None:
+        budget.add(added, f"added {added.text} ({job.attempt})")
     with clock("run"):
         _run(executor, budget, job, generation, progress, stop)
 
@@ -91,13 +105,10 @@ def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Ge
     if len(kept) == generation.shards:
         return
     for summary in executor.plan(_unplanned(job, generation, kept), stop):
-        share, census = budget.begin(summary.shard.index), summary.census
-        same_cells = np.array_equal(share.cells, census.cells)
-        if not same_cells or not np.array_equal(share.tiles.sum(axis=1), census.tiles):
+        if not budget.fits(summary.shard.index, summary.census):
             raise StoreError(
                 f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
             )
-        budget.release(summary.shard.index)
 
 
 def _unplanned(job: Job, generation: Generation, kept: set[int]) -> Iterator[Shard]:
@@ -105,12 +116,19 @@ def _unplanned(job: Job, generation: Generation, kept: set[int]) -> Iterator[Sha
         yield from (shard for shard in read_shards(job.output, generation) if shard.id.index not in kept)
 
 
-def _spread(todo: list[T], job: Job, generation: Generation) -> list[T]:
-    """The creator of a generation begins at its front, others anywhere: two at once then share the work."""
-    if not todo or job.attempt == generation.attempt:
+def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[ShardId]:
+    """The order to run shards in: wave after wave, see `core.waves`.
+
+    The creator of a generation begins each wave at its front, others anywhere: two at once then share the work.
+    """
+    if job.attempt == generation.attempt:
         return todo
-    start = int(job.attempt, 16) % len(todo)
-    return todo[start:] + todo[:start]
+    ordered: list[ShardId] = []
+    for _, wave in itertools.groupby(todo, lambda shard: wave_of(shard.index, generation.shards)):
+        shards = list(wave)
+        start = int(job.attempt, 16) % len(shards)
+        ordered += shards[start:] + shards[:start]
+    return ordered
 
 
 def _check_done(stop: Stop, stage: str, generation: Generation, done: int) -> None:

@@ -9,16 +9,16 @@ from operator import add
 
 import numpy as np
 
+from arm_batch.core.budget import parse_budget
 from arm_batch.core.objective import Quality, predict
-from arm_batch.errors import StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.store.allocation import Verdict, read_allocation
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import committed, visible_parts
 from arm_batch.store.generation import Generation
-from arm_batch.store.objects import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Notes:
 def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tuple[RunSummary, str]:
     """The summary of a complete run, and the text of its ``run.json``."""
     commits = list(committed(job.output).values())
-    verdicts = [_verdict(job.output, generation) for generation in generations]
+    verdicts = [_verdict(job, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
     failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]
     subnets = enumerate(job.ladder.subnets)
@@ -75,11 +75,10 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
     return summary, run_document(summary, generations[0].settings, job.ladder, reports)
 
 
-def _verdict(store: ObjectStore, generation: Generation) -> Verdict:
-    found = read_allocation(store, generation)
-    if found is None:
-        raise StoreError(f"{store.url} holds no allocation of {generation.name}")
-    return found[0]
+def _verdict(job: Job, generation: Generation) -> Verdict:
+    """What a generation was allocated in the end, over all epochs."""
+    budget = parse_budget(budget_of(generation))
+    return ArchiveBudget(job.ladder, job.context.objective, budget, job.output, generation).current()
 
 
 def _predicted(job: Job, verdicts: Sequence[Verdict]) -> Quality | None:

@@ -1,17 +1,20 @@
-"""The budget of a generation: sees the whole archive's scores, allocates once, and keeps the ledger."""
+"""The budget of a generation: sees the whole archive's scores, allocates, and keeps the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from arm_batch.core.allocate import Allocation, Counts
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
 from arm_batch.core.objective import predict, solve
 from arm_batch.core.share_out import Share, share_out
+from arm_batch.core.waves import LAG, wave_of, wave_start
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.commit import committed
@@ -22,14 +25,14 @@ from arm_batch.store.objects import ObjectStore
 class ArchiveBudget:
     """One generation's budget. Every method may be called again with the same arguments without further effect.
 
-    What counts lies in the store: the allocation, and the commit records that say what was spent. So one that is
+    What counts lies in the store: the allocations, and the commit records that say what was spent. So one that is
     lost is replaced by another that reads them.
 
     Args:
         ladder: costs and predictions.
         objective: what to make best.
         budget: the bound.
-        output: where the allocation is written.
+        output: where the allocations are written.
         generation: whose budget it is.
     """
 
@@ -41,21 +44,24 @@ class ArchiveBudget:
         self._budget = budget
         self._output = output
         self._generation = generation
-        self._verdict: Verdict | None = None
+        self._epochs: list[Verdict] = []
+        self._parts: Sequence[ShardCensus] = ()
         self._shares: list[Share] = []
+        self._settled: dict[int, int] = {}
+        self._open_waves = set(range(LAG))
         self._ledger = Ledger(0)
 
     def recorded(self) -> Verdict | None:
-        """The allocation that was written down, ``None`` before there is one.
+        """The first allocation that was written down, ``None`` before there is one.
 
         Raises:
             StoreError: it is damaged.
         """
-        if self._verdict is None:
+        if not self._epochs:
             found = read_allocation(self._output, self._generation)
             if found is not None:
                 self._adopt(*found)
-        return self._verdict
+        return self._epochs[0] if self._epochs else None
 
     def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
         """Allocate over the whole generation, share it out among its shards, and write it down.
@@ -69,32 +75,54 @@ class ArchiveBudget:
         recorded = self.recorded()
         if recorded is not None:
             return recorded
-        lut, costs = self._ladder.lut, self._ladder.costs
-        census = gather(parts, self._objective, lut)
-        full = int(census.tiles.sum()) * int(costs[-1])
+        full = sum(int(part.tiles.sum()) for part in parts) * int(self._ladder.costs[-1])
         total = self._budget.flops(full)
         if self._generation.cap_flops is not None:
             total = min(total, self._generation.cap_flops)
-        allocation = solve(self._objective, lut, census, costs, total)
-        quality = (
-            predict(lut, census, allocation.tiles, self._ladder.grid.tile**2) if census.images.any() else None
-        )
-        verdict = Verdict(allocation, census, total, full, tuple(costs.tolist()), quality)
-        self._adopt(*write_allocation(self._output, self._generation, verdict, parts))
-        return self._verdict or verdict
+        verdict = self._solve(parts, range(len(parts)), total, total, "plan")
+        self._adopt(*write_allocation(self._output, self._generation, 0, verdict, parts))
+        return self._epochs[0]
 
-    def begin(self, shard: int) -> Share:
-        """Reserve what a shard's share costs and return the share."""
-        share = self._share(shard)
-        self._ledger.reserve(str(shard), self._cost(share))
-        return share
+    def current(self) -> Verdict:
+        """What all shards are allocated now, over all epochs, and the total that may be spent."""
+        first = self._first()
+        tiles = np.zeros_like(first.allocation.tiles)
+        flat = tiles.reshape(-1, tiles.shape[-1])
+        for share in self._shares:
+            flat[share.cells] += share.tiles
+        spend = sum(self._cost(shard) for shard in range(len(self._shares)))
+        allocation = Allocation(tiles, spend, self._epochs[-1].allocation.price)
+        quality = None
+        if first.census.images.any():
+            quality = predict(self._ladder.lut, first.census, tiles, self._ladder.grid.tile**2)
+        return replace(first, allocation=allocation, total=self._epochs[-1].total, quality=quality)
+
+    def begin(self, shard: int) -> Share | None:
+        """Reserve what a shard's share costs and return the share; None while its wave has to wait."""
+        first = self._first()
+        wave = wave_of(shard, len(first.shards))
+        if wave not in self._open_waves and not self._open(wave):
+            return None
+        # A reservation under an earlier epoch may have been another.
+        self._ledger.release(str(shard))
+        self._ledger.reserve(str(shard), self._cost(shard))
+        return self._shares[shard]
+
+    def fits(self, shard: int, census: ShardCensus) -> bool:
+        """Whether a shard that was planned again came out as it was when it was allocated."""
+        self._first()
+        part = self._parts[shard]
+        return np.array_equal(part.cells, census.cells) and np.array_equal(part.tiles, census.tiles)
 
     def settle(self, shard: int, flops: int) -> None:
         """Note what a shard really spent; the rest of its reservation is free again."""
-        # Its reservation may have been made with a predecessor of this object.
-        cost = self._cost(self._share(shard))
-        self._ledger.reserve(str(shard), cost)
+        self._first()
+        if shard not in self._settled:
+            # Its reservation may have been made with a predecessor of this object, or under another epoch.
+            self._ledger.release(str(shard))
+            self._ledger.reserve(str(shard), max(flops, self._cost(shard)))
         self._ledger.settle(str(shard), flops)
+        self._settled[shard] = flops
 
     def release(self, shard: int) -> None:
         """Take back the reservation of a shard that was given up."""
@@ -105,22 +133,94 @@ class ArchiveBudget:
         self.recorded()
         return self._ledger.spent
 
-    def _share(self, shard: int) -> Share:
-        if self.recorded() is None:
-            raise StoreError(f"{self._output.url} holds no allocation of {self._generation.name}")
-        return self._shares[shard]
+    def add(self, budget: Budget, reason: str) -> Verdict:
+        """Raise the total and allocate anew to all shards that are not committed.
 
-    def _cost(self, share: Share) -> int:
-        return int(share.per_subnet @ self._ladder.costs)
+        Args:
+            budget: by how much.
+            reason: says once and for all that it was done: with the same reason nothing is added again.
+        """
+        first = self._first()
+        if all(verdict.reason != reason for verdict in self._epochs):
+            self._note_commits()
+            left = [shard for shard in first.shards if shard not in self._settled]
+            total = self._epochs[-1].total + budget.flops(first.full)
+            self._add_epoch(left, total - sum(self._settled.values()), total, reason)
+        return self.current()
+
+    def _open(self, wave: int) -> bool:
+        """Let a wave begin if all that its allocation may depend on is known."""
+        shards = len(self._shares)
+        known = range(wave_start(wave - LAG + 1, shards))
+        if any(shard not in self._settled for shard in known):
+            self._note_commits()
+            if any(shard not in self._settled for shard in known):
+                return False
+        newest = range(wave_start(wave - LAG, shards), len(known))
+        reason = f"wave {wave}"
+        gave_back = any(self._settled[shard] < self._cost(shard) for shard in newest)
+        if gave_back and all(verdict.reason != reason for verdict in self._epochs):
+            later = range(wave_start(wave, shards), shards)
+            between = sum(self._cost(shard) for shard in range(len(known), later.start))
+            total = self._epochs[-1].total
+            allowance = total - between - sum(self._settled[shard] for shard in known)
+            self._add_epoch(later, allowance, total, reason)
+        self._open_waves.add(wave)
+        return True
+
+    def _add_epoch(self, shards: Sequence[int], allowance: int, total: int, reason: str) -> None:
+        verdict = self._solve([self._parts[shard] for shard in shards], shards, allowance, total, reason)
+        epoch = len(self._epochs)
+        counted, _ = write_allocation(self._output, self._generation, epoch, verdict, ())
+        self._apply(counted)
+        if counted.reason != reason:
+            raise StoreError(
+                f"{self._output.url}: another job has just allocated anew ({counted.reason}): start again"
+            )
+
+    def _solve(
+        self, parts: Sequence[ShardCensus], shards: Sequence[int], allowance: int, total: int, reason: str
+    ) -> Verdict:
+        lut, costs = self._ladder.lut, self._ladder.costs
+        census = gather(parts, self._objective, lut)
+        full = int(census.tiles.sum()) * int(costs[-1])
+        allocation = solve(self._objective, lut, census, costs, allowance)
+        quality = None
+        if census.images.any():
+            quality = predict(lut, census, allocation.tiles, self._ladder.grid.tile**2)
+        return Verdict(allocation, census, total, full, tuple(costs.tolist()), quality, tuple(shards), reason)
+
+    def _first(self) -> Verdict:
+        first = self.recorded()
+        if first is None:
+            raise StoreError(f"{self._output.url} holds no allocation of {self._generation.name}")
+        return first
+
+    def _cost(self, shard: int) -> int:
+        return int(self._shares[shard].per_subnet @ self._ladder.costs)
 
     def _adopt(self, verdict: Verdict, parts: Sequence[ShardCensus]) -> None:
+        """Start from what lies in the store: the first allocation, later epochs, and what was spent."""
+        self._parts = parts
+        self._shares = [Share(part.cells, np.empty((0, 0), np.int64)) for part in parts]
+        self._apply(verdict)
+        while (found := read_allocation(self._output, self._generation, len(self._epochs))) is not None:
+            self._apply(found[0])
+        self._note_commits()
+
+    def _apply(self, verdict: Verdict) -> None:
+        """Share an allocation out among its shards."""
+        parts = [self._parts[shard] for shard in verdict.shards]
         cells = np.concatenate([part.cells for part in parts])
         counts = np.concatenate([part.tiles for part in parts])
-        tiles = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
+        tiles: Counts = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
         shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(part.cells) for part in parts])[:-1])
-        self._shares = [Share(part.cells, share) for part, share in zip(parts, shares, strict=True)]
-        self._ledger = Ledger(verdict.total)
-        self._verdict = verdict
+        for shard, part, share in zip(verdict.shards, parts, shares, strict=True):
+            self._shares[shard] = Share(part.cells, share)
+        self._ledger.total = verdict.total
+        self._epochs.append(verdict)
+
+    def _note_commits(self) -> None:
         for shard, commit in committed(self._output).items():
             if shard.generation == self._generation.number:
                 self.settle(shard.index, commit.flops)

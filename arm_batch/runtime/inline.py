@@ -46,6 +46,9 @@ class InlineExecutor:
             if stop():
                 return
             share = budget.begin(shard.index)
+            if share is None:
+                # Only another driver that has just died can leave an earlier wave undone behind our back.
+                return
             prepared = prepare_shard(self._context, shard, share)
             outputs = run_batches(prepared, self._upscaler.run)
             records = stitch_shard(self._context, prepared.head, share, outputs)

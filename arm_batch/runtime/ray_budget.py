@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import ray
 
+from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
 from arm_batch.errors import ArmBatchError
@@ -47,9 +48,13 @@ class RayBudget:
         """See `ArchiveBudget.allocate`."""
         return cast(Verdict, self._call("allocate", parts))
 
-    def begin(self, shard: int) -> Share:
+    def begin(self, shard: int) -> Share | None:
         """See `ArchiveBudget.begin`."""
-        return cast(Share, self._call("begin", shard))
+        return cast(Share | None, self._call("begin", shard))
+
+    def fits(self, shard: int, census: ShardCensus) -> bool:
+        """See `ArchiveBudget.fits`."""
+        return cast(bool, self._call("fits", shard, census))
 
     def settle(self, shard: int, flops: int) -> None:
         """See `ArchiveBudget.settle`."""
@@ -59,9 +64,9 @@ class RayBudget:
         """See `ArchiveBudget.release`."""
         self._call("release", shard)
 
-    def spent(self) -> int:
-        """See `ArchiveBudget.spent`."""
-        return cast(int, self._call("spent"))
+    def add(self, budget: Budget, reason: str) -> Verdict:
+        """See `ArchiveBudget.add`."""
+        return cast(Verdict, self._call("add", budget, reason))
 
     def close(self) -> None:
         """End the actor."""

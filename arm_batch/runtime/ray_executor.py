@@ -108,8 +108,10 @@ class RayExecutor:
         while not stop():
             self._pool.grow()
             while waiting and len(flow) < SHARDS_PER_ACTOR * max(1, self._pool.ready()):
-                shard = waiting.popleft()
-                flow.start(shard, budget.begin(shard.index))
+                share = budget.begin(waiting[0].index)
+                if share is None:
+                    break
+                flow.start(waiting.popleft(), share)
             if not len(flow):
                 return
             for result in self._step(flow):

@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 
+from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels
@@ -97,9 +98,13 @@ class BudgetActor:
         """See `ArchiveBudget.allocate`."""
         return self._budget.allocate(parts)
 
-    def begin(self, shard: int) -> Share:
+    def begin(self, shard: int) -> Share | None:
         """See `ArchiveBudget.begin`."""
         return self._budget.begin(shard)
+
+    def fits(self, shard: int, census: ShardCensus) -> bool:
+        """See `ArchiveBudget.fits`."""
+        return self._budget.fits(shard, census)
 
     def settle(self, shard: int, flops: int) -> None:
         """See `ArchiveBudget.settle`."""
@@ -109,6 +114,6 @@ class BudgetActor:
         """See `ArchiveBudget.release`."""
         self._budget.release(shard)
 
-    def spent(self) -> int:
-        """See `ArchiveBudget.spent`."""
-        return self._budget.spent()
+    def add(self, budget: Budget, reason: str) -> Verdict:
+        """See `ArchiveBudget.add`."""
+        return self._budget.add(budget, reason)

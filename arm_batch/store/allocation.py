@@ -1,8 +1,13 @@
-"""The allocation of a generation as it lies in OUTPUT: made once, shared by every worker and every resume."""
+"""The allocations of a generation as they lie in OUTPUT: made once, shared by every worker and every resume.
+
+Epoch 0 is the allocation of the whole generation. Later epochs allocate anew to shards that have not begun, with
+what failed images gave back or what was added to the budget.
+"""
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import uuid
 from collections.abc import Sequence
@@ -30,6 +35,8 @@ class Verdict:
         full: FLOPs of the largest subnet everywhere.
         costs: FLOPs of one tile by subnet, ``(n_subnets,)``.
         quality: predicted; ``None`` when no image could be read.
+        shards: numbers of the shards that it is for, ascending; for each the last epoch that names it counts.
+        reason: what the epoch is for.
     """
 
     allocation: Allocation
@@ -38,11 +45,14 @@ class Verdict:
     full: int
     costs: tuple[int, ...]
     quality: Quality | None
+    shards: tuple[int, ...]
+    reason: str = "plan"
 
 
-def allocation_key(generation: Generation) -> str:
-    """Where the allocation of a generation lies."""
-    return f"{generation_prefix(generation.number)}allocation.json"
+def allocation_key(generation: Generation, epoch: int = 0) -> str:
+    """Where an allocation of a generation lies."""
+    name = "allocation.json" if epoch == 0 else f"epoch-{epoch:04d}.json"
+    return f"{generation_prefix(generation.number)}{name}"
 
 
 def tables_prefix(number: int) -> str:
@@ -50,14 +60,31 @@ def tables_prefix(number: int) -> str:
     return f"{generation_prefix(number)}tables-"
 
 
-def read_allocation(store: ObjectStore, generation: Generation) -> tuple[Verdict, list[ShardCensus]] | None:
-    """The allocation of a generation and the census of each of its shards, ``None`` before there is one.
+def read_epochs(store: ObjectStore, generation: Generation) -> list[Verdict]:
+    """All allocations of a generation, in order; none before it is allocated.
+
+    Raises:
+        StoreError: a file of one is damaged or missing.
+    """
+    verdicts = []
+    for epoch in itertools.count():
+        found = read_allocation(store, generation, epoch)
+        if found is None:
+            break
+        verdicts.append(found[0])
+    return verdicts
+
+
+def read_allocation(
+    store: ObjectStore, generation: Generation, epoch: int = 0
+) -> tuple[Verdict, list[ShardCensus]] | None:
+    """An allocation of a generation, ``None`` before there is one; with that of epoch 0 the census of each shard.
 
     Raises:
         StoreError: a file of it is damaged or missing.
     """
-    key = allocation_key(generation)
-    document = _read_document(store, generation)
+    key = allocation_key(generation, epoch)
+    document = _read_document(store, key)
     if document is None:
         return None
     try:
@@ -71,33 +98,46 @@ def read_allocation(store: ObjectStore, generation: Generation) -> tuple[Verdict
             full=int(document["full_flops"]),
             costs=tuple(int(cost) for cost in document["costs"]),
             quality=None if quality is None else Quality(**quality),
+            shards=tuple(tables["shards"].tolist()),
+            reason=str(document["reason"]),
         )
         parts = _unpack(tables)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{store.url}/{key} or its tables are damaged: {error}") from error
-    counted = np.zeros(verdict.census.tiles.size, np.int64)
-    for part in parts:
-        counted[part.cells] += part.tiles
-    if len(parts) != generation.shards or (counted != verdict.census.tiles.ravel()).any():
-        raise StoreError(f"{store.url}/{key} does not fit its tables")
+    if epoch == 0:
+        counted = np.zeros(verdict.census.tiles.size, np.int64)
+        for part in parts:
+            counted[part.cells] += part.tiles
+        if len(parts) != generation.shards or (counted != verdict.census.tiles.ravel()).any():
+            raise StoreError(f"{store.url}/{key} does not fit its tables")
     return verdict, parts
 
 
-def tables_of(store: ObjectStore, generation: Generation) -> str | None:
-    """Key of the tables that the allocation of a generation names, ``None`` before there is one."""
-    document = _read_document(store, generation)
-    return None if document is None else str(document.get("tables"))
+def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
+    """Keys of the tables that the allocations of a generation name."""
+    documents = (_read_document(store, allocation_key(generation, epoch)) for epoch in itertools.count())
+    return {str(document.get("tables")) for document in itertools.takewhile(bool, documents) if document}
 
 
 def write_allocation(
-    store: ObjectStore, generation: Generation, verdict: Verdict, parts: Sequence[ShardCensus]
+    store: ObjectStore, generation: Generation, epoch: int, verdict: Verdict, parts: Sequence[ShardCensus]
 ) -> tuple[Verdict, list[ShardCensus]]:
-    """Write an allocation down, unless there is one; returns the one that counts."""
+    """Write the allocation of an epoch down, unless there is one; returns the one that counts.
+
+    Args:
+        store: the output.
+        generation: whose allocation it is.
+        epoch: its number.
+        verdict: what to write.
+        parts: the census of each shard, with epoch 0; the later ones go by that.
+    """
+    key = allocation_key(generation, epoch)
     attempt = uuid.uuid4().hex
     tables_key = f"{tables_prefix(generation.number)}{attempt}.npz"
     document = {
         "run_id": generation.run_id,
         "attempt": attempt,
+        "reason": verdict.reason,
         "tables": tables_key,
         "budget_flops": verdict.total,
         "full_flops": verdict.full,
@@ -108,12 +148,12 @@ def write_allocation(
         "subnet_tiles": verdict.allocation.tiles.sum(axis=(0, 1)).tolist(),
     }
     store.write(tables_key, _pack(verdict, parts))
-    if store.create(allocation_key(generation), (json.dumps(document, indent=1) + "\n").encode()):
+    if store.create(key, (json.dumps(document, indent=1) + "\n").encode()):
         return verdict, list(parts)
     store.delete(tables_key)
-    found = read_allocation(store, generation)
+    found = read_allocation(store, generation, epoch)
     if found is None:
-        raise StoreError(f"{store.url}/{allocation_key(generation)} was there and is gone")
+        raise StoreError(f"{store.url}/{key} was there and is gone")
     return found
 
 
@@ -122,6 +162,7 @@ def _pack(verdict: Verdict, parts: Sequence[ShardCensus]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
+        shards=np.array(verdict.shards, np.int64),
         allocation=verdict.allocation.tiles,
         images=verdict.census.images,
         pixels=verdict.census.pixels,
@@ -148,8 +189,7 @@ def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *arrays]).astype(np.int64)
 
 
-def _read_document(store: ObjectStore, generation: Generation) -> dict[str, Any] | None:
-    key = allocation_key(generation)
+def _read_document(store: ObjectStore, key: str) -> dict[str, Any] | None:
     try:
         document = json.loads(store.read(key))
         if not isinstance(document, dict):

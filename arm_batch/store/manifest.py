@@ -53,7 +53,7 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
     store.write(MANIFEST_KEY, _document(generations, commits, parts))
     named = {part.key for part in parts}
     for generation in generations:
-        named |= {generation.listing, tables_of(store, generation) or ""}
+        named |= {generation.listing, *tables_of(store, generation)}
     if any(key.startswith(IMAGES) for key in candidates):
         named |= {path for part in parts for path in image_paths(store, part)}
     orphans = [key for key in candidates if key not in named]

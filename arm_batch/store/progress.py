@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arm_batch.store.allocation import read_allocation
+from arm_batch.store.allocation import read_epochs
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore
@@ -49,7 +49,7 @@ def read_progress(store: ObjectStore, generations: Sequence[Generation]) -> list
     for generation in generations:
         own = [commit for commit in commits if commit.shard.generation == generation.number]
         retried = sum(commit.failures for commit in own if commit.shard in replaced)
-        allocation = read_allocation(store, generation)
+        epochs = read_epochs(store, generation)
         found.append(
             GenerationProgress(
                 generation=generation,
@@ -59,7 +59,7 @@ def read_progress(store: ObjectStore, generations: Sequence[Generation]) -> list
                 retried=retried,
                 left=generation.shards - len(own),
                 spent_flops=sum(commit.flops for commit in own),
-                budget_flops=None if allocation is None else allocation[0].total,
+                budget_flops=epochs[-1].total if epochs else None,
             )
         )
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from arm_batch.errors import StoreError
-from arm_batch.store.allocation import Verdict, allocation_key, read_allocation
+from arm_batch.store.allocation import Verdict, allocation_key, read_epochs
 from arm_batch.store.commit import Commit, commit_key, listed, visible_parts
 from arm_batch.store.generation import Generation, read_shards
 from arm_batch.store.manifest import MANIFEST_KEY, missing_shards, read_manifest
@@ -44,19 +44,19 @@ def verify_store(store: ObjectStore, generations: Sequence[Generation]) -> Verif
         StoreError: the store cannot be reached.
     """
     problems: list[Problem] = []
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, list[Verdict]] = {}
     for generation in generations:
         problems += _verify_listing(store, generation)
         try:
-            found = read_allocation(store, generation)
+            epochs = read_epochs(store, generation)
         except StoreError as error:
             problems.append(Problem(allocation_key(generation), str(error), "none"))
             continue
-        if found is not None:
-            verdicts[generation.number] = found[0]
+        if epochs:
+            verdicts[generation.number] = epochs
             problems += _verify_plans(store, generation)
     shards = listed(store)
-    costs = {number: verdict.costs for number, verdict in verdicts.items()}
+    costs = {number: epochs[0].costs for number, epochs in verdicts.items()}
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
         commits = [record for record in records if isinstance(record, Commit)]
@@ -93,25 +93,24 @@ def _verify_plans(store: ObjectStore, generation: Generation) -> Iterator[Proble
 
 
 def _verify_ledger(
-    generations: Sequence[Generation], verdicts: Mapping[int, Verdict], commits: Sequence[Commit]
+    generations: Sequence[Generation], verdicts: Mapping[int, Sequence[Verdict]], commits: Sequence[Commit]
 ) -> Iterator[Problem]:
-    """No generation spent more than it was allocated, and none was allocated more than its budget."""
+    """No generation spent more than its budget, and no epoch was allocated more."""
     for generation in generations:
-        key = allocation_key(generation)
-        verdict = verdicts.get(generation.number)
+        epochs = verdicts.get(generation.number, [])
         own = [commit for commit in commits if commit.shard.generation == generation.number]
-        if verdict is None:
-            if own:
-                yield Problem(key, f"{len(own)} shards are committed without an allocation", "none")
-            continue
-        allocation, spent = verdict.allocation, sum(commit.flops for commit in own)
-        if (
-            int(allocation.tiles.sum(axis=(0, 1)) @ verdict.costs) != allocation.spend
-            or allocation.spend > verdict.total
-        ):
-            yield Problem(key, "its spend does not fit its tiles and budget", "none")
-        if spent > allocation.spend:
-            yield Problem(key, f"{spent:,} FLOPs are spent, {allocation.spend:,} were allocated", "none")
+        if not epochs and own:
+            told = f"{len(own)} shards are committed without an allocation"
+            yield Problem(allocation_key(generation), told, "none")
+        for number, epoch in enumerate(epochs):
+            cost = int(epoch.allocation.tiles.sum(axis=(0, 1)) @ epoch.costs)
+            if cost != epoch.allocation.spend or cost > epoch.total:
+                key = allocation_key(generation, number)
+                yield Problem(key, "its spend does not fit its tiles and budget", "none")
+        spent = sum(commit.flops for commit in own)
+        if epochs and spent > epochs[-1].total:
+            told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
+            yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
 
 
 def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:

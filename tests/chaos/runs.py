@@ -70,7 +70,7 @@ def leftovers(store: ObjectStore) -> list[str]:
     (generation,) = list_generations(store)
     commits = committed(store).values()
     named = {part.key for c in commits for part in (c.done, c.failed) if part is not None}
-    named |= {generation.listing, str(tables_of(store, generation)), allocation_key(generation)}
+    named |= {generation.listing, *tables_of(store, generation), allocation_key(generation)}
     named |= {"plan/g0000/generation.json", "manifest.json", "run.json"}
     keys = [info.key for info in store.list()]
     if isinstance(store, LocalStore):

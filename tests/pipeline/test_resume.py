@@ -7,18 +7,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pytest
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError
+from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.spec import JobSpec, Resume
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
 from arm_batch.store.sources import Entry, Source
 from arm_batch.store.verify import verify_store
-from tests.archives import draw, job, make_archive, make_messy_archive, silent, write_png
+from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
 
 
 def rows(output: Path) -> pa.Table:
@@ -230,6 +233,38 @@ def test_nothing_failed_nothing_retried(spec: JobSpec, tmp_path: Path) -> None:
     pipeline.upscale(spec, silent)
     pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
     assert len(list_generations(LocalStore(str(tmp_path / "out")))) == 1
+
+
+def test_what_changed_images_give_back_buys_upgrades_for_others(tmp_path: Path) -> None:
+    archive = tmp_path / "in"
+    for seed in range(16):
+        write_png(archive / f"{seed:02d}.png", draw(seed, 60, 90))
+    spec = job(archive, tmp_path / "out", shard_images=1)
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("plan", 16))
+    for seed in range(3):
+        write_png(archive / f"{seed:02d}.png", draw(99, 60, 90))
+    summary = pipeline.upscale(spec, silent)
+    assert summary.failed == 3
+    largest_step = int(np.diff(load_ladder(find_ladder(LADDER)).ladder.costs).max())
+    assert summary.budget_flops - largest_step < summary.spent_flops <= summary.budget_flops
+    assert_whole(tmp_path / "out")
+
+
+def test_an_added_budget_goes_to_what_is_left(spec: JobSpec, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no run whose budget"):
+        pipeline.upscale(replace(spec, resume=Resume(add_budget=spec.budget)), silent)
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, *stop_after("run", 1))
+    done = rows(tmp_path / "out")
+    summary = pipeline.upscale(replace(spec, resume=Resume(add_budget=job("a", "b", budget="30%").budget)), silent)
+    assert summary.budget_flops == pytest.approx(0.8 * summary.full_flops, abs=2)
+    assert 0.5 * summary.full_flops < summary.spent_flops <= summary.budget_flops
+    after = rows(tmp_path / "out")
+    assert after.filter(pa.compute.is_in(after["path"], done["path"].combine_chunks())).equals(done)
+    assert_whole(tmp_path / "out")
+    with pytest.raises(BudgetError, match="every image is done"):
+        pipeline.upscale(replace(spec, resume=Resume(add_budget=spec.budget)), silent)
 
 
 def test_other_settings_are_refused_naming_each_difference(spec: JobSpec, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.census import N_CLASSES, Census, ShardCensus
+from arm_batch.core.share_out import Share
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.runtime.budget import ArchiveBudget
@@ -31,9 +33,9 @@ def shard_census(seed: int) -> ShardCensus:
 PARTS = [shard_census(seed) for seed in range(3)]
 
 
-def make(output: Path, budget: str, cap_flops: int | None = None) -> ArchiveBudget:
+def make(output: Path, budget: str, cap_flops: int | None = None, shards: int = 3) -> ArchiveBudget:
     ladder = load_ladder(find_ladder(LADDER)).ladder
-    generation = Generation(0, "initial", "run", {}, "try", "listing", 3, 3, cap_flops)
+    generation = Generation(0, "initial", "run", {}, "try", "listing", shards, shards, cap_flops)
     return ArchiveBudget(ladder, "image-psnr", parse_budget(budget), open_store(str(output)), generation)
 
 
@@ -116,3 +118,85 @@ def test_a_damaged_allocation_is_named(tmp_path: Path) -> None:
         store.write(key, damaged)
         with pytest.raises(StoreError, match=r"allocation\.json"):
             read_allocation(store, generation)
+
+
+MANY = [shard_census(seed) for seed in range(16)]
+"""Of sixteen shards, which run in four waves of four."""
+
+
+def run_shards(budget: ArchiveBudget, shards: range, spend: Callable[[int, int], int]) -> list[Share]:
+    """Begin and settle shards in order; `spend` tells, from a shard and its cost, what it really spent."""
+    shares = []
+    costs = load_ladder(find_ladder(LADDER)).ladder.costs
+    for shard in shards:
+        share = budget.begin(shard)
+        assert share is not None
+        shares.append(share)
+        budget.settle(shard, spend(shard, int(share.per_subnet @ costs)))
+    return shares
+
+
+def test_a_wave_waits_for_the_one_before_the_last(tmp_path: Path) -> None:
+    budget = make(tmp_path, "40%", shards=16)
+    budget.allocate(MANY)
+    assert [budget.begin(shard) is not None for shard in (0, 4, 7, 8, 12)] == [True, True, True, False, False]
+    run_shards(budget, range(4), lambda _, cost: cost)
+    assert [budget.begin(shard) is not None for shard in (8, 11, 12)] == [True, True, False]
+
+
+def test_without_failures_there_is_one_epoch(tmp_path: Path) -> None:
+    budget = make(tmp_path, "40%", shards=16)
+    verdict = budget.allocate(MANY)
+    run_shards(budget, range(16), lambda _, cost: cost)
+    assert budget.spent() == verdict.allocation.spend
+    assert [p.name for p in (tmp_path / "plan" / "g0000").glob("epoch-*")] == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts: bool) -> None:
+    def half_of_the_first(shard: int, cost: int) -> int:
+        return cost // 2 if shard < 4 else cost
+
+    whole = make(tmp_path / "whole", "40%", shards=16)
+    verdict = whole.allocate(MANY)
+    shares = run_shards(whole, range(16), half_of_the_first)
+    without = make(tmp_path / "without", "40%", shards=16)
+    without.allocate(MANY)
+    for shard, (got, before) in enumerate(
+        zip(shares, run_shards(without, range(16), lambda _, c: c), strict=True)
+    ):
+        same = got.tiles.tolist() == before.tiles.tolist()
+        assert same == (shard < 8)
+    # All that was given back is spent, but for less than one upgrade.
+    ladder = load_ladder(find_ladder(LADDER)).ladder
+    assert 0 <= verdict.total - whole.spent() < np.diff(ladder.costs).max()
+    assert len(list((tmp_path / "whole" / "plan" / "g0000").glob("epoch-*.json"))) == 1
+    assert whole.current().allocation.tiles.sum() == verdict.allocation.tiles.sum()
+    if restarts:
+        budget = make(tmp_path / "broken", "40%", shards=16)
+        budget.allocate(MANY)
+        again: list[Share] = []
+        for start in range(0, 16, 3):
+            shards = range(start, min(start + 3, 16))
+            again += run_shards(budget, shards, half_of_the_first)
+            for shard in shards:
+                flops = budget._settled[shard]
+                commit = Commit(ShardId(0, shard), "try", None, None, flops, (), None)
+                create_commit(open_store(str(tmp_path / "broken")), commit)
+            budget = make(tmp_path / "broken", "40%", shards=16)
+        assert [share.tiles.tolist() for share in again] == [share.tiles.tolist() for share in shares]
+
+
+def test_an_added_budget_goes_to_what_is_not_done(tmp_path: Path) -> None:
+    budget = make(tmp_path, "40%", shards=16)
+    before = budget.allocate(MANY)
+    run_shards(budget, range(3), lambda _, cost: cost)
+    done = [budget.begin(shard) for shard in range(3)]
+    after = budget.add(parse_budget("20%"), "added once")
+    assert budget.add(parse_budget("20%"), "added once").total == after.total
+    assert after.total == before.total + before.full // 5
+    assert before.allocation.spend < after.allocation.spend <= after.total
+    again = make(tmp_path, "40%", shards=16)
+    assert again.current().total == after.total
+    assert [s.tiles.tolist() for s in done if s] == [budget.begin(n).tiles.tolist() for n in range(3)]  # type: ignore[union-attr]
+    assert again.begin(5).tiles.tolist() == budget.begin(5).tiles.tolist()  # type: ignore[union-attr]
