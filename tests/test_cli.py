@@ -133,3 +133,55 @@ def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.Capt
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
     assert code == exit_codes.USAGE
     assert "not the file that ladder.json names" in err
+
+
+def test_status_and_verify_tell_how_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive, output = make_messy_archive(tmp_path / "in"), tmp_path / "out"
+    for command in ("status", "verify"):
+        code, _, err = run(capsys, command, str(output))
+        assert (code, err) == (exit_codes.USAGE, f"arm-batch: {output} holds no arm_batch run\n")
+    run(capsys, "upscale", str(archive), str(output), "--executor", "inline")
+    code, out, _ = run(capsys, "status", str(output))
+    assert code == 0
+    for told in (
+        "g0000 initial: 6 images in 1 shards",
+        "done     3 images",
+        "failed   3 images",
+        "left     0 shards",
+    ):
+        assert told in out
+    code, out, _ = run(capsys, "verify", str(output))
+    assert (code, out) == (0, "6 images, 3 of them failed; 0 shards left; 0 problems\n")
+    (record,) = (output / "commits" / "g0000").iterdir()
+    record.unlink()
+    assert run(capsys, "status", str(output))[0] == exit_codes.UNDONE
+    code, out, _ = run(capsys, "verify", str(output))
+    assert code == exit_codes.UNDONE
+    assert "1 shards left" in out
+    record.write_text("{}")
+    code, out, err = run(capsys, "verify", str(output))
+    assert code == exit_codes.UNDONE
+    assert "commits/g0000/000000.json is not a commit record" in out
+    assert "--repair" in err
+    code, out, _ = run(capsys, "upscale", str(archive), str(output), "--executor", "inline", "--repair")
+    assert code == exit_codes.FAILED_IMAGES
+    assert "repaired   1 problems" in out
+    assert run(capsys, "verify", str(output))[0] == 0
+
+
+def test_failed_images_are_tried_again_and_new_ones_taken_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, output = make_messy_archive(tmp_path / "in"), tmp_path / "out"
+    command = ["upscale", str(archive), str(output), "--executor", "inline"]
+    run(capsys, *command)
+    for name in ("empty.png", "corrupt.png", "new.png"):
+        write_png(archive / name, draw(1, 40, 40))
+    (archive / "text.jpg").write_bytes((archive / "new.png").read_bytes())
+    code, out, _ = run(capsys, *command)
+    assert code == exit_codes.FAILED_IMAGES
+    assert "1 images came to the input later: --extend takes them up" in out
+    code, out, _ = run(capsys, *command, "--extend", "--retry-failed")
+    assert code == 0
+    assert "7 (0 failed)" in out
+    assert run(capsys, "verify", str(output))[0] == 0

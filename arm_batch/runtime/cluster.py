@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,7 +25,11 @@ def connected() -> Iterator[None]:
         return
     # CPU actors ask for no GPU and pin their device themselves; without this Ray warns about it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    handler = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.ERROR, include_dashboard=False)
+    if threading.current_thread() is threading.main_thread():
+        # Ray puts a handler of its own there, which ends the process on the spot.
+        signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:

@@ -64,24 +64,26 @@ def cluster() -> Iterator[Cluster]:
 def test_killed_at_random_on_ray(
     spec: JobSpec, tmp_path: Path, reference: pa.Table, scale: Scale, cluster: Cluster
 ) -> None:
+    (raylet,) = cluster.head_node.all_processes["raylet"]
+
+    def driver_or_worker(driver: int, dice: random.Random) -> int:
+        workers = _workers_of(raylet.process.pid)
+        return driver if not workers or dice.random() < 0.5 else dice.choice(workers)
+
     spec = replace(spec, executor="ray")
     environment = {"RAY_ADDRESS": cluster.address}
-    _kill_at_random(spec, tmp_path, reference, scale(4, 80), _driver_or_worker, environment)
+    _kill_at_random(spec, tmp_path, reference, scale(4, 80), driver_or_worker, environment)
 
 
-def _driver_or_worker(driver: int, dice: random.Random) -> int:
-    workers = [pid for pid in _ray_workers() if dice.random() < 0.5]
-    return driver if not workers or dice.random() < 0.5 else dice.choice(workers)
-
-
-def _ray_workers() -> list[int]:
-    """Processes of tasks and actors; with an agent of Ray's own its whole node would go."""
+def _workers_of(raylet: int) -> list[int]:
+    """Processes of tasks and actors on a node; with an agent of Ray's own the whole node would go."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit():
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 title = (folder / "cmdline").read_bytes()
-                if title.startswith(b"ray::") and b"Agent" not in title:
+                if parent == raylet and title.startswith(b"ray::") and b"Agent" not in title:
                     found.append(int(folder.name))
         except OSError:
             continue
