@@ -47,6 +47,8 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
         (["--budget", "0%"], "more than nothing"),
         (["--budget", "40"], "cannot read the budget"),
         (["--budget", "1FLOP"], "interpolation alone needs"),
+        (["--budget", "40%", "--target-psnr", "28"], "cannot go together"),
+        (["--target-psnr", "nan"], "not a number"),
         (["--ladder", "nowhere"], "neither a folder"),
         (["--scale", "3"], "ladder for x4"),
         (["--format", "gif"], "unknown format"),
@@ -62,6 +64,17 @@ def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
     assert told in err
     assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_target_takes_the_place_of_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["upscale", str(make_archive(tmp_path / "in")), str(tmp_path / "out"), "--executor", "inline"]
+    code, _, err = run(capsys, *arguments, "--target-psnr", "60")
+    assert code == exit_codes.USAGE
+    assert "no budget reaches 60 dB: all of it is predicted to give" in err
+    code, out, _ = run(capsys, *arguments, "--target-psnr", "18")
+    assert code == 0
+    assert "budget     18dB = " in out
+    assert run(capsys, *arguments, "--budget", "18 dB")[0] == 0
 
 
 def test_a_missing_input_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.signals import stop_signals
-from arm_batch.core.budget import parse_budget
+from arm_batch.core.budget import Budget, parse_budget, target_budget
 from arm_batch.core.census import Objective
+from arm_batch.errors import UsageError
 from arm_batch.report import describe
 from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, JobSpec, Resume, Sink
 from arm_batch.store.dataset import failures
@@ -33,8 +34,16 @@ def upscale(
         typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
     ],
     budget: Annotated[
-        str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
-    ] = "100%",
+        str | None,
+        typer.Option(
+            help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP). Default: 100%.",
+            show_default=False,
+        ),
+    ] = None,
+    target_psnr: Annotated[
+        float | None,
+        typer.Option(help="In place of --budget: the least spend predicted to reach so many dB by --objective."),
+    ] = None,
     scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
     ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
     objective: Annotated[
@@ -70,7 +79,7 @@ def upscale(
     spec = JobSpec(
         input=input,
         output=output,
-        budget=parse_budget(budget),
+        budget=_budget(budget, target_psnr),
         ladder=ladder,
         scale=scale,
         objective=objective,
@@ -92,6 +101,16 @@ def upscale(
         for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
             typer.echo(f"  {path}: {reason}", err=True)
         raise typer.Exit(exit_codes.FAILED_IMAGES)
+
+
+def _budget(budget: str | None, target_psnr: float | None) -> Budget:
+    if target_psnr is None:
+        return parse_budget("100%" if budget is None else budget)
+    if budget is not None:
+        raise UsageError(
+            "--budget and --target-psnr cannot go together: one says what to spend, the other what for"
+        )
+    return target_budget(target_psnr)
 
 
 @contextmanager

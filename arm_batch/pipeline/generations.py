@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arm_batch.core.budget import parse_budget
 from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
@@ -97,7 +98,8 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     """Fix a further generation for all images whose rows say ``failed``; None where there are none.
 
     Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
-    budget in per cent is one of these images' own cost; of a budget in FLOPs they get what is left.
+    budget in per cent is one of these images' own cost, and a target is theirs as far as they can reach it; of a
+    budget in FLOPs they get what is left.
 
     Raises:
         BudgetError: nothing is left.
@@ -111,7 +113,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None
-    if job.spec.budget.kind != "share":
+    if job.spec.budget.kind not in ("share", "quality"):
         cap = _left(job, generations, commits.values())
     return create_generation(
         job.output, "retry", number, generations[0].run_id, job.settings, shards, job.attempt, cap
@@ -132,7 +134,7 @@ def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
         if name != "budget" and before.get(name) != value
     ]
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))
-    if job.spec.budget.text not in budgets and not job.spec.resume.extend:
+    if job.spec.budget not in map(parse_budget, budgets) and not job.spec.resume.extend:
         told.append(f"budget was {' and '.join(map(repr, budgets))}, is {job.spec.budget.text!r}")
     return told
 

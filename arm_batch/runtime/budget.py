@@ -8,9 +8,9 @@ import numpy as np
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective, ShardCensus, gather
+from arm_batch.core.curve import Planner, budget_flops
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
-from arm_batch.core.objective import predict, solve
 from arm_batch.core.share_out import Share, share_out
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
@@ -71,15 +71,14 @@ class ArchiveBudget:
             return recorded
         lut, costs = self._ladder.lut, self._ladder.costs
         census = gather(parts, self._objective, lut)
-        full = int(census.tiles.sum()) * int(costs[-1])
-        total = self._budget.flops(full)
+        planner = Planner(self._objective, lut, census, costs, self._ladder.grid.tile**2)
+        # Failed images may stay below what the whole archive reaches: then they get all that helps.
+        total = budget_flops(planner, self._budget, best_effort=self._generation.kind == "retry")
         if self._generation.cap_flops is not None:
             total = min(total, self._generation.cap_flops)
-        allocation = solve(self._objective, lut, census, costs, total)
-        quality = (
-            predict(lut, census, allocation.tiles, self._ladder.grid.tile**2) if census.images.any() else None
-        )
-        verdict = Verdict(allocation, census, total, full, tuple(costs.tolist()), quality)
+        allocation = planner.solve(total)
+        quality = planner.predict(allocation) if census.images.any() else None
+        verdict = Verdict(allocation, census, total, planner.full, tuple(costs.tolist()), quality)
         self._adopt(*write_allocation(self._output, self._generation, verdict, parts))
         return self._verdict or verdict
 
