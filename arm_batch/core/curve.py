@@ -61,7 +61,7 @@ class Planner:
         return self.predict(self.solve(budget)).of(self.objective)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CurvePoint:
     """One allocation and the quality predicted for it."""
 
