@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
+from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.budget import Budget, parse_budget, target_budget
 from arm_batch.core.census import Objective
@@ -60,6 +57,9 @@ def upscale(
         int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="Folder of `arm-batch plan --plan-out`, to be carried out.")
+    ] = None,
     extend: Annotated[
         bool, typer.Option("--extend", help="Take up images that came to INPUT after the plan, within --budget.")
     ] = False,
@@ -90,9 +90,10 @@ def upscale(
         workers=workers,
         endpoint_url=endpoint_url,
         single_writer=single_writer,
+        plan=plan,
         resume=Resume(extend, retry_failed, repair),
     )
-    with _progress_bars() as progress, stop_signals() as stop:
+    with progress_bars("plan", "run") as progress, stop_signals() as stop:
         summary = pipeline.upscale(spec, progress, stop)
     for line in describe(summary):
         typer.echo(line)
@@ -111,19 +112,3 @@ def _budget(budget: str | None, target_psnr: float | None) -> Budget:
             "--budget and --target-psnr cannot go together: one says what to spend, the other what for"
         )
     return target_budget(target_psnr)
-
-
-@contextmanager
-def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on a terminal, on stderr; nothing where there is none."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:>5}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("shards"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks = {stage: bars.add_task(stage, total=None) for stage in ("plan", "run")}
-        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
