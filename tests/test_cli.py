@@ -97,6 +97,9 @@ def test_plan_tells_the_curve_and_upscale_carries_it_out(
     # Something of the curve's colour is on white.
     assert (pixels == 255).all(axis=2).mean() > 0.5
     assert (np.abs(pixels.astype(int) - [31, 119, 180]).max(axis=2) < 20).any()
+    for command in ("status", "verify"):
+        code, _, err = run(capsys, command, folder)
+        assert (code, "holds a plan and no run" in err) == (exit_codes.USAGE, True)
     output = str(tmp_path / "out")
     code, out, _ = run(
         capsys, "upscale", archive, output, "--plan", folder, "--target-psnr", "18", "--executor", "inline"
