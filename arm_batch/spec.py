@@ -9,6 +9,7 @@ from typing import Literal
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective
+from arm_batch.core.sample import Sample
 
 Sink = Literal["parquet", "files"]
 ExecutorName = Literal["ray", "inline"]
@@ -66,6 +67,7 @@ class JobSpec:
         endpoint_url: of an S3 service other than AWS.
         single_writer: the user vouches that no other process writes to `output`, on stores that cannot refuse a
             second writer.
+        plan: folder that holds the plan of a dry run, to be carried out; ``None`` to plan now.
         resume: what else to do with an output that holds a run already.
         limits: of shards; only what is planned anew goes by them.
     """
@@ -83,21 +85,79 @@ class JobSpec:
     workers: int | None = None
     endpoint_url: str | None = None
     single_writer: bool = False
+    plan: str | None = None
     resume: Resume = Resume()
     limits: ShardLimits = ShardLimits()
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            "input": input_url,
+            **plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format),
             "budget": self.budget.text,
-            "ladder": ladder_digest,
-            "scale": str(self.scale),
-            "objective": self.objective,
             "sink": self.sink,
-            "format": self.format,
             "quality": str(self.quality),
         }
+
+
+@dataclass(frozen=True)
+class PlanSpec:
+    """What the user asked of a dry run.
+
+    Attributes:
+        input: folder, image, Parquet file or ``s3://`` prefix.
+        ladder: a shipped name or a folder.
+        scale: the factor asked for; must be the ladder's.
+        objective: what a budget is to make best.
+        format: of the images to be written, a key of `store.codecs.FORMATS`.
+        budget: one to ask about beside the whole curve.
+        output: folder or ``s3://`` prefix for the plan; ``None`` writes nothing.
+        sample: how many images to look at; ``None`` for all.
+        seed: of the choice of the sample, and of its intervals.
+        executor: where the work runs.
+        workers: as of `JobSpec`.
+        endpoint_url: of an S3 service other than AWS.
+        limits: of shards.
+    """
+
+    input: str
+    ladder: str
+    scale: int
+    objective: Objective = DEFAULT_OBJECTIVE
+    format: str = "png"
+    budget: Budget | None = None
+    output: str | None = None
+    sample: Sample | None = None
+    seed: int = 0
+    executor: ExecutorName = "ray"
+    workers: int | None = None
+    endpoint_url: str | None = None
+    limits: ShardLimits = ShardLimits()
+
+    def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
+        """The settings that the plan is made for."""
+        return plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format)
+
+
+def plan_settings(
+    input_url: str, ladder_digest: str, scale: int, objective: Objective, format: str
+) -> dict[str, str]:
+    """The settings that a plan has in common with every run that carries it out."""
+    return {
+        "input": input_url,
+        "ladder": ladder_digest,
+        "scale": str(scale),
+        "objective": objective,
+        "format": format,
+    }
+
+
+def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What of the settings in `now` is not as it was, each as text."""
+    return [
+        f"{name} was {before.get(name)!r}, is {value!r}"
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
 
 
 def fingerprint(settings: dict[str, str], inputs: list[tuple[str, int, str]]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from arm_batch import cli
 from arm_batch.cli import exit_codes
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
+from arm_batch.store.codecs import decode
 from tests.archives import LADDER, draw, make_archive, make_messy_archive, write_png
 
 
@@ -47,6 +49,8 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
         (["--budget", "0%"], "more than nothing"),
         (["--budget", "40"], "cannot read the budget"),
         (["--budget", "1FLOP"], "interpolation alone needs"),
+        (["--budget", "40%", "--target-psnr", "28"], "cannot go together"),
+        (["--target-psnr", "nan"], "not a number"),
         (["--ladder", "nowhere"], "neither a folder"),
         (["--scale", "3"], "ladder for x4"),
         (["--format", "gif"], "unknown format"),
@@ -62,6 +66,100 @@ def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
     assert told in err
     assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_target_takes_the_place_of_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["upscale", str(make_archive(tmp_path / "in")), str(tmp_path / "out"), "--executor", "inline"]
+    code, _, err = run(capsys, *arguments, "--target-psnr", "60")
+    assert code == exit_codes.USAGE
+    assert "no budget reaches 60 dB: all of it is predicted to give" in err
+    code, out, _ = run(capsys, *arguments, "--target-psnr", "18")
+    assert code == 0
+    assert "budget     18dB = " in out
+    assert run(capsys, *arguments, "--budget", "18 dB")[0] == 0
+
+
+def test_plan_tells_the_curve_and_upscale_carries_it_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, folder = str(make_archive(tmp_path / "in")), str(tmp_path / "plan")
+    arguments = ["plan", archive, "--executor", "inline", "--budget", "18dB"]
+    told = ["--plan-out", folder, "--json", str(tmp_path / "plan.json"), "--plot", str(tmp_path / "plan.png")]
+    code, out, err = run(capsys, *arguments, *told)
+    assert (code, err) == (0, "")
+    for line in ("predicted, dB", "bicubic", "knee", "18dB", "images     7 (0 cannot", "fsrcnn-56 everywhere"):
+        assert line in out
+    assert f"plan       {folder}" in out
+    document = json.loads((tmp_path / "plan.json").read_text())
+    assert document["asked"]["budget"] == "18dB"
+    assert document["asked"]["outcome"]["predicted"]["image_psnr_db"] >= 18
+    pixels = decode((tmp_path / "plan.png").read_bytes())
+    # Something of the curve's colour is on white.
+    assert (pixels == 255).all(axis=2).mean() > 0.5
+    assert (np.abs(pixels.astype(int) - [31, 119, 180]).max(axis=2) < 20).any()
+    for command in ("status", "verify"):
+        code, _, err = run(capsys, command, folder)
+        assert (code, "holds a plan and no run" in err) == (exit_codes.USAGE, True)
+    output = str(tmp_path / "out")
+    code, out, _ = run(
+        capsys, "upscale", archive, output, "--plan", folder, "--target-psnr", "18", "--executor", "inline"
+    )
+    assert code == 0
+    assert (
+        json.loads((tmp_path / "out" / "run.json").read_text())["spent_flops"]
+        == (document["asked"]["outcome"]["flops"])
+    )
+    code, _, err = run(capsys, "upscale", archive, output + "2", "--plan", folder, "--format", "webp")
+    assert code == exit_codes.USAGE
+    assert "format was 'png', is 'webp'" in err
+
+
+def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_messy_archive(tmp_path / "in")
+    code, out, err = run(capsys, "plan", str(archive), "--executor", "inline", "--sample", "100%")
+    assert code == exit_codes.FAILED_IMAGES
+    assert "95 % sure" in out
+    assert "6, of which 6 drawn at random (seed 0)" in out
+    assert "3 of 6 images cannot be upscaled" in err
+    assert "empty.png: empty file" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--budget", "0%"], "more than nothing"),
+        (["--budget", "90min"], "is a time"),
+        (["--sample", "1"], "too small"),
+        (["--sample", "3", "--plan-out", "FOLDER"], "leave out --sample"),
+        (["--plot", "FOLDER/missing/plan.png"], "there is no folder"),
+        (["--plot", "FOLDER.jpg"], "must end in"),
+        (["--json", "FOLDER/missing/plan.json"], "there is no folder"),
+        (["--format", "gif"], "unknown format"),
+        (["--scale", "2"], "ladder for x4"),
+    ],
+)
+def test_wrong_usage_of_plan_is_2_in_one_line_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    archive = make_archive(tmp_path / "in")
+    options = [option.replace("FOLDER", str(tmp_path / "new")) for option in options]
+    code, out, err = run(capsys, "plan", str(archive), "--executor", "inline", *options)
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_plot_without_matplotlib_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arm_batch.cli.plot.find_spec", lambda _: None)
+    code, _, err = run(capsys, "plan", str(make_archive(tmp_path / "in")), "--plot", str(tmp_path / "plan.png"))
+    assert code == exit_codes.USAGE
+    assert "pip install 'arm-batch[plot]'" in err
 
 
 def test_a_missing_input_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``arm-batch upscale | status | verify | train | build-lut | evaluate``."""
+"""The command line: ``arm-batch plan | upscale | status | verify | train | build-lut | evaluate``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from arm_batch.cli import exit_codes
 from arm_batch.cli.inspect import status_command, verify_command
 from arm_batch.cli.models import build_lut_command, evaluate_command, train_command
+from arm_batch.cli.plan import plan_command
 from arm_batch.cli.upscale import upscale
 from arm_batch.errors import ArmBatchError, StoppedError, UsageError
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray).",
 )
+app.command("plan")(plan_command)
 app.command("upscale")(upscale)
 app.command("status")(status_command)
 app.command("verify")(verify_command)

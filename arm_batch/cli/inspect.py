@@ -54,6 +54,10 @@ def _open(output: str, endpoint_url: str | None) -> tuple[ObjectStore, list[Gene
     generations = list_generations(store)
     if not generations:
         raise OutputError(f"{store.url} holds no arm_batch run")
+    if generations[0].kind == "plan":
+        raise OutputError(
+            f"{store.url} holds a plan and no run: `arm-batch plan` with it as --plan-out tells of it"
+        )
     return store, generations
 
 

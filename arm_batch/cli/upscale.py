@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
+from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
-from arm_batch.core.budget import parse_budget
+from arm_batch.core.budget import Budget, parse_budget, target_budget
 from arm_batch.core.census import Objective
+from arm_batch.errors import UsageError
 from arm_batch.report import describe
 from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, JobSpec, Resume, Sink
 from arm_batch.store.dataset import failures
@@ -33,8 +31,16 @@ def upscale(
         typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
     ],
     budget: Annotated[
-        str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
-    ] = "100%",
+        str | None,
+        typer.Option(
+            help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP). Default: 100%.",
+            show_default=False,
+        ),
+    ] = None,
+    target_psnr: Annotated[
+        float | None,
+        typer.Option(help="In place of --budget: the least spend predicted to reach so many dB by --objective."),
+    ] = None,
     scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
     ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
     objective: Annotated[
@@ -51,6 +57,9 @@ def upscale(
         int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="Folder of `arm-batch plan --plan-out`, to be carried out.")
+    ] = None,
     extend: Annotated[
         bool, typer.Option("--extend", help="Take up images that came to INPUT after the plan, within --budget.")
     ] = False,
@@ -73,7 +82,7 @@ def upscale(
     spec = JobSpec(
         input=input,
         output=output,
-        budget=parse_budget(budget),
+        budget=_budget(budget, target_psnr),
         ladder=ladder,
         scale=scale,
         objective=objective,
@@ -84,9 +93,10 @@ def upscale(
         workers=workers,
         endpoint_url=endpoint_url,
         single_writer=single_writer,
+        plan=plan,
         resume=Resume(extend, retry_failed, repair, None if add_budget is None else parse_budget(add_budget)),
     )
-    with _progress_bars() as progress, stop_signals() as stop:
+    with progress_bars("plan", "run") as progress, stop_signals() as stop:
         summary = pipeline.upscale(spec, progress, stop)
     for line in describe(summary):
         typer.echo(line)
@@ -97,17 +107,11 @@ def upscale(
         raise typer.Exit(exit_codes.FAILED_IMAGES)
 
 
-@contextmanager
-def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on a terminal, on stderr; nothing where there is none."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:>5}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("shards"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks = {stage: bars.add_task(stage, total=None) for stage in ("plan", "run")}
-        yield lambda stage, done, total: bars.update(tasks[stage], completed=done, total=total)
+def _budget(budget: str | None, target_psnr: float | None) -> Budget:
+    if target_psnr is None:
+        return parse_budget("100%" if budget is None else budget)
+    if budget is not None:
+        raise UsageError(
+            "--budget and --target-psnr cannot go together: one says what to spend, the other what for"
+        )
+    return target_budget(target_psnr)

@@ -1,23 +1,25 @@
-"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``."""
+"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``, ``28dB``."""
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from arm_batch.errors import BudgetError
 
-Kind = Literal["share", "flops", "wall", "cpu", "gpu"]
+Kind = Literal["share", "flops", "wall", "cpu", "gpu", "quality"]
 """What a budget bounds: a share of the largest subnet everywhere, executed FLOPs, wall seconds of the run, or the
-seconds that devices of one kind are busy, added up."""
+seconds that devices of one kind are busy, added up; or the quality that is enough."""
 
 UNITS: dict[str, tuple[Kind, Decimal]] = {
     "%": ("share", Decimal("0.01")),
     **{f"{prefix}flop": ("flops", Decimal(10) ** (3 * i)) for i, prefix in enumerate(["", *"kmgtpe"])},
     **{unit: ("wall", Decimal(n)) for unit, n in (("s", 1), ("min", 60), ("h", 3600), ("hour", 3600))},
     **{f"{kind}-{unit}": (kind, Decimal(n)) for kind in ("cpu", "gpu") for unit, n in (("s", 1), ("hour", 3600))},
+    "db": ("quality", Decimal(1)),
 }
 """By the name of the unit in lower case and singular: what it bounds, and in how many of its base units."""
 
@@ -25,20 +27,23 @@ _PATTERN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za
 _MAGNITUDES = 30
 """Powers of ten within which amounts are exact."""
 
-_WANTED = "write a share such as 40%, FLOPs such as 2.5PFLOP, or a time such as 90min or 3gpu-hours"
+_WANTED = (
+    "write a share such as 40%, FLOPs such as 2.5PFLOP, a time such as 90min or 3gpu-hours, or a quality such as "
+    "28dB"
+)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A bound on what a run may spend.
+    """A bound on what a run may spend. Two that mean the same are equal, however they were written.
 
     Attributes:
         text: as it was written.
         kind: what it bounds.
-        amount: in fractions, FLOPs or seconds; decimal, so that ``0.1%`` is exact.
+        amount: in fractions, FLOPs, seconds or dB; decimal, so that ``0.1%`` is exact.
     """
 
-    text: str
+    text: str = field(compare=False)
     kind: Kind
     amount: Decimal
 
@@ -46,16 +51,22 @@ class Budget:
         """The bound on FLOPs, rounded down, where running the largest subnet everywhere costs `full`.
 
         Raises:
-            BudgetError: it bounds a time.
+            BudgetError: it bounds a time, or depends on what the archive holds.
         """
-        if self.seconds is not None:
-            raise BudgetError(f"the budget {self.text!r} is a time, and only shares and FLOPs are taken here")
+        if self.kind not in ("share", "flops"):
+            what = "a quality" if self.kind == "quality" else "a time"
+            raise BudgetError(f"the budget {self.text!r} is {what}, and only shares and FLOPs are taken here")
         return int(self.amount * full) if self.kind == "share" else int(self.amount)
 
     @property
     def seconds(self) -> float | None:
-        """The bound on seconds, wall or device; ``None`` for shares and FLOPs."""
-        return None if self.kind in ("share", "flops") else float(self.amount)
+        """The bound on seconds, wall or device; ``None`` where it bounds something else."""
+        return float(self.amount) if self.kind in ("wall", "cpu", "gpu") else None
+
+    @property
+    def target_db(self) -> float | None:
+        """The predicted quality to spend just enough for; ``None`` for bounds."""
+        return float(self.amount) if self.kind == "quality" else None
 
 
 def parse_budget(text: str) -> Budget:
@@ -86,3 +97,17 @@ def parse_budget(text: str) -> Budget:
     if kind == "share" and amount > 1:
         raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
     return Budget(text.strip(), kind, amount)
+
+
+def target_budget(decibels: float) -> Budget:
+    """The budget that is whatever a predicted quality takes, as `parse_budget` reads ``28dB``.
+
+    Raises:
+        BudgetError: it is not a number above 0.
+
+    >>> target_budget(28.0) == parse_budget("28dB")
+    True
+    """
+    if not math.isfinite(decibels):
+        raise BudgetError(f"the target {decibels} dB is not a number")
+    return parse_budget(f"{decibels:.12g}dB")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.budget import Budget
 from arm_batch.core.census import Census, Objective
 from arm_batch.core.lut import Lut
 from arm_batch.core.objective import Quality, predict, solve
 from arm_batch.errors import BudgetError
 
-POINTS = 33
+POINTS = 40
+"""Of a curve: at every 2.5 % of the largest subnet everywhere."""
 
 _SHARE_STEP = 1e-4
 """A target's spend is found to this share of running the largest subnet everywhere."""
@@ -51,34 +53,47 @@ class Planner:
         return solve(self.objective, self.lut, self.census, self.costs, budget)
 
     def predict(self, allocation: Allocation) -> Quality:
-        """The quality predicted of an allocation."""
+        """The quality predicted of an allocation; of at least one image."""
         return predict(self.lut, self.census, allocation.tiles, self.tile_px)
 
+    def reach(self, budget: int) -> float:
+        """The objective's figure in dB that a budget of FLOPs is predicted to reach."""
+        return self.predict(self.solve(budget)).of(self.objective)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class CurvePoint:
-    """One spend in FLOPs and the quality predicted for it."""
+    """One allocation and the quality predicted for it."""
 
-    spend: int
+    allocation: Allocation
     quality: Quality
+
+    @property
+    def spend(self) -> int:
+        """FLOPs."""
+        return self.allocation.spend
 
 
 def budget_curve(planner: Planner, points: int = POINTS) -> list[CurvePoint]:
-    """Spends from interpolation everywhere to all that helps, evenly spread, each with its prediction.
+    """Interpolation everywhere, then budgets in equal steps up to all that helps, each with its prediction.
 
     Spend and the objective's figure never fall along the curve.
     """
-    spends = np.linspace(planner.floor, planner.full, points)
     curve: list[CurvePoint] = []
-    for spend in spends:
-        allocation = planner.solve(max(int(spend), planner.floor))
-        point = CurvePoint(allocation.spend, planner.predict(allocation))
+    for step in range(points + 1):
+        point = point_at(planner, max(planner.full * step // points, planner.floor))
         if curve and point.spend <= curve[-1].spend:
             continue
         if curve and point.quality.of(planner.objective) < curve[-1].quality.of(planner.objective):
             continue
         curve.append(point)
     return curve
+
+
+def point_at(planner: Planner, budget: int) -> CurvePoint:
+    """The best allocation within a budget of FLOPs, with its prediction."""
+    allocation = planner.solve(budget)
+    return CurvePoint(allocation, planner.predict(allocation))
 
 
 def knee(curve: list[CurvePoint], objective: Objective) -> CurvePoint:
@@ -103,15 +118,34 @@ def spend_for(planner: Planner, target_db: float) -> int:
         BudgetError: the largest subnet everywhere is predicted to stay below.
     """
     low, high = planner.floor, planner.full
-    reached = planner.predict(planner.solve(high)).of(planner.objective)
+    reached = planner.reach(high)
     if not reached >= target_db:
         raise BudgetError(f"no budget reaches {target_db:g} dB: all of it is predicted to give {reached:.2f} dB")
-    if planner.predict(planner.solve(low)).of(planner.objective) >= target_db:
+    if planner.reach(low) >= target_db:
         return low
     while high - low > max(1, int(_SHARE_STEP * planner.full)):
         middle = (low + high) // 2
-        if planner.predict(planner.solve(middle)).of(planner.objective) >= target_db:
+        if planner.reach(middle) >= target_db:
             high = middle
         else:
             low = middle
     return high
+
+
+def budget_flops(planner: Planner, budget: Budget, best_effort: bool = False) -> int:
+    """The bound on FLOPs that a budget comes to for an archive.
+
+    Args:
+        planner: of the archive; without any image, a target takes nothing.
+        budget: as asked for.
+        best_effort: whether a target that is out of reach means all that helps.
+
+    Raises:
+        BudgetError: the target is out of reach, or the budget bounds a time.
+    """
+    if budget.target_db is None:
+        return budget.flops(planner.full)
+    if not planner.full:
+        return 0
+    target = min(budget.target_db, planner.reach(planner.full)) if best_effort else budget.target_db
+    return spend_for(planner, target)

@@ -1,7 +1,11 @@
-"""The main job: list, plan, allocate, run, commit, finish; each step from where an earlier attempt left it."""
+"""The main job: list, plan, allocate, run, commit, finish; each step from where an earlier attempt left it.
+
+And its dry run, which ends after planning.
+"""
 
 from __future__ import annotations
 
+from arm_batch.pipeline.dry_run import plan
 from arm_batch.pipeline.main import upscale
 
-__all__ = ["upscale"]
+__all__ = ["plan", "upscale"]

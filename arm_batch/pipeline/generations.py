@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arm_batch.core.budget import parse_budget
 from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
-from arm_batch.spec import fingerprint
+from arm_batch.spec import differences, fingerprint
 from arm_batch.store.allocation import read_epochs
 from arm_batch.store.commit import Commit, committed
 from arm_batch.store.generation import (
@@ -34,16 +35,27 @@ def find_run(job: Job) -> list[Generation]:
     """
     generations = list_generations(job.output)
     if not generations:
-        # What a process leaves that was killed before there was a run: the probe of the store, and a listing.
-        ours = (PROBE, f"{generation_prefix(0)}listing-")
-        first = next((info for info in job.output.list() if not info.key.startswith(ours)), None)
-        if first is not None:
-            raise OutputError(f"{job.output.url} is not empty and holds no arm_batch run ({first.key})")
+        check_empty(job.output)
         return []
+    if generations[0].kind == "plan":
+        raise OutputError(f"{job.output.url} holds a plan: give it as --plan, and another OUTPUT")
     told = _differences(job, generations)
     if told:
         raise OutputError(f"{job.output.url} belongs to another run: {'; '.join(told)}")
     return generations
+
+
+def check_empty(output: ObjectStore) -> None:
+    """Refuse to begin where there is something of somebody else.
+
+    Raises:
+        OutputError: there is.
+    """
+    # What a process leaves that was killed before there was a run: the probe of the store, and a listing.
+    ours = (PROBE, f"{generation_prefix(0)}listing-")
+    first = next((info for info in output.list() if not info.key.startswith(ours)), None)
+    if first is not None:
+        raise OutputError(f"{output.url} is not empty and holds no arm_batch run ({first.key})")
 
 
 def begin_run(job: Job) -> Generation:
@@ -54,10 +66,19 @@ def begin_run(job: Job) -> Generation:
         BudgetError: no plan meets the budget.
     """
     entries = job.list_input()
+    return begin_with(job, shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits))
+
+
+def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
+    """Fix generation 0: these shards.
+
+    Raises:
+        BudgetError: no plan meets the budget.
+    """
+    entries = [entry for shard in shards for entry in shard.entries]
     check_budget(job, len(entries))
     check_writers(job)
     run_id = fingerprint(job.settings, [(e.path, e.size, e.etag) for e in entries])
-    shards = shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits)
     return create_generation(job.output, "initial", 0, run_id, job.settings, shards, job.attempt)
 
 
@@ -97,7 +118,8 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     """Fix a further generation for all images whose rows say ``failed``; None where there are none.
 
     Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
-    budget in per cent is one of these images' own cost; of a budget in FLOPs they get what is left.
+    budget in per cent is one of these images' own cost, and a target is theirs as far as they can reach it; of a
+    budget in FLOPs they get what is left.
 
     Raises:
         BudgetError: nothing is left.
@@ -111,7 +133,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None
-    if job.spec.budget.kind != "share":
+    if job.spec.budget.kind not in ("share", "quality"):
         cap = _left(job, generations, commits.values())
     return create_generation(
         job.output, "retry", number, generations[0].run_id, job.settings, shards, job.attempt, cap
@@ -125,14 +147,11 @@ def budget_of(generation: Generation) -> str:
 
 def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
     """What of the settings is not as it was; a budget may be that of any generation, or new with --extend."""
-    before = generations[0].settings
-    told = [
-        f"{name} was {before.get(name)!r}, is {value!r}"
-        for name, value in job.settings.items()
-        if name != "budget" and before.get(name) != value
-    ]
+    told = differences(
+        generations[0].settings, {name: value for name, value in job.settings.items() if name != "budget"}
+    )
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))
-    if job.spec.budget.text not in budgets and not job.spec.resume.extend:
+    if job.spec.budget not in map(parse_budget, budgets) and not job.spec.resume.extend:
         told.append(f"budget was {' and '.join(map(repr, budgets))}, is {job.spec.budget.text!r}")
     return told
 

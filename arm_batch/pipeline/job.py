@@ -61,19 +61,34 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         StoreError: the output cannot be reached.
     """
     ladder = files.ladder
-    if ladder.scale != spec.scale:
-        raise LadderError(f"{spec.ladder} is a ladder for x{ladder.scale}, not x{spec.scale}")
-    if spec.format not in FORMATS:
-        raise UsageError(f"unknown format {spec.format!r}; known: {', '.join(FORMATS)}")
-    output = open_store(spec.output, spec.endpoint_url)
+    check_ladder(ladder, spec.ladder, spec.scale, spec.format)
     input_url = open_store(spec.input, spec.endpoint_url).url
-    if (output.url.rstrip("/") + "/").startswith(input_url.rstrip("/") + "/"):
-        raise InputError(f"OUTPUT {output.url} lies inside INPUT {input_url}: results would become input")
+    output = open_output(spec.output, input_url, spec.endpoint_url)
     found = open_input(spec.input, spec.endpoint_url)
     if spec.single_writer:
         output = SingleWriterStore(output)
     context = JobContext(Source(found.store), output, ladder, spec.objective, spec.sink, spec.format, spec.quality)
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
+
+
+def check_ladder(ladder: Ladder, asked: str, scale: int, format: str) -> None:
+    """Refuse what the ladder called `asked` and the codecs cannot do.
+
+    Raises:
+        UsageError: the ladder is for another scale, or the format is unknown.
+    """
+    if ladder.scale != scale:
+        raise LadderError(f"{asked} is a ladder for x{ladder.scale}, not x{scale}")
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+
+
+def open_output(url: str, input_url: str, endpoint_url: str | None) -> ObjectStore:
+    """The store at `url`; `InputError` where it lies inside the input."""
+    output = open_store(url, endpoint_url)
+    if (output.url.rstrip("/") + "/").startswith(input_url.rstrip("/") + "/"):
+        raise InputError(f"OUTPUT {output.url} lies inside INPUT {input_url}: results would become input")
+    return output
 
 
 def check_writers(job: Job) -> None:
@@ -96,6 +111,8 @@ def check_budget(job: Job, images: int) -> None:
     Raises:
         BudgetError: it is less than interpolation costs for one tile of each image.
     """
+    if job.spec.budget.target_db is not None:
+        return
     costs = job.ladder.costs
     floor = images * int(costs[0])
     if job.spec.budget.flops(images * int(costs[-1])) < floor:

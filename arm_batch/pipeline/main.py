@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from arm_batch.core.budget import Budget
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.pipeline.adopt import adopt_plan
 from arm_batch.pipeline.clock import Clock
+from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
 from arm_batch.pipeline.job import Job, check_writers, open_job
 from arm_batch.pipeline.repair import repair
 from arm_batch.pipeline.run import Progress, run_generation
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
-from arm_batch.runtime.cluster import connected
 from arm_batch.runtime.executor import Executor, Stop
-from arm_batch.runtime.inline import InlineExecutor
-from arm_batch.runtime.ray_executor import RayExecutor
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
@@ -44,7 +43,9 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         job = open_job(spec, files)
         generations = find_run(job)
         repaired = repair(job.output, generations) if generations and spec.resume.repair else []
-        if not generations:
+        if spec.plan is not None:
+            generations = adopt_plan(job, spec.plan, generations)
+        elif not generations:
             if spec.resume.add_budget is not None:
                 raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
             generations = [begin_run(job)]
@@ -91,20 +92,8 @@ class _Runner:
                 if generation.attempt != self._job.attempt:
                     check_writers(self._job)
                 with self._clock("start"):
-                    self._executor = self._stack.enter_context(_executor(self._job, self._files))
+                    self._executor = self._stack.enter_context(
+                        started(self._job.spec.executor, self._job.context, self._files, self._job.spec.workers)
+                    )
             more = added if generation is generations[-1] else None
             run_generation(self._executor, self._job, generation, more, self._clock, self._progress, self._stop)
-
-
-@contextmanager
-def _executor(job: Job, files: LadderFiles) -> Iterator[Executor]:
-    """The executor asked for, given back at the end."""
-    if job.spec.executor == "inline":
-        yield InlineExecutor(job.context, files)
-        return
-    with connected():
-        executor = RayExecutor(job.context, files, job.spec.workers)
-        try:
-            yield executor
-        finally:
-            executor.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.waves import wave_of
@@ -81,6 +81,39 @@ def _plan(
 ) -> None:
     """Plan all shards, of which an earlier attempt may have planned some, and allocate."""
     kept = planned(job.output, generation.number)
+    unplanned = _unplanned(job, generation, kept)
+    summaries = plan_shards(executor, generation, kept, unplanned, progress, stop)
+    try:
+        budget.allocate([summary.census for summary in summaries])
+    except BudgetError:
+        discard_generation(job.output, generation)
+        raise
+
+
+def plan_shards(
+    executor: Executor,
+    generation: Generation,
+    kept: set[int],
+    unplanned: Iterable[Shard],
+    progress: Progress,
+    stop: Stop,
+) -> list[ShardSummary]:
+    """Plan the shards of a generation.
+
+    Args:
+        executor: where to.
+        generation: whose.
+        kept: numbers of those that an earlier attempt has planned.
+        unplanned: the others.
+        progress: told of each.
+        stop: asked between them.
+
+    Returns:
+        The summaries of all shards, in order.
+
+    Raises:
+        StoppedError: `stop` said so first.
+    """
     summaries: dict[int, ShardSummary] = {}
 
     def note(summary: ShardSummary) -> None:
@@ -89,14 +122,10 @@ def _plan(
 
     for summary in executor.summarize([ShardId(generation.number, index) for index in sorted(kept)]):
         note(summary)
-    for summary in executor.plan(_unplanned(job, generation, kept), stop):
+    for summary in executor.plan(unplanned, stop):
         note(summary)
     _check_done(stop, "plan", generation, len(summaries))
-    try:
-        budget.allocate([summaries[index].census for index in range(generation.shards)])
-    except BudgetError:
-        discard_generation(job.output, generation)
-        raise
+    return [summaries[index] for index in range(generation.shards)]
 
 
 def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Generation, stop: Stop) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts
 from arm_batch.core.budget import Budget
-from arm_batch.core.census import Objective, ShardCensus, gather
+from arm_batch.core.census import Census, Objective, ShardCensus, gather
+from arm_batch.core.curve import Planner, budget_flops
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
-from arm_batch.core.objective import predict, solve
 from arm_batch.core.share_out import Share, share_out
 from arm_batch.core.waves import LAG, wave_of, wave_start
 from arm_batch.errors import StoreError
@@ -75,11 +75,12 @@ class ArchiveBudget:
         recorded = self.recorded()
         if recorded is not None:
             return recorded
-        full = sum(int(part.tiles.sum()) for part in parts) * int(self._ladder.costs[-1])
-        total = self._budget.flops(full)
+        planner = self._planner(gather(parts, self._objective, self._ladder.lut))
+        # Failed images may stay below what the whole archive reaches: then they get all that helps.
+        total = budget_flops(planner, self._budget, best_effort=self._generation.kind == "retry")
         if self._generation.cap_flops is not None:
             total = min(total, self._generation.cap_flops)
-        verdict = self._solve(parts, range(len(parts)), total, total, "plan")
+        verdict = self._solve(planner, range(len(parts)), total, total, "plan")
         self._adopt(*write_allocation(self._output, self._generation, 0, verdict, parts))
         return self._epochs[0]
 
@@ -94,7 +95,7 @@ class ArchiveBudget:
         allocation = Allocation(tiles, spend, self._epochs[-1].allocation.price)
         quality = None
         if first.census.images.any():
-            quality = predict(self._ladder.lut, first.census, tiles, self._ladder.grid.tile**2)
+            quality = self._planner(first.census).predict(allocation)
         return replace(first, allocation=allocation, total=self._epochs[-1].total, quality=quality)
 
     def begin(self, shard: int) -> Share | None:
@@ -169,7 +170,8 @@ class ArchiveBudget:
         return True
 
     def _add_epoch(self, shards: Sequence[int], allowance: int, total: int, reason: str) -> None:
-        verdict = self._solve([self._parts[shard] for shard in shards], shards, allowance, total, reason)
+        census = gather([self._parts[shard] for shard in shards], self._objective, self._ladder.lut)
+        verdict = self._solve(self._planner(census), shards, allowance, total, reason)
         epoch = len(self._epochs)
         counted, _ = write_allocation(self._output, self._generation, epoch, verdict, ())
         self._apply(counted)
@@ -178,17 +180,15 @@ class ArchiveBudget:
                 f"{self._output.url}: another job has just allocated anew ({counted.reason}): start again"
             )
 
-    def _solve(
-        self, parts: Sequence[ShardCensus], shards: Sequence[int], allowance: int, total: int, reason: str
-    ) -> Verdict:
-        lut, costs = self._ladder.lut, self._ladder.costs
-        census = gather(parts, self._objective, lut)
-        full = int(census.tiles.sum()) * int(costs[-1])
-        allocation = solve(self._objective, lut, census, costs, allowance)
-        quality = None
-        if census.images.any():
-            quality = predict(lut, census, allocation.tiles, self._ladder.grid.tile**2)
-        return Verdict(allocation, census, total, full, tuple(costs.tolist()), quality, tuple(shards), reason)
+    def _solve(self, planner: Planner, shards: Sequence[int], allowance: int, total: int, reason: str) -> Verdict:
+        allocation = planner.solve(allowance)
+        quality = planner.predict(allocation) if planner.census.images.any() else None
+        costs = tuple(self._ladder.costs.tolist())
+        return Verdict(allocation, planner.census, total, planner.full, costs, quality, tuple(shards), reason)
+
+    def _planner(self, census: Census) -> Planner:
+        ladder = self._ladder
+        return Planner(self._objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
 
     def _first(self) -> Verdict:
         first = self.recorded()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arm_batch.core.census import ShardCensus, take_census
 from arm_batch.errors import ImageError
-from arm_batch.runtime.work import JobContext, ShardSummary
+from arm_batch.runtime.work import Failure, JobContext, ShardSummary
 from arm_batch.store.codecs import check_encodable, decode
 from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan, write_plan
 from arm_batch.store.sources import Entry
@@ -46,11 +46,12 @@ def failed_plan(context: JobContext, entry: Entry, output: str, size: int, error
 
 
 def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
-    """What the budget needs of a plan."""
+    """What the driver and the budget need of a plan."""
     lut = context.ladder.lut
     counted = [image for image in plan.images if len(image.scores)]
     images = ((lut.bin_of(image.scores), image.height * image.width) for image in counted)
-    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)))
+    failures = tuple(Failure(i.entry.path, i.error) for i in plan.images if i.error is not None)
+    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)), failures)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

@@ -33,11 +33,20 @@ class JobContext:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """An image that cannot be upscaled: its path, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ShardSummary:
     """The small part of a shard's plan that reaches the driver and the budget."""
 
     shard: ShardId
     census: ShardCensus
+    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)

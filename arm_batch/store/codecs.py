@@ -37,6 +37,7 @@ class Format:
         max_side: px.
         parameters: for OpenCV's encoder.
         quality_parameter: OpenCV's name for the quality, None where nothing is lost.
+        bytes_per_pixel: of upscaled photographs of 8 bits, measured on Set14 at x4, budget 30 %, quality 95.
     """
 
     extension: str
@@ -44,6 +45,7 @@ class Format:
     max_side: int
     parameters: tuple[int, ...]
     quality_parameter: int | None
+    bytes_per_pixel: float
 
 
 # PNG, measured on outputs of a net, one core: level 1, average filter and run lengths 32 Mpx/s and 33.8 MB; with
@@ -59,9 +61,10 @@ FORMATS: dict[str, Format] = {
             *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG),
         ),
         None,
+        1.28,
     ),
-    "jpeg": Format(".jpg", False, 65_500, (), cv2.IMWRITE_JPEG_QUALITY),
-    "webp": Format(".webp", False, 16_383, (), cv2.IMWRITE_WEBP_QUALITY),
+    "jpeg": Format(".jpg", False, 65_500, (), cv2.IMWRITE_JPEG_QUALITY, 0.27),
+    "webp": Format(".webp", False, 16_383, (), cv2.IMWRITE_WEBP_QUALITY, 0.18),
 }
 """By the name that JobSpec uses."""
 

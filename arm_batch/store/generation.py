@@ -23,7 +23,8 @@ from arm_batch.errors import StoreError
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ENTRY_FIELDS, PLAN, Shard, ShardId, entries_of, entry_columns
 
-Kind = Literal["initial", "extend", "retry"]
+Kind = Literal["initial", "extend", "retry", "plan"]
+"""``plan`` is what a dry run leaves for a run to begin with: a generation 0 that is never allocated."""
 
 _LISTING_SCHEMA = pa.schema(
     [pa.field("shard", pa.int32(), nullable=False), *ENTRY_FIELDS, pa.field("origin", pa.string())]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.budget import parse_budget
+from arm_batch.core.budget import parse_budget, target_budget
 from arm_batch.errors import BudgetError
 
 
@@ -51,6 +51,27 @@ def test_reads_times(text: str, kind: str, seconds: float | None) -> None:
     if seconds is not None:
         with pytest.raises(BudgetError, match="is a time"):
             budget.flops(1000)
+
+
+@pytest.mark.parametrize("text", ["28dB", "28 db", " 28.0DB ", "2.8e1dB"])
+def test_reads_targets(text: str) -> None:
+    budget = parse_budget(text)
+    assert budget == target_budget(28)
+    assert (budget.kind, budget.target_db, budget.seconds) == ("quality", 28, None)
+    with pytest.raises(BudgetError, match="is a quality"):
+        budget.flops(1000)
+
+
+def test_budgets_that_mean_the_same_are_equal() -> None:
+    assert parse_budget("40 %") == parse_budget("40%") != parse_budget("41%")
+    assert parse_budget("1000GFLOP") == parse_budget("1TFLOP") != parse_budget("1s")
+    assert target_budget(28.125).text == "28.125dB"
+
+
+@pytest.mark.parametrize("target", [0, -3, float("nan"), float("inf")])
+def test_targets_that_mean_nothing_are_refused_in_one_line(target: float) -> None:
+    with pytest.raises(BudgetError, match=r"^[^\n]*(not a number|more than nothing)[^\n]*$"):
+        target_budget(target)
 
 
 @pytest.mark.parametrize(

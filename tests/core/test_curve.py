@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arm_batch.core.census import OBJECTIVES
-from arm_batch.core.curve import CurvePoint, Planner, budget_curve, knee, spend_for
+from arm_batch.core.allocate import Allocation
+from arm_batch.core.budget import parse_budget
+from arm_batch.core.census import OBJECTIVES, Census
+from arm_batch.core.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, spend_for
 from arm_batch.core.objective import Quality
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, archives, census_of, table
@@ -56,10 +58,35 @@ def test_targets_out_of_reach_say_what_can_be_had():
     assert spend_for(plan, 1.0) == plan.floor
 
 
+def test_a_budget_in_db_is_the_spend_for_it_and_others_are_bounds():
+    rng = np.random.default_rng(1)
+    plan = planner((table(3), [rng.integers(0, 3, 50) for _ in range(4)]), "image-psnr")
+    low, high = plan.reach(plan.floor), plan.reach(plan.full)
+    middle = parse_budget(f"{(low + high) / 2:.4f}dB")
+    assert plan.floor < budget_flops(plan, middle) == spend_for(plan, middle.target_db) < plan.full
+    assert budget_flops(plan, parse_budget("50%")) == plan.full // 2
+    assert budget_flops(plan, parse_budget("70FLOP")) == 70
+    beyond = parse_budget(f"{high + 1:.2f}dB")
+    with pytest.raises(BudgetError, match="no budget reaches"):
+        budget_flops(plan, beyond)
+    assert plan.reach(budget_flops(plan, beyond, best_effort=True)) == high
+    with pytest.raises(BudgetError, match="is a time"):
+        budget_flops(plan, parse_budget("90min"))
+
+
+def test_a_target_for_no_image_at_all_takes_nothing():
+    empty = Planner("mse", table(3), Census.empty("mse", table(3)), COSTS, 64)
+    assert budget_flops(empty, parse_budget("28dB")) == 0
+
+
+def point(spend: int, pooled_db: float) -> CurvePoint:
+    return CurvePoint(Allocation(np.zeros((1, 1, 1), np.int64), spend, 0.0), Quality(0, pooled_db, 0))
+
+
 def test_the_knee_is_farthest_above_the_chord():
     figures = [20.0, 24.0, 26.0, 26.5, 27.0]
-    curve = [CurvePoint(100 * i, Quality(0, q, 0)) for i, q in enumerate(figures)]
+    curve = [point(100 * i, q) for i, q in enumerate(figures)]
     assert knee(curve, "mse") == curve[2]
     assert knee(curve[:1], "mse") == curve[0]
-    flat = [CurvePoint(100 * i, Quality(0, 20.0, 0)) for i in range(3)]
+    flat = [point(100 * i, 20.0) for i in range(3)]
     assert knee(flat, "mse") == flat[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,15 +11,16 @@ import pytest
 import ray
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.sample import parse_sample
 from arm_batch.errors import BudgetError
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.ray_budget import NAMESPACE
 from arm_batch.runtime.work import ShardSummary
-from arm_batch.spec import ExecutorName
+from arm_batch.spec import ExecutorName, PlanSpec, ShardLimits
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import Shard, ShardId
-from tests.archives import job, make_archive, make_messy_archive, silent
+from tests.archives import LADDER, job, make_archive, make_messy_archive, silent
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,26 @@ def test_ray_gives_the_bytes_of_the_reference(
     assert rows(tmp_path / "out").equals(reference)
 
 
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("sample", [None, "4"])
+def test_ray_plans_as_the_reference_does(archive: Path, tmp_path: Path, sample: str | None) -> None:
+    spec = PlanSpec(
+        str(archive),
+        LADDER,
+        4,
+        output=None if sample else str(tmp_path / "plan"),
+        sample=None if sample is None else parse_sample(sample),
+        executor="inline",
+        limits=ShardLimits(images=2),
+    )
+    reference = pipeline.plan(replace(spec, output=None), silent)
+    outlook = pipeline.plan(replace(spec, executor="ray"), silent)
+    assert replace(outlook, plan=None) == reference
+    if sample is None:
+        run = replace(job(archive, tmp_path / "out", executor="ray"), plan=spec.output)
+        assert pipeline.upscale(run, silent).failed == 0
+
+
 def test_shards_in_reverse_give_the_same_rows(
     archive: Path, reference: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +89,7 @@ def test_shards_in_reverse_give_the_same_rows(
         def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
             return super().run(shards[::-1], budget, stop)
 
-    monkeypatch.setattr("arm_batch.pipeline.main.InlineExecutor", Backwards)
+    monkeypatch.setattr("arm_batch.pipeline.executors.InlineExecutor", Backwards)
     pipeline.upscale(job(archive, tmp_path / "out", shard_images=2), silent)
     assert rows(tmp_path / "out").equals(reference)
 

@@ -1,0 +1,90 @@
+"""``arm-batch plan``: the dry run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from arm_batch import pipeline
+from arm_batch.cli import exit_codes
+from arm_batch.cli.outlook import outlook_lines, outlook_table
+from arm_batch.cli.plot import check_plot, plot_outlook
+from arm_batch.cli.progress import progress_bars
+from arm_batch.cli.signals import stop_signals
+from arm_batch.cli.upscale import DEFAULT_LADDER, FAILURES_SHOWN
+from arm_batch.core.budget import parse_budget
+from arm_batch.core.census import Objective
+from arm_batch.core.sample import parse_sample
+from arm_batch.errors import UsageError
+from arm_batch.outlook import outlook_document
+from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, PlanSpec
+
+
+def plan_command(
+    input: Annotated[
+        str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
+    ],
+    plan_out: Annotated[
+        str | None, typer.Option(help="Folder or s3:// prefix to keep the plan in, for `upscale --plan`.")
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="Look at so many images (500), or a share of them (2%), drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sample.")] = 0,
+    budget: Annotated[
+        str | None, typer.Option(help="A budget to tell about beside the curve: 40%, 2.5PFLOP, or 28dB.")
+    ] = None,
+    scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
+    ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
+    objective: Annotated[
+        Objective, typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error.")
+    ] = DEFAULT_OBJECTIVE,
+    format: Annotated[str, typer.Option(help="Of the images to be written: png, jpeg or webp.")] = "png",
+    plot: Annotated[Path | None, typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything into this file.")] = None,
+    executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+) -> None:
+    """Predict what each budget would buy, without upscaling anything.
+
+    Nothing is written but what --plan-out, --plot and --json ask for. Exit code 3: some images cannot be upscaled.
+    """
+    spec = PlanSpec(
+        input=input,
+        ladder=ladder,
+        scale=scale,
+        objective=objective,
+        format=format,
+        budget=None if budget is None else parse_budget(budget),
+        output=plan_out,
+        sample=None if sample is None else parse_sample(sample),
+        seed=seed,
+        executor=executor,
+        workers=workers,
+        endpoint_url=endpoint_url,
+    )
+    if plot is not None:
+        check_plot(plot)
+    if json is not None and not json.parent.is_dir():
+        raise UsageError(f"--json {json}: there is no folder {json.parent}")
+    with progress_bars("plan") as progress, stop_signals() as stop:
+        outlook = pipeline.plan(spec, progress, stop)
+    if outlook.curve:
+        Console().print(outlook_table(outlook))
+    for line in outlook_lines(outlook):
+        typer.echo(line)
+    if plot is not None and outlook.curve:
+        plot_outlook(outlook, plot)
+    if json is not None:
+        json.write_text(outlook_document(outlook))
+    if outlook.failures:
+        typer.echo(f"{len(outlook.failures)} of {outlook.scored} images cannot be upscaled:", err=True)
+        for path, reason in outlook.failures[:FAILURES_SHOWN]:
+            typer.echo(f"  {path}: {reason}", err=True)
+        raise typer.Exit(exit_codes.FAILED_IMAGES)

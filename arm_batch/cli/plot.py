@@ -1,0 +1,72 @@
+"""Drawing a dry run's curve; matplotlib comes with the extra ``plot``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from arm_batch.errors import UsageError
+from arm_batch.outlook import Outcome, Outlook
+from arm_batch.report import MEASURES, human_flops
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def check_plot(path: Path) -> None:
+    """Say before anything is planned that the plot cannot be drawn.
+
+    Raises:
+        UsageError: matplotlib is missing, the extension is none of `FORMATS`, or the folder does not exist.
+    """
+    if find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib: pip install 'arm-batch[plot]'")
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--plot {path}: the name must end in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--plot {path}: there is no folder {path.parent}")
+
+
+def plot_outlook(outlook: Outlook, path: Path) -> None:
+    """Draw predicted quality over spend, with the knee, the intervals of a sample, and the budget asked about."""
+    from matplotlib.figure import Figure
+
+    def figure_of(point: Outcome) -> float:
+        return point.predicted.of(outlook.objective)
+
+    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    shares = [100 * point.share for point in outlook.curve]
+    axes.plot(shares, [figure_of(point) for point in outlook.curve], color="tab:blue")
+    intervals = [point.interval for point in outlook.curve if point.interval is not None]
+    if intervals:
+        axes.fill_between(
+            shares,
+            [interval.low for interval in intervals],
+            [interval.high for interval in intervals],
+            color="tab:blue",
+            alpha=0.15,
+            linewidth=0,
+            label=f"95 %, {outlook.scored:,} of {outlook.images:,} images",
+        )
+    marked = [(outlook.knee, "knee", "o")]
+    if outlook.asked is not None:
+        marked.append((outlook.asked.outcome, outlook.asked.budget, "D"))
+    for point, name, marker in marked:
+        if point is not None:
+            told = f"{name}: {human_flops(point.flops)} ({point.share:.1%}), {figure_of(point):.2f} dB"
+            axes.plot(
+                100 * point.share,
+                figure_of(point),
+                marker,
+                color="tab:orange" if name == "knee" else "black",
+                label=told,
+            )
+    axes.set_xlabel(
+        f"executed FLOPs, % of {outlook.subnets[-1]} everywhere ({human_flops(round(outlook.full_flops.value))})"
+    )
+    axes.set_ylabel(f"predicted {MEASURES[outlook.objective]}, dB")
+    axes.set_title(f"{outlook.images:,} images, {outlook.ladder}")
+    axes.set_xlim(0, 100)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,106 @@
+"""What a dry run tells: what each budget is predicted to reach, and what it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from arm_batch.core.census import Objective
+from arm_batch.core.intervals import Interval
+from arm_batch.core.objective import Quality
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of the whole archive; the interval is None where every image was scored."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one spend is predicted to come to.
+
+    Attributes:
+        flops: executed, of the whole archive.
+        share: of the largest subnet everywhere.
+        predicted: quality.
+        interval: of the objective's figure; None where every image was scored.
+        subnet_tiles: tiles per subnet, cheapest first, of the whole archive.
+        pool_seconds: wall seconds of each pool of devices if it ran all of them; empty where speeds are not known.
+    """
+
+    flops: int
+    share: float
+    predicted: Quality
+    interval: Interval | None
+    subnet_tiles: tuple[int, ...]
+    pool_seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A budget that was asked about: what it comes to, or why it comes to nothing."""
+
+    budget: str
+    outcome: Outcome | None
+    refused: str | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The result of a dry run.
+
+    Attributes:
+        input: URL.
+        plan: URL of the folder that holds the plan; None where nothing was written.
+        ladder: its name.
+        subnets: its subnets, cheapest first.
+        objective: what the budget is to make best.
+        format: of the images to be written.
+        images: in the archive.
+        scored: images that were looked at.
+        seed: of the sample; None where every image was looked at.
+        failures: path and reason of each of those that cannot be upscaled.
+        waiting: images that came to the input after the plan.
+        tiles: of the archive.
+        full_flops: of the largest subnet everywhere.
+        output_pixels: to be written.
+        bytes_per_pixel: that upscaled photographs were measured to take in `format`.
+        output_bytes: `output_pixels` times `bytes_per_pixel`.
+        curve: by spend, from interpolation everywhere to all that helps; empty where no image can be read.
+        knee: the point of the curve beyond which a FLOP buys less than the average one.
+        asked: the budget that was asked about.
+    """
+
+    input: str
+    plan: str | None
+    ladder: str
+    subnets: tuple[str, ...]
+    objective: Objective
+    format: str
+    images: int
+    scored: int
+    seed: int | None
+    failures: tuple[tuple[str, str], ...]
+    waiting: int
+    tiles: Estimate
+    full_flops: Estimate
+    output_pixels: Estimate
+    bytes_per_pixel: float
+    output_bytes: Estimate
+    curve: tuple[Outcome, ...]
+    knee: Outcome | None
+    asked: Asked | None
+
+
+def outlook_document(outlook: Outlook) -> str:
+    """The outlook as JSON."""
+    return (
+        json.dumps(
+            {**asdict(outlook), "flops_convention": "executed: 2 x multiply-adds per tile with its halo"}, indent=1
+        )
+        + "\n"
+    )

@@ -1,0 +1,133 @@
+"""The dry run: plan an archive or a sample of it, and tell what each budget would buy."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from arm_batch.core.allocate import Floats
+from arm_batch.errors import OutputError, StoppedError, UsageError
+from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.outlook import Outlook
+from arm_batch.pipeline.executors import started
+from arm_batch.pipeline.forecast import Scored, forecast
+from arm_batch.pipeline.generations import check_empty
+from arm_batch.pipeline.job import check_ladder, open_output
+from arm_batch.pipeline.main import never
+from arm_batch.pipeline.run import Progress, plan_shards
+from arm_batch.runtime.executor import Stop
+from arm_batch.runtime.work import JobContext, shard_entries
+from arm_batch.spec import PlanSpec, differences, fingerprint
+from arm_batch.store.generation import Generation, create_generation, list_generations, read_names, read_shards
+from arm_batch.store.names import output_names
+from arm_batch.store.nowhere import Nowhere
+from arm_batch.store.objects import ObjectStore, open_store
+from arm_batch.store.plan import Shard, planned
+from arm_batch.store.sources import Entry, Source, open_input
+
+
+def plan(
+    spec: PlanSpec,
+    progress: Progress,
+    stop: Stop = never,
+    seconds_per_tile: Mapping[str, Floats] | None = None,
+) -> Outlook:
+    """Score an archive, or a sample of it, and predict what each budget comes to.
+
+    With `spec.output`, what was found is kept there as a plan that `JobSpec.plan` takes, and planning goes on
+    where an earlier attempt at it was broken off.
+
+    Args:
+        spec: what was asked for.
+        progress: told of each shard.
+        stop: asked between them.
+        seconds_per_tile: by the name of a pool of devices, wall seconds of one tile by subnet, ``(n_subnets,)``,
+            as measured on all its devices together; ``None`` where nothing was measured.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was written.
+        StoppedError: `stop` said so before the end.
+        StoreError: a store failed for good.
+    """
+    if spec.sample is not None and spec.output is not None:
+        raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
+    if spec.budget is not None and spec.budget.target_db is None:
+        # Of a time nothing can be told, and it is better said now than after planning.
+        spec.budget.flops(1)
+    files = load_ladder(find_ladder(spec.ladder))
+    context, settings = _open(spec, files)
+    entries = open_input(spec.input, spec.endpoint_url).entries()
+    task = _task(spec, context.output, settings, entries)
+    kept = planned(context.output, 0)
+    unplanned = (shard for shard in task.shards if shard.id.index not in kept)
+    with started(spec.executor, context, files, spec.workers) as executor:
+        try:
+            summaries = plan_shards(executor, task.generation, kept, unplanned, progress, stop)
+        except StoppedError:
+            if spec.output is not None:
+                raise
+            raise StoppedError("stopped before the end; nothing was kept, as there was no --plan-out") from None
+    scored = Scored(summaries, images=task.images, scored=task.generation.images, waiting=task.waiting)
+    return forecast(spec, settings["input"], context, scored, seconds_per_tile)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be planned.
+
+    Attributes:
+        generation: the record of it.
+        shards: of it.
+        images: in the archive that it stands for.
+        waiting: images that came to the input later.
+    """
+
+    generation: Generation
+    shards: Iterable[Shard]
+    images: int
+    waiting: int
+
+
+def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str]]:
+    """For the stages; and the settings. Sink and quality play no part in planning."""
+    ladder = files.ladder
+    check_ladder(ladder, spec.ladder, spec.scale, spec.format)
+    input_url = open_store(spec.input, spec.endpoint_url).url
+    output: ObjectStore = Nowhere()
+    if spec.output is not None:
+        output = open_output(spec.output, input_url, spec.endpoint_url)
+    source = Source(open_input(spec.input, spec.endpoint_url).store)
+    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.format, quality=100)
+    return context, spec.settings(input_url, ladder.digest)
+
+
+def _task(spec: PlanSpec, output: ObjectStore, settings: dict[str, str], entries: list[Entry]) -> _Task:
+    """All of the archive or a sample; or what an earlier attempt has begun in `output`.
+
+    Raises:
+        OutputError: `output` holds something else.
+    """
+    generations = list_generations(output)
+    if generations:
+        told = differences(generations[0].settings, settings)
+        if generations[0].kind != "plan":
+            raise OutputError(f"{output.url} holds a run: a plan needs a folder of its own")
+        if told:
+            raise OutputError(f"{output.url} holds the plan of something else: {'; '.join(told)}")
+        paths, _ = read_names(output, generations)
+        new = sum(entry.path not in paths for entry in entries)
+        return _Task(generations[0], read_shards(output, generations[0]), generations[0].images, new)
+    check_empty(output)
+    limits, chosen = spec.limits, entries
+    if spec.sample is not None:
+        # One image a shard, so that each image is counted by itself.
+        limits = replace(limits, images=1)
+        draw = np.random.default_rng(spec.seed).choice(len(entries), spec.sample.size(len(entries)), replace=False)
+        chosen = [entries[position] for position in sorted(draw.tolist())]
+    shards = shard_entries(0, chosen, output_names(chosen, spec.format), limits)
+    run_id = fingerprint(settings, [(e.path, e.size, e.etag) for e in chosen])
+    generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
+    return _Task(generation, shards, len(entries), 0)

@@ -1,0 +1,139 @@
+"""From the census of what was scored to what budgets come to for the whole archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from arm_batch.core.allocate import Counts, Floats
+from arm_batch.core.budget import Budget
+from arm_batch.core.census import gather
+from arm_batch.core.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
+from arm_batch.core.intervals import Interval, mean_interval, quality_intervals
+from arm_batch.errors import BudgetError
+from arm_batch.outlook import Asked, Estimate, Outcome, Outlook
+from arm_batch.runtime.work import JobContext, ShardSummary
+from arm_batch.spec import PlanSpec
+from arm_batch.store.codecs import FORMATS
+
+DRAWS = 400
+"""Of the bootstrap: the ends of an interval then stand on ten draws each."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What planning found.
+
+    Attributes:
+        summaries: of the shards; of a sample each shard is one image.
+        images: in the archive.
+        scored: of them looked at.
+        waiting: images that came to the input after the plan.
+    """
+
+    summaries: Sequence[ShardSummary]
+    images: int
+    scored: int
+    waiting: int
+
+
+def forecast(
+    spec: PlanSpec,
+    input_url: str,
+    context: JobContext,
+    scored: Scored,
+    seconds_per_tile: Mapping[str, Floats] | None,
+) -> Outlook:
+    """What budgets are predicted to come to for the archive; arguments as of `pipeline.plan`."""
+    archive = _Archive(spec, context, scored, seconds_per_tile or {})
+    pixels = context.ladder.scale**2 * archive.pixels
+    bytes_per_pixel = FORMATS[spec.format].bytes_per_pixel
+    curve = budget_curve(archive.planner) if archive.planner.full else []
+    asked, refused = archive.ask(spec.budget) if spec.budget is not None and curve else (None, None)
+    outcomes = archive.outcomes([*curve, *([] if asked is None else [asked])])
+    return Outlook(
+        input=input_url,
+        plan=None if spec.output is None else context.output.url,
+        ladder=context.ladder.name,
+        subnets=tuple(subnet.name for subnet in context.ladder.subnets),
+        objective=spec.objective,
+        format=spec.format,
+        images=scored.images,
+        scored=scored.scored,
+        seed=None if spec.sample is None else spec.seed,
+        failures=tuple((f.path, f.reason) for summary in scored.summaries for f in summary.failures),
+        waiting=scored.waiting,
+        tiles=archive.total(archive.tiles),
+        full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
+        output_pixels=archive.total(pixels),
+        bytes_per_pixel=bytes_per_pixel,
+        output_bytes=archive.total(pixels * bytes_per_pixel),
+        curve=tuple(outcomes[: len(curve)]),
+        knee=outcomes[curve.index(knee(curve, spec.objective))] if curve else None,
+        asked=None if spec.budget is None else Asked(spec.budget.text, outcomes[-1] if asked else None, refused),
+    )
+
+
+class _Archive:
+    """The archive as far as it was scored, and how to go from there to all of it."""
+
+    def __init__(
+        self, spec: PlanSpec, context: JobContext, scored: Scored, seconds_per_tile: Mapping[str, Floats]
+    ) -> None:
+        ladder = context.ladder
+        self._parts = [summary.census for summary in scored.summaries]
+        self._scored = scored
+        self._seconds = seconds_per_tile
+        census = gather(self._parts, spec.objective, ladder.lut)
+        self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
+        self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
+        self.pixels = np.array([part.pixels.sum() for part in self._parts], np.float64)
+        self._draws: Counts | None = None
+        if spec.sample is not None:
+            size = len(self._parts)
+            rng = np.random.default_rng([spec.seed, size])
+            self._draws = rng.multinomial(size, np.full(size, 1 / size), DRAWS)
+
+    def total(self, per_shard: Floats) -> Estimate:
+        """Of the archive, from what each shard has."""
+        images = self._scored.images
+        value = float(per_shard.sum()) * images / self._scored.scored
+        if self._draws is None:
+            return Estimate(value, None)
+        mean = mean_interval(per_shard, self._draws, self._seen)
+        return Estimate(value, Interval(mean.low * images, mean.high * images))
+
+    def outcomes(self, points: Sequence[CurvePoint]) -> list[Outcome]:
+        """Of the archive, for points along its curve."""
+        intervals: Sequence[Interval | None] = [None] * len(points)
+        if self._draws is not None and points:
+            intervals = quality_intervals(self.planner, self._parts, points, self._draws, self._seen)
+        return [self._outcome(point, interval) for point, interval in zip(points, intervals, strict=True)]
+
+    def ask(self, budget: Budget) -> tuple[CurvePoint | None, str | None]:
+        """What a budget comes to, or why it comes to nothing."""
+        try:
+            flops = budget_flops(self.planner, budget)
+            if budget.kind == "flops":
+                flops = flops * self._scored.scored // self._scored.images
+            return point_at(self.planner, flops), None
+        except BudgetError as error:
+            return None, str(error)
+
+    @property
+    def _seen(self) -> float:
+        return self._scored.scored / self._scored.images
+
+    def _outcome(self, point: CurvePoint, interval: Interval | None) -> Outcome:
+        images, scored = self._scored.images, self._scored.scored
+        tiles = [int(n) * images // scored for n in point.allocation.tiles.sum(axis=(0, 1))]
+        return Outcome(
+            flops=point.spend * images // scored,
+            share=point.spend / self.planner.full,
+            predicted=point.quality,
+            interval=interval,
+            subnet_tiles=tuple(tiles),
+            pool_seconds={pool: float(seconds @ tiles) for pool, seconds in self._seconds.items()},
+        )

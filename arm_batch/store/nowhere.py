@@ -1,0 +1,63 @@
+"""The output of a dry run: everything may be written there, and nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NoReturn
+
+from arm_batch.store.objects import ObjectInfo
+
+
+@dataclass(frozen=True)
+class Nowhere:
+    """A store that stays empty, see `ObjectStore`."""
+
+    @property
+    def url(self) -> str:
+        """For messages."""
+        return "nowhere"
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Nothing."""
+        del prefix
+        return iter(())
+
+    def exists(self) -> bool:
+        """Never."""
+        return False
+
+    def stat(self, key: str) -> ObjectInfo:
+        """There is none."""
+        _missing(key)
+
+    def read(self, key: str) -> bytes:
+        """There is none."""
+        _missing(key)
+
+    def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
+        """There is none."""
+        _missing(key)
+
+    def open(self, info: ObjectInfo) -> BinaryIO:
+        """There is none."""
+        _missing(info.key)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Let it go."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Let it go; there never was another."""
+        del key, data
+        return True
+
+    def delete(self, key: str) -> None:
+        """There is none."""
+
+    def sweep(self) -> int:
+        """Nothing to remove."""
+        return 0
+
+
+def _missing(key: str) -> NoReturn:
+    raise FileNotFoundError(f"{key}: nothing is kept in a dry run")
