@@ -1,4 +1,4 @@
-"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``."""
+"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``, ``pool:s3://bucket/NAME``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Literal
 
 from arm_batch.errors import BudgetError
 
-Kind = Literal["share", "flops", "wall", "cpu", "gpu"]
+Kind = Literal["share", "flops", "wall", "cpu", "gpu", "pool"]
 """What a budget bounds: a share of the largest subnet everywhere, executed FLOPs, wall seconds of the run, or the
-seconds that devices of one kind are busy, added up."""
+seconds that devices of one kind are busy, added up; or that it is what a pool grants."""
+
+POOL = "pool:"
+"""What the name of a pool is written after."""
 
 UNITS: dict[str, tuple[Kind, Decimal]] = {
     "%": ("share", Decimal("0.01")),
@@ -25,7 +28,10 @@ _PATTERN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za
 _MAGNITUDES = 30
 """Powers of ten within which amounts are exact."""
 
-_WANTED = "write a share such as 40%, FLOPs such as 2.5PFLOP, or a time such as 90min or 3gpu-hours"
+_WANTED = (
+    "write a share such as 40%, FLOPs such as 2.5PFLOP, a time such as 90min or 3gpu-hours, or a pool such as "
+    "pool:s3://bucket/budgets/NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Budget:
     Attributes:
         text: as it was written.
         kind: what it bounds.
-        amount: in fractions, FLOPs or seconds; decimal, so that ``0.1%`` is exact.
+        amount: in fractions, FLOPs or seconds; decimal, so that ``0.1%`` is exact. 0 for a pool.
     """
 
     text: str
@@ -46,16 +52,22 @@ class Budget:
         """The bound on FLOPs, rounded down, where running the largest subnet everywhere costs `full`.
 
         Raises:
-            BudgetError: it bounds a time.
+            BudgetError: it bounds a time, or is what a pool grants.
         """
-        if self.seconds is not None:
-            raise BudgetError(f"the budget {self.text!r} is a time, and only shares and FLOPs are taken here")
+        if self.kind not in ("share", "flops"):
+            what = "a pool" if self.kind == "pool" else "a time"
+            raise BudgetError(f"the budget {self.text!r} is {what}, and only shares and FLOPs are taken here")
         return int(self.amount * full) if self.kind == "share" else int(self.amount)
 
     @property
     def seconds(self) -> float | None:
-        """The bound on seconds, wall or device; ``None`` for shares and FLOPs."""
-        return None if self.kind in ("share", "flops") else float(self.amount)
+        """The bound on seconds, wall or device; ``None`` where it bounds something else."""
+        return float(self.amount) if self.kind in ("wall", "cpu", "gpu") else None
+
+    @property
+    def pool(self) -> str | None:
+        """Where the pool lies that grants the FLOPs; ``None`` where the budget stands alone."""
+        return self.text.removeprefix(POOL) if self.kind == "pool" else None
 
 
 def parse_budget(text: str) -> Budget:
@@ -66,6 +78,10 @@ def parse_budget(text: str) -> Budget:
     >>> parse_budget("1.5 gpu-hours").seconds
     5400.0
     """
+    if text.strip().startswith(POOL):
+        if not text.strip().removeprefix(POOL):
+            raise BudgetError(f"the budget {text!r} names no pool: {_WANTED}")
+        return Budget(text.strip(), "pool", Decimal(0))
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")

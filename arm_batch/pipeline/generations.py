@@ -97,7 +97,8 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     """Fix a further generation for all images whose rows say ``failed``; None where there are none.
 
     Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
-    budget in per cent is one of these images' own cost; of a budget in FLOPs they get what is left.
+    budget in per cent is one of these images' own cost; of a budget in FLOPs they get what is left; a pool is
+    asked again.
 
     Raises:
         BudgetError: nothing is left.
@@ -111,7 +112,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None
-    if job.spec.budget.kind != "share":
+    if job.spec.budget.kind not in ("share", "pool"):
         cap = _left(job, generations, commits.values())
     return create_generation(
         job.output, "retry", number, generations[0].run_id, job.settings, shards, job.attempt, cap

@@ -9,6 +9,7 @@ from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
 from arm_batch.pipeline.job import Job, check_writers, open_job
+from arm_batch.pipeline.pools import give_back
 from arm_batch.pipeline.repair import repair
 from arm_batch.pipeline.run import Progress, run_generation
 from arm_batch.pipeline.summary import Notes, summarize
@@ -20,7 +21,7 @@ from arm_batch.runtime.ray_executor import RayExecutor
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
-from arm_batch.store.manifest import MANIFEST_KEY, finish, missing_shards
+from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
 
 
 def never() -> bool:
@@ -56,6 +57,8 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         if spec.resume.retry_failed and (retry := retry_run(job, generations)) is not None:
             generations.append(retry)
             runner.run([retry])
+    if not is_finished(job.output):
+        give_back(job, generations)
     finish(job.output, generations)
     summary, document = summarize(job, generations, Notes(len(waiting), tuple(repaired), clock))
     job.output.write(RUN_KEY, document.encode())

@@ -12,6 +12,7 @@ from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
+from arm_batch.pipeline.pools import claim_of, give_back
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Executor, Stop
 from arm_batch.runtime.work import ShardSummary
@@ -36,7 +37,12 @@ def run_generation(
     """
     budget = executor.host(
         ArchiveBudget(
-            job.ladder, job.context.objective, parse_budget(budget_of(generation)), job.output, generation
+            job.ladder,
+            job.context.objective,
+            parse_budget(budget_of(generation)),
+            job.output,
+            generation,
+            claim_of(executor, job, generation),
         ),
         f"{generation.run_id}-{generation.name}",
     )
@@ -47,6 +53,7 @@ def run_generation(
             _plan_again(executor, budget, job, generation, stop)
     with clock("run"):
         _run(executor, budget, job, generation, progress, stop)
+    give_back(job, [generation])
 
 
 def _run(

@@ -13,6 +13,7 @@ from arm_batch.core.ledger import Ledger
 from arm_batch.core.objective import predict, solve
 from arm_batch.core.share_out import Share, share_out
 from arm_batch.errors import StoreError
+from arm_batch.runtime.pool_claim import PoolClaim
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import Generation
@@ -31,16 +32,24 @@ class ArchiveBudget:
         budget: the bound.
         output: where the allocation is written.
         generation: whose budget it is.
+        claim: on a pool, where the budget is one.
     """
 
     def __init__(
-        self, ladder: Ladder, objective: Objective, budget: Budget, output: ObjectStore, generation: Generation
+        self,
+        ladder: Ladder,
+        objective: Objective,
+        budget: Budget,
+        output: ObjectStore,
+        generation: Generation,
+        claim: PoolClaim | None = None,
     ) -> None:
         self._ladder = ladder
         self._objective = objective
         self._budget = budget
         self._output = output
         self._generation = generation
+        self._claim = claim
         self._verdict: Verdict | None = None
         self._shares: list[Share] = []
         self._ledger = Ledger(0)
@@ -72,7 +81,10 @@ class ArchiveBudget:
         lut, costs = self._ladder.lut, self._ladder.costs
         census = gather(parts, self._objective, lut)
         full = int(census.tiles.sum()) * int(costs[-1])
-        total = self._budget.flops(full)
+        if self._claim is None:
+            total = self._budget.flops(full)
+        else:
+            total = self._claim.take(self._ladder, self._objective, census)
         if self._generation.cap_flops is not None:
             total = min(total, self._generation.cap_flops)
         allocation = solve(self._objective, lut, census, costs, total)
