@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -291,6 +292,40 @@ def test_who_was_too_slow_decides_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert pool.state() == other.state()
     assert pool.state().total == 40 * tiles_of(demand) + 3
     assert len(list((tmp_path / "demands").iterdir())) == 1
+
+
+def test_jobs_of_many_processes_contend_for_the_journal(tmp_path: Path) -> None:
+    """Each with a pool object of its own, as processes have: no record gets lost, and nothing is overspent."""
+    demands = {f"job-{seed}": demand_of(seed) for seed in range(6)}
+    total = 20 * sum(tiles_of(demand) for demand in demands.values())
+    store = open_store(str(tmp_path))
+    PoolJournal(store).create("p", total)
+
+    def run(job: str) -> int:
+        pool, demand = SharedPool(store), demands[job]
+        pool.register(job, "image-psnr", demand)
+        spent = 0
+        for portion in range(PORTIONS):
+            left = demand.portions[portion + 1 :]
+            while True:
+                rest = sum(int(part.tiles.sum()) for part in left)
+                flops = pool.grant(job) - spent - rest
+                if pool.begin(job, portion, flops // (len(left) + 1)) is not None:
+                    break
+            pool.settle(job, portion, flops // (len(left) + 1))
+            spent += flops // (len(left) + 1)
+        pool.leave(job)
+        return spent
+
+    with ThreadPoolExecutor(len(demands)) as threads:
+        spent = sum(threads.map(run, demands))
+    state = SharedPool(store).state()
+    assert spent == state.spent == state.granted <= total
+    assert spent > 0.9 * total
+    calls = len(demands) * (2 + 2 * PORTIONS)
+    assert [path.name for path in sorted((tmp_path / "journal").iterdir())] == [
+        f"{number:012d}.json" for number in range(calls + 1)
+    ]
 
 
 def test_opening_reads_few_records(tmp_path: Path) -> None:
