@@ -1,4 +1,4 @@
-"""The command line: ``arm-batch plan | upscale | status | verify | train | build-lut | evaluate``."""
+"""The command line: ``arm-batch plan | upscale | status | verify | budget | train | build-lut | evaluate``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from arm_batch.cli import exit_codes
+from arm_batch.cli import budget, exit_codes
 from arm_batch.cli.inspect import status_command, verify_command
 from arm_batch.cli.models import build_lut_command, evaluate_command, train_command
 from arm_batch.cli.plan import plan_command
@@ -23,6 +23,7 @@ app.command("plan")(plan_command)
 app.command("upscale")(upscale)
 app.command("status")(status_command)
 app.command("verify")(verify_command)
+app.add_typer(budget.app, name="budget")
 app.command("train")(train_command)
 app.command("build-lut")(build_lut_command)
 app.command("evaluate")(evaluate_command)

@@ -33,7 +33,7 @@ def upscale(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP). Default: 100%.",
+            help="Share of the largest subnet everywhere (40%), FLOPs (2.5PFLOP), pool:URL. Default: 100%.",
             show_default=False,
         ),
     ] = None,

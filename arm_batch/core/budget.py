@@ -1,4 +1,4 @@
-"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``, ``28dB``."""
+"""Budgets as people write them: ``40%``, ``2.5PFLOP``, ``90min``, ``3gpu-hours``, ``28dB``, ``pool:URL``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Literal
 
 from arm_batch.errors import BudgetError
 
-Kind = Literal["share", "flops", "wall", "cpu", "gpu", "quality"]
+Kind = Literal["share", "flops", "wall", "cpu", "gpu", "quality", "pool"]
 """What a budget bounds: a share of the largest subnet everywhere, executed FLOPs, wall seconds of the run, or the
-seconds that devices of one kind are busy, added up; or the quality that is enough."""
+seconds that devices of one kind are busy, added up; or the quality that is enough; or what a pool grants."""
+
+POOL = "pool:"
+"""What the name of a pool is written after."""
 
 UNITS: dict[str, tuple[Kind, Decimal]] = {
     "%": ("share", Decimal("0.01")),
@@ -28,8 +31,8 @@ _MAGNITUDES = 30
 """Powers of ten within which amounts are exact."""
 
 _WANTED = (
-    "write a share such as 40%, FLOPs such as 2.5PFLOP, a time such as 90min or 3gpu-hours, or a quality such as "
-    "28dB"
+    "write a share such as 40%, FLOPs such as 2.5PFLOP, a time such as 90min or 3gpu-hours, a quality such as "
+    "28dB, or a pool such as pool:s3://bucket/budgets/NAME"
 )
 
 
@@ -40,21 +43,23 @@ class Budget:
     Attributes:
         text: as it was written.
         kind: what it bounds.
-        amount: in fractions, FLOPs, seconds or dB; decimal, so that ``0.1%`` is exact.
+        amount: in fractions, FLOPs, seconds or dB; decimal, so that ``0.1%`` is exact. 0 for a pool.
+        pool: where the pool lies that grants the FLOPs; ``None`` where the budget stands alone.
     """
 
     text: str = field(compare=False)
     kind: Kind
     amount: Decimal
+    pool: str | None = None
 
     def flops(self, full: int) -> int:
         """The bound on FLOPs, rounded down, where running the largest subnet everywhere costs `full`.
 
         Raises:
-            BudgetError: it bounds a time, or depends on what the archive holds.
+            BudgetError: it bounds a time, or depends on what the archive holds or a pool grants.
         """
         if self.kind not in ("share", "flops"):
-            what = "a quality" if self.kind == "quality" else "a time"
+            what = {"quality": "a quality", "pool": "a pool"}.get(self.kind, "a time")
             raise BudgetError(f"the budget {self.text!r} is {what}, and only shares and FLOPs are taken here")
         return int(self.amount * full) if self.kind == "share" else int(self.amount)
 
@@ -77,6 +82,11 @@ def parse_budget(text: str) -> Budget:
     >>> parse_budget("1.5 gpu-hours").seconds
     5400.0
     """
+    if text.strip().startswith(POOL):
+        pool = text.strip().removeprefix(POOL)
+        if not pool:
+            raise BudgetError(f"the budget {text!r} names no pool: {_WANTED}")
+        return Budget(text.strip(), "pool", Decimal(0), pool)
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")

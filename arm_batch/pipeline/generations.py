@@ -119,7 +119,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
 
     Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
     budget in per cent is one of these images' own cost, and a target is theirs as far as they can reach it; of a
-    budget in FLOPs they get what is left.
+    budget in FLOPs they get what is left; a pool is asked again.
 
     Raises:
         BudgetError: nothing is left.
@@ -133,7 +133,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None
-    if job.spec.budget.kind not in ("share", "quality"):
+    if job.spec.budget.kind not in ("share", "quality", "pool"):
         cap = _left(job, generations, commits.values())
     return create_generation(
         job.output, "retry", number, generations[0].run_id, job.settings, shards, job.attempt, cap

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+from arm_batch.core.census import Objective
 from arm_batch.core.ladder import Ladder
 from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles
+from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import JobSpec
 from arm_batch.store.codecs import FORMATS
@@ -115,9 +117,22 @@ def check_budget(job: Job, images: int) -> None:
         return
     costs = job.ladder.costs
     floor = images * int(costs[0])
+    if job.spec.budget.pool is not None:
+        _check_pool(open_store(job.spec.budget.pool, job.spec.endpoint_url), job.spec.objective, floor)
+        return
     if job.spec.budget.flops(images * int(costs[-1])) < floor:
         share = int(costs[0]) / int(costs[-1])
         raise BudgetError(
             f"the budget {job.spec.budget.text} is less than interpolation alone needs: {share:.2%} of the "
             f"largest subnet everywhere, and at least {floor:,} FLOP for {images:,} images"
+        )
+
+
+def _check_pool(store: ObjectStore, objective: Objective, floor: int) -> None:
+    state = SharedPool(store).state()
+    state.check_open(objective)
+    if state.total - state.fixed < floor:
+        raise BudgetError(
+            f"{state.total - state.fixed:,} FLOPs are left of the pool {state.name}, less than the {floor:,} that "
+            "interpolation of one tile of each image needs"
         )

@@ -13,6 +13,7 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
 from arm_batch.pipeline.job import Job, check_writers, open_job
+from arm_batch.pipeline.pools import give_back
 from arm_batch.pipeline.repair import repair
 from arm_batch.pipeline.run import Progress, run_generation
 from arm_batch.pipeline.summary import Notes, summarize
@@ -21,7 +22,7 @@ from arm_batch.runtime.executor import Executor, Stop
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
-from arm_batch.store.manifest import MANIFEST_KEY, finish, missing_shards
+from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
 
 
 def never() -> bool:
@@ -50,6 +51,8 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
                 raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
             generations = [begin_run(job)]
         missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
+        if spec.resume.add_budget is not None and spec.budget.pool is not None:
+            raise BudgetError("the budget is a pool's: raise that, with `arm-batch budget add`")
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
@@ -63,6 +66,8 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         if spec.resume.retry_failed and (retry := retry_run(job, generations)) is not None:
             generations.append(retry)
             runner.run([retry])
+    if not is_finished(job.output):
+        give_back(job, generations)
     finish(job.output, generations)
     summary, document = summarize(job, generations, Notes(len(waiting), tuple(repaired), clock))
     job.output.write(RUN_KEY, document.encode())

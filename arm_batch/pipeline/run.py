@@ -11,6 +11,7 @@ from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
+from arm_batch.pipeline.pools import claim_of, give_back
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Executor, Stop
 from arm_batch.runtime.work import ShardSummary
@@ -48,7 +49,12 @@ def run_generation(
     """
     budget = executor.host(
         ArchiveBudget(
-            job.ladder, job.context.objective, parse_budget(budget_of(generation)), job.output, generation
+            job.ladder,
+            job.context.objective,
+            parse_budget(budget_of(generation)),
+            job.output,
+            generation,
+            claim_of(executor, job, generation),
         ),
         f"{generation.run_id}-{generation.name}",
     )
@@ -61,6 +67,7 @@ def run_generation(
         budget.add(added, f"added {added.text} ({job.attempt})")
     with clock("run"):
         _run(executor, budget, job, generation, progress, stop)
+    give_back(job, [generation])
 
 
 def _run(

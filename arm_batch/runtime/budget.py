@@ -16,6 +16,7 @@ from arm_batch.core.ledger import Ledger
 from arm_batch.core.share_out import Share, share_out
 from arm_batch.core.waves import LAG, wave_of, wave_start
 from arm_batch.errors import StoreError
+from arm_batch.runtime.pool_claim import PoolClaim
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import Generation
@@ -34,16 +35,24 @@ class ArchiveBudget:
         budget: the bound.
         output: where the allocations are written.
         generation: whose budget it is.
+        claim: on a pool, where the budget is one.
     """
 
     def __init__(
-        self, ladder: Ladder, objective: Objective, budget: Budget, output: ObjectStore, generation: Generation
+        self,
+        ladder: Ladder,
+        objective: Objective,
+        budget: Budget,
+        output: ObjectStore,
+        generation: Generation,
+        claim: PoolClaim | None = None,
     ) -> None:
         self._ladder = ladder
         self._objective = objective
         self._budget = budget
         self._output = output
         self._generation = generation
+        self._claim = claim
         self._epochs: list[Verdict] = []
         self._parts: Sequence[ShardCensus] = ()
         self._shares: list[Share] = []
@@ -76,8 +85,11 @@ class ArchiveBudget:
         if recorded is not None:
             return recorded
         planner = self._planner(gather(parts, self._objective, self._ladder.lut))
-        # Failed images may stay below what the whole archive reaches: then they get all that helps.
-        total = budget_flops(planner, self._budget, best_effort=self._generation.kind == "retry")
+        if self._claim is None:
+            # Failed images may stay below what the whole archive reaches: then they get all that helps.
+            total = budget_flops(planner, self._budget, best_effort=self._generation.kind == "retry")
+        else:
+            total = self._claim.take(self._ladder, self._objective, planner.census)
         if self._generation.cap_flops is not None:
             total = min(total, self._generation.cap_flops)
         verdict = self._solve(planner, range(len(parts)), total, total, "plan")

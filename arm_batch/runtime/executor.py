@@ -9,9 +9,11 @@ from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
 from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit
+from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId
 
 Stop = Callable[[], bool]
@@ -41,6 +43,10 @@ class Executor(Protocol):
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
         """Give the budget a place to live in, under `name`."""
+        ...
+
+    def pool(self, store: ObjectStore) -> PoolPort:
+        """The pool of FLOPs that lies at the root of `store`."""
         ...
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:

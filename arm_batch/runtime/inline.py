@@ -10,9 +10,11 @@ from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.planning import plan_shard, planned_summary
+from arm_batch.runtime.shared_pool import PoolPort, SharedPool
 from arm_batch.runtime.stages import commit_shard, prepare_shard, run_batches, stitch_shard
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
+from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId
 
 
@@ -27,6 +29,10 @@ class InlineExecutor:
         """The budget itself: it lives here; `name` is not needed."""
         del name
         return budget
+
+    def pool(self, store: ObjectStore) -> PoolPort:
+        """The pool, in this process; others share it through its journal."""
+        return SharedPool(store)
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
         """Read kept plans in order."""

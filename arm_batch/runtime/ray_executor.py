@@ -20,9 +20,12 @@ from arm_batch.runtime.ray_budget import RayBudget
 from arm_batch.runtime.ray_faults import TRIES, Ref, WorkerLostError, get, persist
 from arm_batch.runtime.ray_pool import ActorPool
 from arm_batch.runtime.ray_shards import Lost, ShardFlow, ShardRun
+from arm_batch.runtime.ray_shared_pool import RayPool
 from arm_batch.runtime.ray_tasks import commit_task, plan_image_task, plan_task, summarize_task
+from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
+from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId, ShardPlan, read_plan
 
 SHARDS_PER_ACTOR = 2
@@ -69,6 +72,10 @@ class RayExecutor:
             self._budget.close()
         self._budget = RayBudget(budget, f"budget-{name}")
         return self._budget
+
+    def pool(self, store: ObjectStore) -> PoolPort:
+        """The pool in its actor, which all jobs of the cluster find."""
+        return RayPool(store)
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
         """Read kept plans, many at a time."""

@@ -62,6 +62,15 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
     return len(orphans) + store.sweep()
 
 
+def is_finished(store: ObjectStore) -> bool:
+    """Whether there is a manifest, damaged or not."""
+    try:
+        store.stat(MANIFEST_KEY)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def read_manifest(store: ObjectStore) -> dict[str, Any] | None:
     """The manifest, None where the run is not complete; `StoreError` when it is damaged."""
     try:

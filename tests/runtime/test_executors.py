@@ -15,7 +15,7 @@ from arm_batch.core.sample import parse_sample
 from arm_batch.errors import BudgetError
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.inline import InlineExecutor
-from arm_batch.runtime.ray_budget import NAMESPACE
+from arm_batch.runtime.ray_named import NAMESPACE
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.spec import ExecutorName, PlanSpec, ShardLimits
 from arm_batch.store.commit import Commit

@@ -17,8 +17,8 @@ import ray
 from arm_batch import open_dataset, pipeline
 from arm_batch.errors import ArmBatchError, StoppedError
 from arm_batch.runtime import ray_pool
-from arm_batch.runtime.ray_budget import NAMESPACE
 from arm_batch.runtime.ray_faults import TRIES
+from arm_batch.runtime.ray_named import NAMESPACE
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
 from arm_batch.store.verify import verify_store

@@ -1,0 +1,86 @@
+"""``arm-batch budget create | show | add | close``: FLOPs that several jobs draw from."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Annotated
+
+import typer
+
+from arm_batch.core.budget import POOL, parse_budget
+from arm_batch.core.shared_pool import PoolState
+from arm_batch.errors import BudgetError, OutputError
+from arm_batch.report import human_flops
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store.objects import ObjectStore, honours_create, open_store
+from arm_batch.store.pool_journal import PoolJournal
+
+app = typer.Typer(no_args_is_help=True, help="Pools of FLOPs that several jobs draw from.")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the pool.")]
+Amount = Annotated[str, typer.Argument(metavar="FLOPS", help="Such as 5PFLOP.")]
+Store = Annotated[str, typer.Option(help="Folder or s3:// prefix that pools lie in; the same for all jobs.")]
+Endpoint = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]
+
+
+@app.command("create")
+def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
+    """Make a pool."""
+    if not _NAME.fullmatch(name):
+        raise BudgetError(f"{name!r} cannot name a pool: use letters, digits, '.', '_' and '-'")
+    amount = _flops(flops)
+    root = _root(store, name, endpoint_url)
+    if not honours_create(root, uuid.uuid4().hex):
+        raise OutputError(
+            f"{root.url}: this store ignores If-None-Match, so that jobs could overspend a pool in it"
+        )
+    PoolJournal(root).create(name, amount)
+    typer.echo(f"use it with --budget {POOL}{root.url}")
+
+
+@app.command("show")
+def show_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
+    """Tell what a pool has granted and its jobs have spent."""
+    for line in _describe(SharedPool(_root(store, name, endpoint_url)).state()):
+        typer.echo(line)
+
+
+@app.command("add")
+def add_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
+    """Raise a pool; what jobs have not begun gets its part."""
+    state = SharedPool(_root(store, name, endpoint_url)).add(uuid.uuid4().hex, _flops(flops))
+    typer.echo(f"{name} holds {human_flops(state.total)}")
+
+
+@app.command("close")
+def close_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
+    """Take no further job; those that are there go on."""
+    SharedPool(_root(store, name, endpoint_url)).close()
+    typer.echo(f"{name} is closed")
+
+
+def _root(store: str, name: str, endpoint_url: str | None) -> ObjectStore:
+    return open_store(f"{store.rstrip('/')}/{name}", endpoint_url)
+
+
+def _flops(text: str) -> int:
+    budget = parse_budget(text)
+    if budget.kind != "flops" or budget.amount < 1:
+        raise BudgetError(f"a pool holds FLOPs, such as 5PFLOP, and not {text}")
+    return int(budget.amount)
+
+
+def _describe(state: PoolState) -> list[str]:
+    lines = [
+        f"{state.name}: {human_flops(state.total)}" + (", closed" if state.closed else ""),
+        f"  spent      {human_flops(state.spent)}",
+        f"  under way  {human_flops(state.fixed - state.spent)}",
+        f"  granted    {human_flops(state.granted)}",
+    ]
+    for job, claim in state.jobs.items():
+        told = f"granted {human_flops(claim.grant)}, " if claim.active else "done, "
+        lines.append(f"  job {job}: {told}spent {human_flops(claim.spent)}")
+    return lines

@@ -1,0 +1,43 @@
+"""Runs whose FLOPs come from a pool that other jobs draw from too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from arm_batch.core.budget import parse_budget
+from arm_batch.pipeline.generations import budget_of
+from arm_batch.pipeline.job import Job
+from arm_batch.runtime.executor import Executor
+from arm_batch.runtime.pool_claim import ALL, PoolClaim, claim_id
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store.commit import committed
+from arm_batch.store.generation import Generation
+from arm_batch.store.objects import ObjectStore, open_store
+
+
+def claim_of(executor: Executor, job: Job, generation: Generation) -> PoolClaim | None:
+    """The claim of a generation on its pool; ``None`` where its budget stands alone."""
+    store = _store_of(job, generation)
+    return None if store is None else PoolClaim(executor.pool(store), generation)
+
+
+def give_back(job: Job, generations: Iterable[Generation]) -> None:
+    """Let others have what complete generations have left of their pools; no effect the second time."""
+    for generation in generations:
+        store = _store_of(job, generation)
+        if store is not None:
+            _leave(job, generation, SharedPool(store))
+
+
+def _leave(job: Job, generation: Generation, pool: SharedPool) -> None:
+    name = claim_id(generation)
+    # What was damaged and is done again after the end may have other failures; the pool has closed the account.
+    if pool.state().claim(name).active:
+        commits = committed(job.output).items()
+        pool.settle(name, ALL, sum(c.flops for shard, c in commits if shard.generation == generation.number))
+        pool.leave(name)
+
+
+def _store_of(job: Job, generation: Generation) -> ObjectStore | None:
+    url = parse_budget(budget_of(generation)).pool
+    return None if url is None else open_store(url, job.spec.endpoint_url)

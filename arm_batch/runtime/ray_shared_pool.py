@@ -1,0 +1,89 @@
+"""The actor of a pool, and the pool seen from the jobs of one cluster.
+
+Jobs of other clusters, or of none, may use the same pool: the actor is there so that those of one cluster wait for
+each other instead of deciding again and again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, cast
+
+import ray
+
+from arm_batch.core.census import Objective
+from arm_batch.core.pool_grants import Demand
+from arm_batch.runtime.ray_named import NamedActor
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store.objects import ObjectStore
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class PoolActor:
+    """The pool, in one place of the cluster. After a restart it reads its journal."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._pool = SharedPool(store)
+
+    def register(self, job: str, objective: Objective, demand: Demand) -> int:
+        """See `SharedPool.register`."""
+        return self._pool.register(job, objective, demand)
+
+    def grant(self, job: str) -> int:
+        """See `SharedPool.grant`."""
+        return self._pool.grant(job)
+
+    def begin(self, job: str, portion: int, flops: int) -> int | None:
+        """See `SharedPool.begin`."""
+        return self._pool.begin(job, portion, flops)
+
+    def settle(self, job: str, portion: int, flops: int) -> None:
+        """See `SharedPool.settle`."""
+        self._pool.settle(job, portion, flops)
+
+    def release(self, job: str, portion: int) -> None:
+        """See `SharedPool.release`."""
+        self._pool.release(job, portion)
+
+    def leave(self, job: str) -> None:
+        """See `SharedPool.leave`."""
+        self._pool.leave(job)
+
+
+class RayPool(NamedActor):
+    """The pool, in its actor.
+
+    Args:
+        store: whose root is the pool's.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        super().__init__(f"pool-{hashlib.sha256(store.url.encode()).hexdigest()[:16]}")
+
+    def register(self, job: str, objective: Objective, demand: Demand) -> int:
+        """See `SharedPool.register`."""
+        return cast(int, self._call("register", job, objective, demand))
+
+    def grant(self, job: str) -> int:
+        """See `SharedPool.grant`."""
+        return cast(int, self._call("grant", job))
+
+    def begin(self, job: str, portion: int, flops: int) -> int | None:
+        """See `SharedPool.begin`."""
+        return cast(int | None, self._call("begin", job, portion, flops))
+
+    def settle(self, job: str, portion: int, flops: int) -> None:
+        """See `SharedPool.settle`."""
+        self._call("settle", job, portion, flops)
+
+    def release(self, job: str, portion: int) -> None:
+        """See `SharedPool.release`."""
+        self._call("release", job, portion)
+
+    def leave(self, job: str) -> None:
+        """See `SharedPool.leave`."""
+        self._call("leave", job)
+
+    def _start(self, **options: Any) -> Any:
+        return PoolActor.options(**options).remote(self._store)  # type: ignore[attr-defined]

@@ -1,0 +1,152 @@
+"""Many jobs on one pool while its actor is killed: nothing is overspent, and they do what one job would."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from threading import Barrier
+
+import numpy as np
+import pytest
+import ray
+from ray.exceptions import RayError
+
+from arm_batch.core.census import N_CLASSES, ShardCensus, cells_of, gather
+from arm_batch.core.objective import solve
+from arm_batch.core.pool_grants import Demand
+from arm_batch.core.quality import psnr_of_mse
+from arm_batch.core.share_out import share_out
+from arm_batch.runtime.ray_named import NAMESPACE
+from arm_batch.runtime.ray_shared_pool import RayPool
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store.objects import open_store
+from arm_batch.store.pool_journal import PoolJournal
+from tests.core.tables import COSTS, census_of, table
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+JOBS = 20
+PORTIONS = 4
+LUT = table(30)
+SHARE = 0.3
+RECORDS_A_KILL = 25
+"""An actor gets so much done on average before it is killed."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def draw_images(seed: int) -> list[list[np.ndarray]]:
+    """The images of a job by portion, each as the bins of its tiles; jobs differ in how many and how rough."""
+    rng = np.random.default_rng(seed)
+    images = [
+        rng.integers(0, rng.integers(1, 30), rng.integers(10, 300)) for _ in range(int(rng.integers(12, 60)))
+    ]
+    return [images[portion::PORTIONS] for portion in range(PORTIONS)]
+
+
+def demand_of(portions: list[list[np.ndarray]]) -> Demand:
+    return Demand(LUT, COSTS, tuple(ShardCensus.of(census_of("image-psnr", LUT, part)) for part in portions))
+
+
+def psnr_sum(tiles: np.ndarray, images: list[np.ndarray]) -> float:
+    """Predicted PSNR in dB, image by image, of images that share tiles ``(n_cells, n_subnets)``; their sum."""
+    entries = [np.unique(cells_of("image-psnr", LUT, bins), return_counts=True) for bins in images]
+    cells, counts = (np.concatenate([entry[place] for entry in entries]) for place in (0, 1))
+    shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(entry[0]) for entry in entries])[:-1])
+    errors = [
+        (share * LUT.mse[cells % LUT.n_bins]).sum() / share.sum()
+        for share, (cells, _) in zip(shares, entries, strict=True)
+    ]
+    return float(psnr_of_mse(np.array(errors)).sum())
+
+
+def allocate(demand: Demand, portions: list[int], flops: int) -> list[np.ndarray]:
+    """What a job does with its FLOPs: the tiles of each of some portions, by cell and subnet."""
+    parts = [demand.portions[portion] for portion in portions]
+    tiles = solve("image-psnr", LUT, gather(parts, "image-psnr", LUT), COSTS, flops).tiles
+    cells, counts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cells", "tiles"))
+    shares = share_out(tiles.reshape(-1, len(COSTS)), cells, counts)
+    return np.split(shares, np.cumsum([len(part.cells) for part in parts])[:-1])
+
+
+def run_job(url: str, job: str, demand: Demand, start: Barrier) -> tuple[list[np.ndarray], int]:
+    """A job without pixels, with epochs: where its grant has changed it allocates what has not begun anew.
+
+    Returns:
+        The tiles of each portion by cell and subnet, and the FLOPs that it has really spent.
+    """
+    pool = RayPool(open_store(url))
+    pool.register(job, "image-psnr", demand)
+    start.wait()
+    done = []
+    spent = 0
+    for portion, part in enumerate(demand.portions):
+        while True:
+            share = allocate(demand, list(range(portion, PORTIONS)), pool.grant(job) - spent)[0]
+            flops = int(share.sum(axis=0) @ COSTS)
+            if pool.begin(job, portion, flops) is not None:
+                break
+        pool.settle(job, portion, flops)
+        spent += flops
+        done.append(np.zeros((N_CLASSES * LUT.n_bins, len(COSTS)), np.int64))
+        done[-1][part.cells] = share
+    pool.leave(job)
+    return done, spent
+
+
+def kill_pool(dice: random.Random) -> int:
+    """Kill the pool's actor, half of the time so that Ray does not restart it; returns how many were killed."""
+    kills = 0
+    for found in ray.util.list_named_actors(all_namespaces=True):
+        if found["namespace"] == NAMESPACE and found["name"].startswith("pool-"):
+            # It may have gone by itself since it was listed.
+            with contextlib.suppress(ValueError, RayError):
+                ray.kill(ray.get_actor(**found), no_restart=dice.random() < 0.5)
+                kills += 1
+    return kills
+
+
+@pytest.mark.usefixtures("cluster")
+def test_twenty_jobs_and_an_actor_that_dies(tmp_path: Path) -> None:
+    images = {f"job-{seed:02}": draw_images(seed) for seed in range(JOBS)}
+    demands = {job: demand_of(portions) for job, portions in images.items()}
+    together = gather([part for d in demands.values() for part in d.portions], "image-psnr", LUT)
+    total = int(together.tiles.sum() * (1 + SHARE * 99))
+    store = open_store(str(tmp_path / "pool"))
+    PoolJournal(store).create("pool", total)
+    start, dice = Barrier(JOBS), random.Random(1)
+    kills, next_kill = 0, dice.uniform(0, 2 * RECORDS_A_KILL)
+    with ThreadPoolExecutor(JOBS) as threads:
+        running = [threads.submit(run_job, store.url, job, demand, start) for job, demand in demands.items()]
+        while wait(running, timeout=0.02).not_done:
+            records = len(list((tmp_path / "pool" / "journal").iterdir()))
+            if records >= next_kill:
+                kills += kill_pool(dice)
+                next_kill = records + dice.uniform(0, 2 * RECORDS_A_KILL)
+    results = [job.result() for job in running]
+    state = SharedPool(store).state()
+    spent = sum(flops for _, flops in results)
+    assert kills >= 5
+    assert spent == state.spent == state.granted <= total
+
+    everything = [bins for portions in images.values() for part in portions for bins in part]
+    floor, one = (
+        psnr_sum(solve("image-psnr", LUT, together, COSTS, flops).tiles.reshape(-1, len(COSTS)), everything)
+        for flops in (int(together.tiles.sum()), total)
+    )
+    many = sum(
+        psnr_sum(tiles, part)
+        for portions, (done, _) in zip(images.values(), results, strict=True)
+        for part, tiles in zip(portions, done, strict=True)
+    )
+    gains = [(reached - floor) / len(everything) for reached in (many, one)]
+    print(f"{kills} kills; spent {spent / total:.5%}; gain {gains[0]:.5f} dB, of one job {gains[1]:.5f} dB")
+    assert gains[0] >= 0.999 * gains[1]

@@ -1,0 +1,353 @@
+"""The pool's brain on its journal: nothing is overspent or counts twice, and whoever reads it knows the same."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.pool_grants import Demand
+from arm_batch.core.shared_pool import PoolState
+from arm_batch.errors import BudgetError, StoreError
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store import pool_journal
+from arm_batch.store.objects import ObjectInfo, open_store
+from arm_batch.store.pool_journal import PoolJournal
+from tests.core.tables import COSTS, census_of, table
+
+PORTIONS = 3
+LUT = table(6)
+
+
+def demand_of(seed: int, objective: str = "image-psnr", images: int = 3, ladder: int = 0) -> Demand:
+    rng = np.random.default_rng(seed)
+    lut = table(6, ladder)
+    portions = tuple(
+        ShardCensus.of(census_of(objective, lut, [rng.integers(0, 6, rng.integers(1, 30)) for _ in range(images)]))
+        for _ in range(PORTIONS)
+    )
+    return Demand(lut, COSTS, portions)
+
+
+def tiles_of(demand: Demand) -> int:
+    return sum(int(part.tiles.sum()) for part in demand.portions)
+
+
+def make(folder: Path, flops: int) -> SharedPool:
+    store = open_store(str(folder))
+    PoolJournal(store).create("p", flops)
+    return SharedPool(store)
+
+
+DEMANDS = {f"job-{seed}": demand_of(seed, ladder=seed % 2) for seed in range(4)}
+FLOOR = sum(tiles_of(demand) for demand in DEMANDS.values())
+
+jobs = st.sampled_from(sorted(DEMANDS))
+portions = st.integers(0, PORTIONS - 1)
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Two that serve one pool, either may be replaced by one that reads the journal; and a model of spends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.spends: dict[tuple[str, int], int] = {}
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+    @initialize(share=st.floats(0.3, 60))
+    def create(self, share: float) -> None:
+        self.total = int(share * FLOOR)
+        first = make(Path(self.folder.name), self.total)
+        self.pools = [first, SharedPool(open_store(self.folder.name))]
+        self.adds = 0
+
+    def twice(self, place: int, call: str, *arguments: object) -> object:
+        """A call, and the same again, from the other one too: the repeats write nothing."""
+        before = self.pools[place].state()
+        try:
+            result = getattr(self.pools[place], call)(*arguments)
+        except BudgetError:
+            assert self.pools[place].state() == before
+            return None
+        after = self.pools[place].state()
+        for pool in self.pools:
+            assert getattr(pool, call)(*arguments) == result
+            assert pool.state() == after
+        return result
+
+    @rule(place=st.integers(0, 1), job=jobs)
+    def register(self, place: int, job: str) -> None:
+        self.twice(place, "register", job, "image-psnr", DEMANDS[job])
+
+    @rule(place=st.integers(0, 1), job=jobs, portion=portions, share=st.floats(0, 1.2))
+    def begin(self, place: int, job: str, portion: int, share: float) -> None:
+        state = self.pools[place].state()
+        left = state.jobs[job].grant - state.jobs[job].fixed if job in state.jobs else 1000
+        begun = self.twice(place, "begin", job, portion, int(share * left))
+        if begun is not None:
+            assert self.spends.setdefault((job, portion), begun) == begun
+
+    @rule(place=st.integers(0, 1), job=jobs, portion=portions, share=st.floats(0, 1))
+    def settle(self, place: int, job: str, portion: int, share: float) -> None:
+        state = self.pools[place].state()
+        reserved = state.jobs[job].reserved.get(portion, 1) if job in state.jobs else 1
+        flops = int(share * reserved)
+        was = state.jobs[job].settled.get(portion) if job in state.jobs else None
+        self.twice(place, "settle", job, portion, flops)
+        if was is None and portion in getattr(self.pools[place].state().jobs.get(job), "settled", {}):
+            self.spends[job, portion] = flops
+
+    @rule(place=st.integers(0, 1), job=jobs, portion=portions)
+    def release(self, place: int, job: str, portion: int) -> None:
+        self.twice(place, "release", job, portion)
+        state = self.pools[place].state()
+        if job in state.jobs and state.jobs[job].begun(portion) is None:
+            self.spends.pop((job, portion), None)
+
+    @rule(place=st.integers(0, 1), job=jobs)
+    def leave(self, place: int, job: str) -> None:
+        self.twice(place, "leave", job)
+
+    @rule(place=st.integers(0, 1))
+    def reprice(self, place: int) -> None:
+        before = self.pools[place].state()
+        grants = self.twice(place, "reprice")
+        # With every job that is there enough is left for interpolation, so that it always works.
+        assert isinstance(grants, dict)
+        assert set(grants) == {job for job, claim in before.jobs.items() if claim.active}
+
+    @rule(place=st.integers(0, 1), flops=st.integers(-1, 2 * FLOOR))
+    def add(self, place: int, flops: int) -> None:
+        self.adds += 1
+        if self.twice(place, "add", f"token-{self.adds}", flops) is not None:
+            self.total += flops
+
+    @rule(place=st.integers(0, 1))
+    def replace(self, place: int) -> None:
+        state = self.pools[place].state()
+        self.pools[place] = SharedPool(open_store(self.folder.name))
+        assert self.pools[place].state() == state
+
+    @invariant()
+    def never_overspends(self) -> None:
+        if not hasattr(self, "pools"):
+            return
+        state = self.pools[0].state()
+        assert state == self.pools[1].state()
+        assert state.total == self.total
+        assert state.granted <= state.total
+        assert sum(self.spends.values()) == state.fixed <= state.granted
+
+
+TestPool = PoolMachine.TestCase
+TestPool.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snapshots every few records, so that they matter in tests."""
+    monkeypatch.setattr(pool_journal, "SNAPSHOT_EVERY", 5)
+
+
+def test_all_that_register_before_they_begin_get_what_one_price_gives_them(tmp_path: Path) -> None:
+    pool = make(tmp_path, 30 * FLOOR)
+    for job, demand in DEMANDS.items():
+        pool.register(job, "image-psnr", demand)
+    grants = pool.reprice()
+    assert sum(grants.values()) <= 30 * FLOOR
+    assert sum(grants.values()) > 30 * FLOOR - COSTS[-1]
+    assert all(pool.grant(job) == grant for job, grant in grants.items())
+    other = make(tmp_path / "other", 30 * FLOOR)
+    for job, demand in reversed(DEMANDS.items()):
+        other.register(job, "image-psnr", demand)
+    assert other.reprice() == grants
+
+
+def test_one_that_comes_later_gets_of_what_has_not_begun(tmp_path: Path) -> None:
+    first, second = demand_of(1), demand_of(2)
+    pool = make(tmp_path, 60 * tiles_of(first))
+    alone = pool.register("first", "image-psnr", first)
+    begun = alone // 3
+    assert pool.begin("first", 0, begun) == begun
+    pool.register("second", "image-psnr", second)
+    assert begun < pool.grant("first") < alone
+    assert pool.begin("first", 1, alone - begun) is None
+    rest = pool.grant("first") - begun - int(first.portions[2].tiles.sum())
+    assert pool.begin("first", 1, rest) == rest
+    assert pool.begin("first", 1, 1) == rest
+
+
+def test_what_failures_give_back_and_who_leaves_reach_the_others(tmp_path: Path) -> None:
+    first, second = demand_of(1), demand_of(2)
+    pool = make(tmp_path, 30 * (tiles_of(first) + tiles_of(second)))
+    pool.register("first", "image-psnr", first)
+    pool.register("second", "image-psnr", second)
+    before = pool.grant("second")
+    for portion in range(PORTIONS):
+        pool.begin("first", portion, tiles_of(first) * 5)
+        pool.settle("first", portion, tiles_of(first))
+    pool.leave("first")
+    state = pool.state()
+    assert state.jobs["first"].grant == state.jobs["first"].spent == PORTIONS * tiles_of(first)
+    assert before < pool.grant("second") <= state.total - state.jobs["first"].spent
+
+
+def test_what_a_job_leaves_unsettled_counts_as_spent(tmp_path: Path) -> None:
+    demand = demand_of(1)
+    pool = make(tmp_path, 60 * tiles_of(demand))
+    pool.register("a", "image-psnr", demand)
+    pool.begin("a", 0, 20 * tiles_of(demand))
+    pool.leave("a")
+    assert pool.state().fixed == 20 * tiles_of(demand)
+    pool.settle("a", 0, 7)
+    assert pool.state().granted == 7
+    with pytest.raises(BudgetError, match="cannot begin"):
+        pool.begin("a", 1, 0)
+
+
+def test_a_portion_may_not_eat_what_the_rest_needs(tmp_path: Path) -> None:
+    demand = demand_of(1)
+    pool = make(tmp_path, 10 * tiles_of(demand))
+    grant = pool.register("a", "image-psnr", demand)
+    with pytest.raises(BudgetError, match="interpolation alone needs for the rest"):
+        pool.begin("a", 0, grant)
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    yield "closed", "is closed: it takes no further job"
+    yield "spent", "is spent: nothing is left of its"
+    yield "too little", "are left of the pool p, less than the"
+    yield "objective", "make image-psnr best, this one mse"
+
+
+@pytest.mark.parametrize(("case", "told"), list(refusals()))
+def test_who_is_refused_leaves_no_trace(tmp_path: Path, case: str, told: str) -> None:
+    demand = demand_of(1)
+    need = tiles_of(demand)
+    pool = make(tmp_path, 50 * need)
+    pool.register("first", "image-psnr", demand)
+    if case == "closed":
+        pool.close()
+    elif case == "spent":
+        pool = make(tmp_path / "small", need)
+        pool.register("first", "image-psnr", demand)
+        for portion, part in enumerate(demand.portions):
+            pool.begin("first", portion, int(part.tiles.sum()))
+    elif case == "too little":
+        pool = make(tmp_path / "small", need + need // 2)
+        pool.register("first", "image-psnr", demand)
+    before, files = pool.state(), sorted(tmp_path.rglob("*"))
+    with pytest.raises(BudgetError, match=told) as caught:
+        pool.register("second", "mse" if case == "objective" else "image-psnr", demand)
+    assert len(str(caught.value).splitlines()) == 1
+    assert pool.state() == before
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_a_pool_that_is_not_there_or_there_already(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="there is no pool at"):
+        SharedPool(open_store(str(tmp_path))).state()
+    pool = make(tmp_path, 5)
+    with pytest.raises(BudgetError, match="there is a pool at"):
+        make(tmp_path, 6)
+    assert pool.state() == PoolState("p", 5)
+
+
+def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
+    make(tmp_path, 1000).add("x", 5)
+    record = max((tmp_path / "journal").iterdir())
+    for damaged in (b"{", b"[]", b'{"events": [{"event": "leave", "job": "nobody"}]}', b'{"events": [{}]}'):
+        record.write_bytes(damaged)
+        with pytest.raises(StoreError, match=record.name):
+            SharedPool(open_store(str(tmp_path))).state()
+
+
+def test_who_was_too_slow_decides_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer comes between the look and the record, each time at first."""
+    demand = demand_of(1)
+    pool = make(tmp_path, 40 * tiles_of(demand))
+    other = SharedPool(open_store(str(tmp_path)))
+    original = PoolJournal.append
+    meddling: list[int] = []
+
+    def append(journal: PoolJournal, events: object) -> bool:
+        if len(meddling) < 3:
+            meddling.append(1)
+            other.add(f"between-{len(meddling)}", 1)
+        return original(journal, events)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PoolJournal, "append", append)
+    pool.register("a", "image-psnr", demand)
+    assert pool.state() == other.state()
+    assert pool.state().total == 40 * tiles_of(demand) + 3
+    assert len(list((tmp_path / "demands").iterdir())) == 1
+
+
+def test_jobs_of_many_processes_contend_for_the_journal(tmp_path: Path) -> None:
+    """Each with a pool object of its own, as processes have: no record gets lost, and nothing is overspent."""
+    demands = {f"job-{seed}": demand_of(seed) for seed in range(6)}
+    total = 20 * sum(tiles_of(demand) for demand in demands.values())
+    store = open_store(str(tmp_path))
+    PoolJournal(store).create("p", total)
+
+    def run(job: str) -> int:
+        pool, demand = SharedPool(store), demands[job]
+        pool.register(job, "image-psnr", demand)
+        spent = 0
+        for portion in range(PORTIONS):
+            left = demand.portions[portion + 1 :]
+            while True:
+                rest = sum(int(part.tiles.sum()) for part in left)
+                flops = pool.grant(job) - spent - rest
+                if pool.begin(job, portion, flops // (len(left) + 1)) is not None:
+                    break
+            pool.settle(job, portion, flops // (len(left) + 1))
+            spent += flops // (len(left) + 1)
+        pool.leave(job)
+        return spent
+
+    with ThreadPoolExecutor(len(demands)) as threads:
+        spent = sum(threads.map(run, demands))
+    state = SharedPool(store).state()
+    assert spent == state.spent == state.granted <= total
+    assert spent > 0.9 * total
+    calls = len(demands) * (2 + 2 * PORTIONS)
+    assert [path.name for path in sorted((tmp_path / "journal").iterdir())] == [
+        f"{number:012d}.json" for number in range(calls + 1)
+    ]
+
+
+def test_opening_reads_few_records(tmp_path: Path) -> None:
+    pool = make(tmp_path, 5)
+    for number in range(23):
+        pool.add(str(number), 1)
+    store = CountingStore(str(tmp_path))
+    assert SharedPool(store).state() == pool.state()
+    assert len(store.reads) <= 5 + 2
+
+
+class CountingStore:
+    """A local store that notes what is read."""
+
+    def __init__(self, root: str) -> None:
+        self.inner = open_store(root)
+        self.url = self.inner.url
+        self.reads: list[str] = []
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return self.inner.list(prefix)
+
+    def read(self, key: str) -> bytes:
+        self.reads.append(key)
+        return self.inner.read(key)

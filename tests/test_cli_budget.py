@@ -1,0 +1,113 @@
+"""``arm-batch budget`` and ``--budget pool:...`` as a person meets them: one clear line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import boto3
+import pytest
+
+from arm_batch.cli import exit_codes
+from tests.archives import make_archive
+from tests.test_cli import run
+
+
+def test_create_show_add_close(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ["--store", str(tmp_path)]
+    assert run(capsys, "budget", "create", "p", "5PFLOP", *store)[:2] == (
+        0,
+        f"use it with --budget pool:{tmp_path}/p\n",
+    )
+    assert "p: 5.00 PFLOP\n" in run(capsys, "budget", "show", "p", *store)[1]
+    assert run(capsys, "budget", "add", "p", "1PFLOP", *store)[1] == "p holds 6.00 PFLOP\n"
+    assert run(capsys, "budget", "close", "p", *store)[1] == "p is closed\n"
+    assert "p: 6.00 PFLOP, closed\n" in run(capsys, "budget", "show", "p", *store)[1]
+
+
+def test_over_s3(s3_endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1").create_bucket(Bucket="budgets")
+    store = ["--store", "s3://budgets/here", "--endpoint-url", s3_endpoint]
+    assert run(capsys, "budget", "create", "p", "5PFLOP", *store)[0] == 0
+    assert run(capsys, "budget", "create", "p", "5PFLOP", *store)[0] == exit_codes.USAGE
+    run(capsys, "budget", "add", "p", "500TFLOP", *store)
+    assert "p: 5.50 PFLOP\n" in run(capsys, "budget", "show", "p", *store)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["create", "taken", "5PFLOP"], "there is a pool at"),
+        (["create", "a/b", "5PFLOP"], "cannot name a pool"),
+        (["create", "p", "0%"], "more than nothing"),
+        (["create", "p", "40%"], "a pool holds FLOPs"),
+        (["create", "p", "90min"], "a pool holds FLOPs"),
+        (["create", "p", "pool:x"], "a pool holds FLOPs"),
+        (["create", "p", "0.1FLOP"], "a pool holds FLOPs"),
+        (["create", "p", "nan"], "budget 'nan'"),
+        (["create", "p", "40"], "cannot read the budget"),
+        (["create", "p", "5XFLOP"], "unknown unit"),
+        (["add", "taken", "40%"], "a pool holds FLOPs"),
+        (["add", "taken", "0FLOP"], "more than nothing"),
+        (["add", "unknown", "5PFLOP"], "there is no pool at"),
+        (["show", "unknown"], "there is no pool at"),
+        (["close", "unknown"], "there is no pool at"),
+    ],
+)
+def test_what_makes_no_sense_is_2_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    run(capsys, "budget", "create", "taken", "5PFLOP", "--store", str(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(capsys, "budget", *arguments, "--store", str(tmp_path))
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_negative_amount_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "budget", "create", "p", "--store", str(tmp_path), "--", "-3PFLOP")
+    assert code == exit_codes.USAGE
+    assert "more than nothing" in err
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ("unknown", "there is no pool at"),
+        ("no name", "names no pool"),
+        ("closed", "is closed"),
+        ("small", "less than the"),
+        ("objective", "make psnr best, this one image-psnr"),
+    ],
+)
+def test_a_job_that_a_pool_refuses_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str, told: str
+) -> None:
+    archive = make_archive(tmp_path / "in")
+    store = ["--store", str(tmp_path)]
+    run(capsys, "budget", "create", "p", "1KFLOP" if case == "small" else "5PFLOP", *store)
+    if case == "closed":
+        run(capsys, "budget", "close", "p", *store)
+    pool = {"unknown": f"pool:{tmp_path}/q", "no name": "pool:"}.get(case, f"pool:{tmp_path}/p")
+    arguments = ["upscale", str(archive), "--executor", "inline", "--budget", pool]
+    if case == "objective":
+        assert run(capsys, *arguments, str(tmp_path / "first"), "--objective", "psnr")[0] == 0
+    code, out, err = run(capsys, *arguments, str(tmp_path / "out"))
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_job_tells_of_its_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = make_archive(tmp_path / "in")
+    run(capsys, "budget", "create", "p", "5PFLOP", "--store", str(tmp_path))
+    budget = f"pool:{tmp_path}/p"
+    code, out, _ = run(
+        capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--budget", budget
+    )
+    assert code == 0
+    assert budget in out
+    shown = run(capsys, "budget", "show", "p", "--store", str(tmp_path))[1]
+    assert ": done, spent" in shown
