@@ -11,7 +11,7 @@ from arm_batch.errors import BudgetError
 
 Kind = Literal["share", "flops", "wall", "cpu", "gpu"]
 """What a budget bounds: a share of the largest subnet everywhere, executed FLOPs, wall seconds of the run, or the
-seconds that devices of one kind are busy, added up."""
+seconds that devices of one kind are held by it, added up, as they are billed."""
 
 UNITS: dict[str, tuple[Kind, Decimal]] = {
     "%": ("share", Decimal("0.01")),
