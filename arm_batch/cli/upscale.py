@@ -33,7 +33,11 @@ def upscale(
         typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
     ],
     budget: Annotated[
-        str, typer.Option(help="Share of the largest subnet everywhere (40%) or FLOPs (2.5PFLOP).")
+        str,
+        typer.Option(
+            help="Share of the largest subnet everywhere (40%), FLOPs (2.5PFLOP), wall time (90min) or "
+            "device-hours (3gpu-hours, 1cpu-hour)."
+        ),
     ] = "100%",
     scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
     ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,

@@ -17,6 +17,7 @@ from arm_batch.runtime.cluster import connected
 from arm_batch.runtime.executor import Executor, Stop
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.ray_executor import RayExecutor
+from arm_batch.runtime.ray_pool import cluster_kinds
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
@@ -75,6 +76,8 @@ class _Runner:
         self._progress = progress
         self._stop = stop
         self._executor: Executor | None = None
+        # What went before the first generation is part of its time.
+        self._begun = 0.0
 
     def run(self, generations: Sequence[Generation]) -> None:
         """Run generations one after the other."""
@@ -86,7 +89,10 @@ class _Runner:
                     check_writers(self._job)
                 with self._clock("start"):
                     self._executor = self._stack.enter_context(_executor(self._job, self._files))
-            run_generation(self._executor, self._job, generation, self._clock, self._progress, self._stop)
+            run_generation(
+                self._executor, self._job, generation, self._clock, self._begun, self._progress, self._stop
+            )
+            self._begun = self._clock.now
 
 
 @contextmanager
@@ -96,7 +102,7 @@ def _executor(job: Job, files: LadderFiles) -> Iterator[Executor]:
         yield InlineExecutor(job.context, files)
         return
     with connected():
-        executor = RayExecutor(job.context, files, job.spec.workers)
+        executor = RayExecutor(job.context, files, cluster_kinds(job.spec.workers))
         try:
             yield executor
         finally:

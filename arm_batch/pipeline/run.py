@@ -8,6 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from arm_batch.core.budget import parse_budget
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.timed import Deadline, wall_budget
 from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
@@ -26,23 +28,46 @@ T = TypeVar("T")
 
 
 def run_generation(
-    executor: Executor, job: Job, generation: Generation, clock: Clock, progress: Progress, stop: Stop
+    executor: Executor,
+    job: Job,
+    generation: Generation,
+    clock: Clock,
+    begun: float,
+    progress: Progress,
+    stop: Stop,
 ) -> None:
     """Bring a generation to its end: afterwards every shard of it is committed.
+
+    Args:
+        executor: where it runs.
+        job: that it belongs to.
+        generation: which.
+        clock: of the attempt.
+        begun: where on the clock the generation's time begins.
+        progress: is told.
+        stop: is asked.
 
     Raises:
         BudgetError: no plan meets its budget; then it is as if it had never been.
         StoppedError: `stop` said so first.
     """
+    asked = parse_budget(budget_of(generation))
     budget = executor.host(
-        ArchiveBudget(
-            job.ladder, job.context.objective, parse_budget(budget_of(generation)), job.output, generation
-        ),
+        ArchiveBudget(job.ladder, job.context.objective, asked, job.output, generation),
         f"{generation.run_id}-{generation.name}",
     )
     with clock("plan"):
         if budget.recorded() is None:
-            _plan(executor, budget, job, generation, progress, stop)
+            try:
+                if asked.seconds is not None:
+                    # Whether it can be met at all is known before the first image is read.
+                    wall_budget(asked, executor.held())
+                parts = _plan(executor, job, generation, progress, stop)
+                deadline = None if asked.seconds is None else _deadline(executor, generation, clock, begun)
+                budget.allocate(parts, deadline)
+            except BudgetError:
+                discard_generation(job.output, generation)
+                raise
         else:
             _plan_again(executor, budget, job, generation, stop)
     with clock("run"):
@@ -63,9 +88,9 @@ def _run(
 
 
 def _plan(
-    executor: Executor, budget: BudgetPort, job: Job, generation: Generation, progress: Progress, stop: Stop
-) -> None:
-    """Plan all shards, of which an earlier attempt may have planned some, and allocate."""
+    executor: Executor, job: Job, generation: Generation, progress: Progress, stop: Stop
+) -> list[ShardCensus]:
+    """Plan all shards, of which an earlier attempt may have planned some; returns the census of each."""
     kept = planned(job.output, generation.number)
     summaries: dict[int, ShardSummary] = {}
 
@@ -78,11 +103,13 @@ def _plan(
     for summary in executor.plan(_unplanned(job, generation, kept), stop):
         note(summary)
     _check_done(stop, "plan", generation, len(summaries))
-    try:
-        budget.allocate([summaries[index].census for index in range(generation.shards)])
-    except BudgetError:
-        discard_generation(job.output, generation)
-        raise
+    return [summaries[index].census for index in range(generation.shards)]
+
+
+def _deadline(executor: Executor, generation: Generation, clock: Clock, begun: float) -> Deadline:
+    fleet = executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
+    # Measuring takes time too.
+    return Deadline(fleet, clock.now - begun)
 
 
 def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Generation, stop: Stop) -> None:

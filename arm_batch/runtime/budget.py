@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from arm_batch.core.allocate_for import allocate_for
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
-from arm_batch.core.objective import predict, solve
+from arm_batch.core.objective import predict
 from arm_batch.core.share_out import Share, share_out
+from arm_batch.core.timed import Deadline
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.commit import committed
@@ -57,11 +59,12 @@ class ArchiveBudget:
                 self._adopt(*found)
         return self._verdict
 
-    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict:
         """Allocate over the whole generation, share it out among its shards, and write it down.
 
         Args:
             parts: the census of each shard.
+            deadline: of a budget of time.
 
         Raises:
             BudgetError: no plan meets the budget; nothing is written.
@@ -72,14 +75,14 @@ class ArchiveBudget:
         lut, costs = self._ladder.lut, self._ladder.costs
         census = gather(parts, self._objective, lut)
         full = int(census.tiles.sum()) * int(costs[-1])
-        total = self._budget.flops(full)
-        if self._generation.cap_flops is not None:
-            total = min(total, self._generation.cap_flops)
-        allocation = solve(self._objective, lut, census, costs, total)
+        found = allocate_for(
+            self._budget, self._objective, self._ladder, census, deadline, self._generation.cap_flops
+        )
+        allocation = found.allocation
         quality = (
             predict(lut, census, allocation.tiles, self._ladder.grid.tile**2) if census.images.any() else None
         )
-        verdict = Verdict(allocation, census, total, full, tuple(costs.tolist()), quality)
+        verdict = Verdict(allocation, census, found.total, full, tuple(costs.tolist()), quality, found.forecast)
         self._adopt(*write_allocation(self._output, self._generation, verdict, parts))
         return self._verdict or verdict
 

@@ -10,6 +10,7 @@ import ray
 
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
+from arm_batch.core.timed import Deadline
 from arm_batch.errors import ArmBatchError
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.ray_faults import WorkerLostError, get
@@ -43,9 +44,9 @@ class RayBudget:
         """See `ArchiveBudget.recorded`."""
         return cast(Verdict | None, self._call("recorded"))
 
-    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return cast(Verdict, self._call("allocate", parts))
+        return cast(Verdict, self._call("allocate", parts, deadline))
 
     def begin(self, shard: int) -> Share:
         """See `ArchiveBudget.begin`."""

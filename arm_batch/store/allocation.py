@@ -14,6 +14,7 @@ import numpy as np
 from arm_batch.core.allocate import Allocation
 from arm_batch.core.census import Census, ShardCensus
 from arm_batch.core.objective import Quality
+from arm_batch.core.timed import Forecast, PoolForecast
 from arm_batch.errors import StoreError
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
@@ -30,6 +31,7 @@ class Verdict:
         full: FLOPs of the largest subnet everywhere.
         costs: FLOPs of one tile by subnet, ``(n_subnets,)``.
         quality: predicted; ``None`` when no image could be read.
+        forecast: of a budget of time; ``None`` for others.
     """
 
     allocation: Allocation
@@ -38,6 +40,7 @@ class Verdict:
     full: int
     costs: tuple[int, ...]
     quality: Quality | None
+    forecast: Forecast | None = None
 
 
 def allocation_key(generation: Generation) -> str:
@@ -71,6 +74,7 @@ def read_allocation(store: ObjectStore, generation: Generation) -> tuple[Verdict
             full=int(document["full_flops"]),
             costs=tuple(int(cost) for cost in document["costs"]),
             quality=None if quality is None else Quality(**quality),
+            forecast=_read_forecast(document.get("forecast")),
         )
         parts = _unpack(tables)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -103,6 +107,7 @@ def write_allocation(
         "full_flops": verdict.full,
         "costs": verdict.costs,
         "quality": None if verdict.quality is None else asdict(verdict.quality),
+        "forecast": None if verdict.forecast is None else asdict(verdict.forecast),
         "spend": verdict.allocation.spend,
         "price": verdict.allocation.price,
         "subnet_tiles": verdict.allocation.tiles.sum(axis=(0, 1)).tolist(),
@@ -142,6 +147,16 @@ def _unpack(tables: Any) -> list[ShardCensus]:
     columns = [np.split(tables[name], by_cell) for name in ("cells", "tiles")]
     columns += [np.split(tables[name], by_class) for name in ("classes", "class_images", "class_pixels")]
     return [ShardCensus(*values) for values in zip(*columns, strict=True)]
+
+
+def _read_forecast(told: dict[str, Any] | None) -> Forecast | None:
+    if told is None:
+        return None
+    pools = [
+        PoolForecast(**{**pool, "seconds": tuple(pool["seconds"]), "tiles": tuple(pool["tiles"])})
+        for pool in told["pools"]
+    ]
+    return Forecast(**{**told, "pools": tuple(pools)})
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
