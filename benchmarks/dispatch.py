@@ -78,6 +78,7 @@ def main() -> None:
     pool = ActorPool((DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, arguments.threads)))
     reference = ray.put(files)
     names = [subnet.name for subnet in files.ladder.subnets]
+    pool.settle(60)
     run(reference, pool, range(n_subnets), [1] * (n_subnets - 1))
     ratios: dict[str, list[float]] = {"by advantage": [], "by cost": []}
     for _ in range(arguments.rounds):
