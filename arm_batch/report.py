@@ -15,6 +15,7 @@ from arm_batch.core.allocate import Allocation
 from arm_batch.core.census import Objective
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.objective import Quality
+from arm_batch.core.timed import Forecast
 
 RUN_KEY = "run.json"
 
@@ -57,6 +58,7 @@ class RunSummary:
         predicted: what it is predicted to reach; ``None`` when no image could be read.
         subnet_tiles: tiles per subnet, by name.
         repaired: what was damaged and has been done again.
+        expected_seconds: wall time of all generations with a budget of time together; ``None`` without any.
         timings: of this attempt.
     """
 
@@ -73,6 +75,7 @@ class RunSummary:
     predicted: Quality | None
     subnet_tiles: dict[str, int]
     repaired: tuple[str, ...]
+    expected_seconds: float | None
     timings: Timings
 
 
@@ -88,6 +91,7 @@ class GenerationReport:
         spent_flops: of them.
         allocation: tiles per image class, score bin and subnet.
         quality: predicted of it; ``None`` where no image could be read.
+        forecast: of a budget of time: measured speeds, and what they let expect.
     """
 
     kind: str
@@ -97,6 +101,7 @@ class GenerationReport:
     spent_flops: int
     allocation: Allocation
     quality: Quality | None
+    forecast: Forecast | None
 
 
 def run_document(
@@ -139,6 +144,7 @@ def _generation(report: GenerationReport) -> dict[str, Any]:
         "spend_flops": allocation.spend,
         "price_per_flop": allocation.price,
         "predicted": None if report.quality is None else asdict(report.quality),
+        "forecast": None if report.forecast is None else asdict(report.forecast),
     }
 
 
@@ -180,6 +186,8 @@ def describe(summary: RunSummary) -> list[str]:
         f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
         f"output     {summary.output} (record: {RUN_KEY})",
     ]
+    if summary.expected_seconds is not None:
+        lines.insert(-1, f"expected   {summary.expected_seconds:.1f} s in all, from measured speeds")
     if summary.repaired:
         lines.append(f"repaired   {len(summary.repaired):,} problems")
     if summary.waiting:

@@ -55,7 +55,7 @@ class JobSpec:
     Attributes:
         input: folder, image, Parquet file or ``s3://`` prefix.
         output: folder or ``s3://`` prefix.
-        budget: bound on the executed FLOPs.
+        budget: bound on the executed FLOPs or on the time.
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what the budget is to make best.

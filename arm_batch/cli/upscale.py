@@ -33,7 +33,8 @@ def upscale(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Share of the largest subnet everywhere (40%), FLOPs (2.5PFLOP), pool:URL. Default: 100%.",
+            help="Share of the largest subnet everywhere (40%), FLOPs (2.5PFLOP), wall time (90min), "
+            "device-hours (3gpu-hours, 1cpu-hour) or a pool (pool:URL). Default: 100%.",
             show_default=False,
         ),
     ] = None,

@@ -12,7 +12,8 @@ from arm_batch.errors import BudgetError
 
 Kind = Literal["share", "flops", "wall", "cpu", "gpu", "quality", "pool"]
 """What a budget bounds: a share of the largest subnet everywhere, executed FLOPs, wall seconds of the run, or the
-seconds that devices of one kind are busy, added up; or the quality that is enough; or what a pool grants."""
+seconds that devices of one kind are held by it, added up, as they are billed; or the quality that is enough; or
+what a pool grants."""
 
 POOL = "pool:"
 """What the name of a pool is written after."""

@@ -16,7 +16,9 @@ objective never falls, up to the odd step that does not fit into the budget.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,22 +53,49 @@ class Quality:
         return {"psnr": self.tile_psnr_db, "mse": self.pooled_psnr_db, "image-psnr": self.image_psnr_db}[objective]
 
 
+class HasTiles(Protocol):
+    """Some form of an allocation."""
+
+    @property
+    def tiles(self) -> Counts:
+        """``(n_classes, n_bins, n_subnets)``."""
+        ...
+
+
+Plan = TypeVar("Plan", bound=HasTiles)
+
+
 def solve(objective: Objective, lut: Lut, census: Census, costs: Counts, budget: int) -> Allocation:
     """The allocation that makes an objective best within a budget of FLOPs.
 
     Raises:
         BudgetError: interpolation alone costs more.
     """
+    return optimise(objective, lut, census, lambda value, w: allocate(census.tiles, value, w, costs, budget))
+
+
+def optimise(
+    objective: Objective, lut: Lut, census: Census, allocate_by: Callable[[Floats, Floats], Plan]
+) -> Plan:
+    """What makes an objective best, from whatever allocates by the value of tiles, in FLOPs or in time.
+
+    Args:
+        objective: what to make best.
+        lut: predictions.
+        census: of the archive.
+        allocate_by: makes the best plan for the value of one tile, ``(n_bins, n_subnets)``, and what a unit of it
+            counts for in each class, ``(n_classes,)``; called a few times.
+    """
     if objective == "psnr":
-        return allocate(census.tiles, lut.psnr_db, np.ones(1), costs, budget)
+        return allocate_by(lut.psnr_db, np.ones(1))
     if objective == "mse":
-        return allocate(census.tiles, -lut.mse, np.ones(1), costs, budget)
-    weights = image_weights(census.images, class_errors(lut, cheapest(census.tiles, len(costs))))
-    best = allocate(census.tiles, -lut.mse, weights, costs, budget)
+        return allocate_by(-lut.mse, np.ones(1))
+    weights = image_weights(census.images, class_errors(lut, cheapest(census.tiles, lut.mse.shape[1])))
+    best = allocate_by(-lut.mse, weights)
     reached = _mean_log_error_db(lut, census, best.tiles)
     for _ in range(MAX_ROUNDS):
         weights = image_weights(census.images, class_errors(lut, best.tiles))
-        candidate = allocate(census.tiles, -lut.mse, weights, costs, budget)
+        candidate = allocate_by(-lut.mse, weights)
         error = _mean_log_error_db(lut, census, candidate.tiles)
         if error > reached - _LEAST_GAIN_DB:
             break

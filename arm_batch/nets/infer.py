@@ -19,18 +19,19 @@ comes fresh from the kernel, and a quarter of the time goes into page faults."""
 class Upscaler:
     """The subnets of one ladder, materialised on one device.
 
-    On CPUs each pass runs on one thread: a cluster's parallelism is its actors, and one thread makes the bytes
-    independent of the machine's load.
+    On CPUs each pass runs on one thread unless asked otherwise: a cluster's parallelism is its actors, and one
+    thread makes the bytes independent of the machine's load.
 
     Args:
         nets: supernet and width of each subnet, ``None`` for interpolation.
         grid: the tiling; outputs come back without its halos.
         scale: upscaling factor.
         device: ``cpu`` or ``cuda``.
+        threads: of each pass on a CPU; of the whole process.
     """
 
-    def __init__(self, nets: Nets, grid: TileGrid, scale: int, device: str) -> None:
-        torch.set_num_threads(1)
+    def __init__(self, nets: Nets, grid: TileGrid, scale: int, device: str, threads: int = 1) -> None:
+        torch.set_num_threads(threads)
         self._grid = grid
         self._scale = scale
         self._device = torch.device(device)

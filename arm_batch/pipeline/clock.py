@@ -12,7 +12,13 @@ class Clock:
     """Adds up the seconds spent in each stage; one stage at a time."""
 
     def __init__(self) -> None:
+        self._started = time.monotonic()
         self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @property
+    def now(self) -> float:
+        """Wall seconds since there is this clock."""
+        return time.monotonic() - self._started
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ from arm_batch.runtime.cluster import connected
 from arm_batch.runtime.executor import Executor
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.ray_executor import RayExecutor
+from arm_batch.runtime.ray_pool import cluster_kinds
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import ExecutorName
 
@@ -23,7 +24,7 @@ def started(
         yield InlineExecutor(context, files)
         return
     with connected():
-        executor = RayExecutor(context, files, workers)
+        executor = RayExecutor(context, files, cluster_kinds(workers))
         try:
             yield executor
         finally:

@@ -113,7 +113,8 @@ def check_budget(job: Job, images: int) -> None:
     Raises:
         BudgetError: it is less than interpolation costs for one tile of each image.
     """
-    if job.spec.budget.target_db is not None:
+    if job.spec.budget.seconds is not None or job.spec.budget.target_db is not None:
+        # What fits into a time is known only when the machines have been measured; a target, when all is planned.
         return
     costs = job.ladder.costs
     floor = images * int(costs[0])

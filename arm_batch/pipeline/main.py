@@ -87,6 +87,8 @@ class _Runner:
         self._progress = progress
         self._stop = stop
         self._executor: Executor | None = None
+        # What went before the first generation is part of its time.
+        self._begun = 0.0
 
     def run(self, generations: Sequence[Generation], added: Budget | None = None) -> None:
         """Run generations one after the other, the last with an added budget."""
@@ -101,4 +103,7 @@ class _Runner:
                         started(self._job.spec.executor, self._job.context, self._files, self._job.spec.workers)
                     )
             more = added if generation is generations[-1] else None
-            run_generation(self._executor, self._job, generation, more, self._clock, self._progress, self._stop)
+            run_generation(
+                self._executor, self._job, generation, more, self._clock, self._begun, self._progress, self._stop
+            )
+            self._begun = self._clock.now

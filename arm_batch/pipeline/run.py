@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from arm_batch.core.budget import Budget, parse_budget
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.timed import Deadline, wall_budget
 from arm_batch.core.waves import wave_of
 from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.pipeline.clock import Clock
@@ -29,17 +31,19 @@ def run_generation(
     generation: Generation,
     added: Budget | None,
     clock: Clock,
+    begun: float,
     progress: Progress,
     stop: Stop,
 ) -> None:
     """Bring a generation to its end: afterwards every shard of it is committed.
 
     Args:
-        executor: where.
-        job: of this attempt.
-        generation: what.
+        executor: where it runs.
+        job: that it belongs to.
+        generation: which.
         added: to its budget, for what is not committed yet.
-        clock: counts the stages.
+        clock: of the attempt.
+        begun: where on the clock the generation's time begins.
         progress: is told of each shard.
         stop: is asked whether to stop.
 
@@ -47,11 +51,12 @@ def run_generation(
         BudgetError: no plan meets its budget; then it is as if it had never been.
         StoppedError: `stop` said so first.
     """
+    asked = parse_budget(budget_of(generation))
     budget = executor.host(
         ArchiveBudget(
             job.ladder,
             job.context.objective,
-            parse_budget(budget_of(generation)),
+            asked,
             job.output,
             generation,
             claim_of(executor, job, generation),
@@ -60,7 +65,16 @@ def run_generation(
     )
     with clock("plan"):
         if budget.recorded() is None:
-            _plan(executor, budget, job, generation, progress, stop)
+            try:
+                if asked.seconds is not None:
+                    # Whether it can be met at all is known before the first image is read.
+                    wall_budget(asked, executor.held())
+                parts = _plan(executor, job, generation, progress, stop)
+                deadline = None if asked.seconds is None else _deadline(executor, generation, clock, begun)
+                budget.allocate(parts, deadline)
+            except BudgetError:
+                discard_generation(job.output, generation)
+                raise
         else:
             _plan_again(executor, budget, job, generation, stop)
     if added is not None:
@@ -84,17 +98,13 @@ def _run(
 
 
 def _plan(
-    executor: Executor, budget: BudgetPort, job: Job, generation: Generation, progress: Progress, stop: Stop
-) -> None:
-    """Plan all shards, of which an earlier attempt may have planned some, and allocate."""
+    executor: Executor, job: Job, generation: Generation, progress: Progress, stop: Stop
+) -> list[ShardCensus]:
+    """Plan all shards, of which an earlier attempt may have planned some; returns the census of each."""
     kept = planned(job.output, generation.number)
     unplanned = _unplanned(job, generation, kept)
     summaries = plan_shards(executor, generation, kept, unplanned, progress, stop)
-    try:
-        budget.allocate([summary.census for summary in summaries])
-    except BudgetError:
-        discard_generation(job.output, generation)
-        raise
+    return [summary.census for summary in summaries]
 
 
 def plan_shards(
@@ -133,6 +143,12 @@ def plan_shards(
         note(summary)
     _check_done(stop, "plan", generation, len(summaries))
     return [summaries[index] for index in range(generation.shards)]
+
+
+def _deadline(executor: Executor, generation: Generation, clock: Clock, begun: float) -> Deadline:
+    fleet = executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
+    # Measuring takes time too.
+    return Deadline(fleet, clock.now - begun)
 
 
 def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Generation, stop: Stop) -> None:

@@ -43,6 +43,7 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
     parts = {part.key: part.rows for part in visible_parts(commits)}
     failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]
     subnets = enumerate(job.ladder.subnets)
+    forecasts = [verdict.forecast for verdict in verdicts if verdict.forecast is not None]
     seconds = notes.clock.seconds
     summary = RunSummary(
         run_id=generations[0].run_id,
@@ -58,6 +59,7 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
         predicted=_predicted(job, verdicts),
         subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in subnets},
         repaired=notes.repaired,
+        expected_seconds=sum(f.expected_seconds for f in forecasts) if forecasts else None,
         timings=Timings(*(seconds[stage] for stage in ("list", "start", "plan", "run"))),
     )
     reports = [
@@ -69,6 +71,7 @@ def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tupl
             spent_flops=sum(c.flops for c in commits if c.shard.generation == generation.number),
             allocation=verdict.allocation,
             quality=verdict.quality,
+            forecast=verdict.forecast,
         )
         for generation, verdict in zip(generations, verdicts, strict=True)
     ]

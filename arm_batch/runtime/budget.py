@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts
+from arm_batch.core.allocate_for import Allocated, allocate_for
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Census, Objective, ShardCensus, gather
-from arm_batch.core.curve import Planner, budget_flops
+from arm_batch.core.curve import Planner
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
 from arm_batch.core.share_out import Share, share_out
+from arm_batch.core.timed import Deadline
 from arm_batch.core.waves import LAG, wave_of, wave_start
 from arm_batch.errors import StoreError
 from arm_batch.runtime.pool_claim import PoolClaim
@@ -72,11 +74,12 @@ class ArchiveBudget:
                 self._adopt(*found)
         return self._epochs[0] if self._epochs else None
 
-    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict:
         """Allocate over the whole generation, share it out among its shards, and write it down.
 
         Args:
             parts: the census of each shard.
+            deadline: of a budget of time.
 
         Raises:
             BudgetError: no plan meets the budget; nothing is written.
@@ -85,16 +88,18 @@ class ArchiveBudget:
         if recorded is not None:
             return recorded
         planner = self._planner(gather(parts, self._objective, self._ladder.lut))
-        if self._claim is None:
-            # Failed images may stay below what the whole archive reaches: then they get all that helps.
-            total = budget_flops(planner, self._budget, best_effort=self._generation.kind == "retry")
-        else:
-            total = self._claim.take(self._ladder, self._objective, planner.census)
-        if self._generation.cap_flops is not None:
-            total = min(total, self._generation.cap_flops)
-        verdict = self._solve(planner, range(len(parts)), total, total, "plan")
+        found = self._afford(planner, deadline)
+        verdict = self._judge(planner, found, range(len(parts)), found.total, "plan")
         self._adopt(*write_allocation(self._output, self._generation, 0, verdict, parts))
         return self._epochs[0]
+
+    def _afford(self, planner: Planner, deadline: Deadline | None) -> Allocated:
+        if self._claim is not None:
+            granted = self._claim.take(self._ladder, self._objective, planner.census)
+            return Allocated(planner.solve(granted), granted)
+        # Failed images may stay below what the whole archive reaches: then they get all that helps.
+        best_effort = self._generation.kind == "retry"
+        return allocate_for(self._budget, planner, deadline, self._generation.cap_flops, best_effort)
 
     def current(self) -> Verdict:
         """What all shards are allocated now, over all epochs, and the total that may be spent."""
@@ -183,7 +188,9 @@ class ArchiveBudget:
 
     def _add_epoch(self, shards: Sequence[int], allowance: int, total: int, reason: str) -> None:
         census = gather([self._parts[shard] for shard in shards], self._objective, self._ladder.lut)
-        verdict = self._solve(self._planner(census), shards, allowance, total, reason)
+        planner = self._planner(census)
+        found = Allocated(planner.solve(allowance), allowance)
+        verdict = self._judge(planner, found, shards, total, reason)
         epoch = len(self._epochs)
         counted, _ = write_allocation(self._output, self._generation, epoch, verdict, ())
         self._apply(counted)
@@ -192,11 +199,15 @@ class ArchiveBudget:
                 f"{self._output.url}: another job has just allocated anew ({counted.reason}): start again"
             )
 
-    def _solve(self, planner: Planner, shards: Sequence[int], allowance: int, total: int, reason: str) -> Verdict:
-        allocation = planner.solve(allowance)
-        quality = planner.predict(allocation) if planner.census.images.any() else None
+    def _judge(
+        self, planner: Planner, found: Allocated, shards: Sequence[int], total: int, reason: str
+    ) -> Verdict:
+        quality = planner.predict(found.allocation) if planner.census.images.any() else None
         costs = tuple(self._ladder.costs.tolist())
-        return Verdict(allocation, planner.census, total, planner.full, costs, quality, tuple(shards), reason)
+        allocation, forecast = found.allocation, found.forecast
+        return Verdict(
+            allocation, planner.census, total, planner.full, costs, quality, tuple(shards), reason, forecast
+        )
 
     def _planner(self, census: Census) -> Planner:
         ladder = self._ladder

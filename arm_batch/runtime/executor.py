@@ -8,6 +8,7 @@ from typing import Protocol
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
+from arm_batch.core.timed import Deadline, Fleet
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.runtime.work import ShardSummary
@@ -25,7 +26,7 @@ class BudgetPort(Protocol):
 
     def recorded(self) -> Verdict | None: ...
 
-    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict: ...
+    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict: ...
 
     def begin(self, shard: int) -> Share | None: ...
 
@@ -55,6 +56,14 @@ class Executor(Protocol):
 
     def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan every shard and keep the plans, in any order."""
+        ...
+
+    def held(self) -> dict[str, int]:
+        """How many devices of each kind the run holds, see `core.timed.wall_budget`."""
+        ...
+
+    def survey(self, shards: Sequence[ShardId]) -> Fleet:
+        """Measure the devices, and on a sample of planned shards the work beside them."""
         ...
 
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
+from arm_batch.core.pools import Pool
+from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
+from arm_batch.nets.speed import hardware, measure_tiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.planning import plan_shard, planned_summary
 from arm_batch.runtime.shared_pool import PoolPort, SharedPool
+from arm_batch.runtime.speed_cache import cache_file, recall, remember
 from arm_batch.runtime.stages import commit_shard, prepare_shard, run_batches, stitch_shard
+from arm_batch.runtime.survey import measure_beside, per_megapixel, sample_shards, speed_key
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId
+
+SAMPLES = 4
+"""Shards that the work beside the nets is measured on."""
 
 
 class InlineExecutor:
@@ -23,6 +33,7 @@ class InlineExecutor:
 
     def __init__(self, context: JobContext, files: LadderFiles) -> None:
         self._context = context
+        self._n_subnets = len(files.nets)
         self._upscaler = Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu")
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
@@ -45,6 +56,21 @@ class InlineExecutor:
             if stop():
                 return
             yield plan_shard(self._context, shard)
+
+    def held(self) -> dict[str, int]:
+        """One core."""
+        return {CPU: 1}
+
+    def survey(self, shards: Sequence[ShardId]) -> Fleet:
+        """Measure this process, unless it was measured lately."""
+        ladder = self._context.ladder
+        key, path = speed_key(CPU, hardware("cpu"), 1, ladder), cache_file()
+        seconds = recall(path, key)
+        if seconds is None:
+            seconds = measure_tiles(self._upscaler.run, self._n_subnets, ladder.grid, "cpu")
+            remember(path, {key: seconds})
+        samples = [measure_beside(self._context, shard) for shard in sample_shards(shards, SAMPLES)]
+        return Fleet((Pool(CPU, 1, np.array(seconds)),), 1, per_megapixel(samples))
 
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
         """Run the shards in order."""

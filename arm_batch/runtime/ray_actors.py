@@ -11,6 +11,7 @@ from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
+from arm_batch.nets.speed import hardware, measure_tiles
 from arm_batch.runtime.stages import upscale_image
 from arm_batch.runtime.work import JobContext
 from arm_batch.store.plan import ShardId
@@ -21,8 +22,9 @@ from arm_batch.store.records import ImageRecord
 class UpscaleActor:
     """Holds the ladder on one device. One that dies is replaced by the driver, where there is room for it."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, threads: int) -> None:
         self._device = device
+        self._threads = threads
         self._upscaler: Upscaler | None = None
 
     def ready(self) -> None:
@@ -37,10 +39,24 @@ class UpscaleActor:
         Returns:
             Nothing, by which the driver learns how the call went without fetching pixels; and the pixels.
         """
+        return None, self._loaded(files).run(subnet, windows)
+
+    def hardware(self) -> str:
+        """What makes two actors alike."""
+        return f"{hardware(self._device)}, {self._threads} threads"
+
+    def measure(self, files: list[Any]) -> list[float]:
+        """Seconds per tile of each subnet, see `measure_tiles`."""
+        upscaler = self._loaded(files)
+        ladder: LadderFiles = ray.get(files[0])
+        return measure_tiles(upscaler.run, len(ladder.nets), ladder.ladder.grid, self._device)
+
+    def _loaded(self, files: list[Any]) -> Upscaler:
         if self._upscaler is None:
             ladder: LadderFiles = ray.get(files[0])
-            self._upscaler = Upscaler(ladder.nets, ladder.ladder.grid, ladder.ladder.scale, self._device)
-        return None, self._upscaler.run(subnet, windows)
+            grid, scale = ladder.ladder.grid, ladder.ladder.scale
+            self._upscaler = Upscaler(ladder.nets, grid, scale, self._device, self._threads)
+        return self._upscaler
 
 
 @ray.remote(num_cpus=1, max_retries=0, num_returns=2)

@@ -8,6 +8,7 @@ from typing import Any, cast
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
+from arm_batch.core.timed import Deadline
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.ray_named import NamedActor
 from arm_batch.runtime.ray_tasks import BudgetActor
@@ -30,9 +31,9 @@ class RayBudget(NamedActor):
         """See `ArchiveBudget.recorded`."""
         return cast(Verdict | None, self._call("recorded"))
 
-    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return cast(Verdict, self._call("allocate", parts))
+        return cast(Verdict, self._call("allocate", parts, deadline))
 
     def begin(self, shard: int) -> Share | None:
         """See `ArchiveBudget.begin`."""

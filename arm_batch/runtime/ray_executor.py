@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import ray
 
+from arm_batch.core.pools import Pool
+from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Stop
@@ -18,9 +20,10 @@ from arm_batch.runtime.planning import failed_plan, keep_plan
 from arm_batch.runtime.ray_actors import lone_image_task
 from arm_batch.runtime.ray_budget import RayBudget
 from arm_batch.runtime.ray_faults import TRIES, Ref, WorkerLostError, get, persist
-from arm_batch.runtime.ray_pool import ActorPool
+from arm_batch.runtime.ray_pool import ActorPool, DeviceKind
 from arm_batch.runtime.ray_shards import Lost, ShardFlow, ShardRun
 from arm_batch.runtime.ray_shared_pool import RayPool
+from arm_batch.runtime.ray_survey import queue_ranks, survey_beside, survey_pools
 from arm_batch.runtime.ray_tasks import commit_task, plan_image_task, plan_task, summarize_task
 from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.runtime.work import JobContext, ShardSummary
@@ -56,15 +59,16 @@ class RayExecutor:
     Args:
         context: of the run.
         files: the ladder.
-        workers: CPU actors; ``None`` for one per core.
+        kinds: of devices to use, CPUs first.
     """
 
-    def __init__(self, context: JobContext, files: LadderFiles, workers: int | None) -> None:
+    def __init__(self, context: JobContext, files: LadderFiles, kinds: Sequence[DeviceKind]) -> None:
         self._local_context = context
         self._context = ray.put(context)
         self._files = ray.put(files)
         self._budget: RayBudget | None = None
-        self._pool = ActorPool(workers)
+        self._pool = ActorPool(kinds)
+        self._pools: tuple[Pool, ...] = ()
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
         """Start the budget actor; a second driver of the same run finds the same one."""
@@ -107,10 +111,22 @@ class RayExecutor:
                     else:
                         yield self._plan_one_by_one(shard)
 
+    def held(self) -> dict[str, int]:
+        """All cores and GPUs of the cluster as it is now."""
+        return {CPU: self._pool.cores, "gpu": self._pool.gpus}
+
+    def survey(self, shards: Sequence[ShardId]) -> Fleet:
+        """Measure the actors, all at once, and then the work beside them."""
+        pools = self._survey_pools()
+        return Fleet(pools, self._pool.cores, survey_beside(self._context, shards, self._pool.cores))
+
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
         """Run planned shards: cut, upscale on whichever actor is free, stitch and commit."""
         waiting = deque(shards)
-        flow = ShardFlow(self._context, [self._files], self._pool)
+        # With one kind of device there is nothing to compare.
+        pools = self._survey_pools() if shards and self._pool.is_mixed else ()
+        ranks = queue_ranks(pools, len(self._local_context.ladder.subnets))
+        flow = ShardFlow(self._context, [self._files], self._pool, ranks)
         losses: Counter[ShardId] = Counter()
         while not stop():
             self._pool.grow()
@@ -138,6 +154,11 @@ class RayExecutor:
         self._pool.close()
         if self._budget is not None:
             self._budget.close()
+
+    def _survey_pools(self) -> tuple[Pool, ...]:
+        if not self._pools:
+            self._pools = survey_pools(self._pool, [self._files], self._local_context.ladder)
+        return self._pools
 
     def _step(self, flow: ShardFlow) -> Iterator[Commit | Lost]:
         """Hand out batches, wait a little, and tell what came of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,19 +21,41 @@ LOOK_EVERY_S = 10.0
 """How often to look whether nodes have joined."""
 
 
+@dataclass(frozen=True)
+class DeviceKind:
+    """Devices that are alike to a run.
+
+    Attributes:
+        name: such as ``cpu`` or ``gpu``.
+        device: what nets run on, ``cpu`` or ``cuda``.
+        number: of actors; ``None`` for all that the cluster has room for, also on nodes that join later.
+        threads: of an actor's nets, on CPUs.
+    """
+
+    name: str
+    device: str
+    number: int | None = None
+    threads: int = 1
+
+
+def cluster_kinds(workers: int | None) -> tuple[DeviceKind, ...]:
+    """All there is in a cluster: `workers` CPU actors, ``None`` for one per core, and one actor for each GPU."""
+    return DeviceKind("cpu", "cpu", workers), DeviceKind("gpu", "cuda")
+
+
 @dataclass(eq=False)
 class Worker:
     """One actor.
 
     Attributes:
         actor: its handle.
-        device: ``cpu`` or ``cuda``.
+        kind: of its device.
         starting: resolves when it has found a place in the cluster; None from then on.
         calls: under way.
     """
 
     actor: Any
-    device: str
+    kind: DeviceKind
     starting: Ref | None
     calls: int = field(default=0)
 
@@ -42,11 +64,11 @@ class ActorPool:
     """Actors on every core and GPU of the cluster, as far as it has room for them at the moment.
 
     Args:
-        workers: CPU actors; ``None`` for one per core, also of nodes that join later.
+        kinds: of devices to use.
     """
 
-    def __init__(self, workers: int | None) -> None:
-        self._wanted = workers
+    def __init__(self, kinds: Sequence[DeviceKind]) -> None:
+        self._kinds = kinds
         self._workers: list[Worker] = []
         self._looked = 0.0
         self._died_starting = 0
@@ -57,6 +79,11 @@ class ActorPool:
         """Of the cluster, as last looked."""
         return self._cores
 
+    @property
+    def gpus(self) -> int:
+        """Of the cluster, as last looked."""
+        return self._gpus
+
     def grow(self) -> None:
         """Start the actors that the cluster has room for and that are not there yet."""
         if time.monotonic() - self._looked < LOOK_EVERY_S:
@@ -64,9 +91,10 @@ class ActorPool:
         self._looked = time.monotonic()
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self._cores = max(1, int(resources.get("CPU", 1)))
-        for device, number in (("cpu", self._wanted or self._cores), ("cuda", int(resources.get("GPU", 0)))):
-            there = sum(worker.device == device for worker in self._workers)
-            self._workers += [self._start(device) for _ in range(number - there)]
+        self._gpus = int(resources.get("GPU", 0))
+        for kind in self._kinds:
+            there = sum(worker.kind == kind for worker in self._workers)
+            self._workers += [self._start(kind) for _ in range(self._wanted(kind) - there)]
 
     def starting(self) -> dict[Ref, Worker]:
         """The actors that wait for their place, by what tells that they have one."""
@@ -89,6 +117,17 @@ class ActorPool:
             worker.starting = None
             self._died_starting = 0
 
+    def settle(self, seconds: float) -> list[Worker]:
+        """Wait so long at most for actors that are starting; returns those in service, kind by kind."""
+        deadline = time.monotonic() + seconds
+        while starting := self.starting():
+            found = ray.wait([*starting], timeout=max(0.0, deadline - time.monotonic()))[0]
+            if not found:
+                break
+            for ref in found:
+                self.started(starting[ref])
+        return [w for kind in self._kinds for w in self._workers if w.kind == kind and w.starting is None]
+
     def ready(self) -> int:
         """How many actors are in service."""
         return sum(worker.starting is None for worker in self._workers)
@@ -100,21 +139,36 @@ class ActorPool:
                 if worker.starting is None and worker.calls <= depth:
                     yield worker
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether there are actors of more than one kind."""
+        return len({worker.kind for worker in self._workers}) > 1
+
+    def is_first_kind(self, worker: Worker) -> bool:
+        """Whether an actor's device is of the first of the kinds, the one that the others are compared to."""
+        return worker.kind == self._kinds[0]
+
     def replace(self, worker: Worker) -> None:
         """Put another in the place of an actor that died, unless that was done."""
         if worker in self._workers:
-            self._workers[self._workers.index(worker)] = self._start(worker.device)
+            self._workers[self._workers.index(worker)] = self._start(worker.kind)
 
     def close(self) -> None:
         """End the actors."""
         for worker in self._workers:
             ray.kill(worker.actor)
 
-    def _start(self, device: str) -> Worker:
-        if device == "cuda":
-            actor = UpscaleActor.options(num_cpus=0, num_gpus=1).remote(device)  # type: ignore[attr-defined]
+    def _wanted(self, kind: DeviceKind) -> int:
+        if kind.number is not None:
+            return kind.number
+        return self._gpus if kind.device == "cuda" else self._cores
+
+    def _start(self, kind: DeviceKind) -> Worker:
+        if kind.device == "cuda":
+            needs: dict[str, float] = {"num_cpus": 0, "num_gpus": 1}
         else:
-            # More actors than cores share what the actors of one per core would take, so that tasks find room.
-            share = SHARE_OF_A_CORE * min(1, self._cores / (self._wanted or self._cores))
-            actor = UpscaleActor.options(num_cpus=share).remote(device)  # type: ignore[attr-defined]
-        return Worker(actor, device, actor.ready.remote())
+            # More threads than cores share what those of one per core would take, so that tasks find room.
+            threads = sum(self._wanted(k) * k.threads for k in self._kinds if k.device == "cpu")
+            needs = {"num_cpus": SHARE_OF_A_CORE * kind.threads * min(1, self._cores / threads)}
+        actor = UpscaleActor.options(**needs).remote(kind.device, kind.threads)  # type: ignore[attr-defined]
+        return Worker(actor, kind, actor.ready.remote())

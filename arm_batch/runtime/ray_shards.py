@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -45,10 +46,11 @@ class Lost:
 
 @dataclass(order=True)
 class _Queued:
-    """A batch whose windows are cut or being cut; ordered by the cost of its subnet, then by age."""
+    """A batch whose windows are cut or being cut; ordered by the rank of its subnet, then by age."""
 
-    subnet: int
+    rank: int
     number: int
+    subnet: int = field(compare=False)
     windows: Ref = field(compare=False)
     run: ShardRun = field(compare=False)
     position: int = field(compare=False)
@@ -57,18 +59,21 @@ class _Queued:
 class ShardFlow:
     """The attempts under way, and the queue of their batches.
 
-    One queue serves all devices: GPUs take the costly batches from its end, CPUs the cheap ones from its front.
+    One queue serves all devices. Devices of the first kind, CPUs, take batches from its front, all others from its
+    end, where the subnets wait at which they are ahead most.
 
     Args:
         context: reference to the `JobContext`.
         files: reference to the ladder, in a list, so that it travels as a reference.
         pool: where batches run.
+        ranks: the place of each subnet in the queue.
     """
 
-    def __init__(self, context: Ref, files: list[Ref], pool: ActorPool) -> None:
+    def __init__(self, context: Ref, files: list[Ref], pool: ActorPool, ranks: Sequence[int]) -> None:
         self._context = context
         self._files = files
         self._pool = pool
+        self._ranks = ranks
         self._queue: list[_Queued] = []
         self._calls: dict[Ref, tuple[_Queued, Worker, Ref]] = {}
         self._reduces: dict[Ref, ShardRun] = {}
@@ -87,7 +92,7 @@ class ShardFlow:
         run = ShardRun(shard, share, head, [None] * len(subnets))
         self._runs.add(run)
         for position, (subnet, ref) in enumerate(zip(subnets, windows, strict=True)):
-            insort(self._queue, _Queued(subnet, next(self._numbers), ref, run, position))
+            insort(self._queue, _Queued(self._ranks[subnet], next(self._numbers), subnet, ref, run, position))
         if not subnets:
             self._reduce(run)
 
@@ -96,7 +101,7 @@ class ShardFlow:
         for worker in self._pool.with_room():
             if not self._queue:
                 return
-            item = self._queue.pop(-1 if worker.device == "cuda" else 0)
+            item = self._queue.pop(0 if self._pool.is_first_kind(worker) else -1)
             told, pixels = worker.actor.run.options(num_returns=2).remote(self._files, item.subnet, item.windows)
             self._calls[told] = (item, worker, pixels)
             worker.calls += 1

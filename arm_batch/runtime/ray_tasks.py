@@ -16,9 +16,11 @@ from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels
+from arm_batch.core.timed import Deadline
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
 from arm_batch.runtime.stages import commit_shard, failed_record, prepare_shard, stitch_shard
+from arm_batch.runtime.survey import Beside, measure_beside
 from arm_batch.runtime.work import JobContext, ShardHead, ShardSummary
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit
@@ -47,6 +49,12 @@ def plan_image_task(context: JobContext, entry: Entry, output: str) -> ImagePlan
 def summarize_task(context: JobContext, shards: Sequence[ShardId]) -> list[ShardSummary]:
     """Read kept plans."""
     return [planned_summary(context, shard) for shard in shards]
+
+
+@ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
+def beside_task(context: JobContext, shard: ShardId) -> Beside:
+    """Measure the work beside the nets on a planned shard."""
+    return measure_beside(context, shard)
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
@@ -94,9 +102,9 @@ class BudgetActor:
         """See `ArchiveBudget.recorded`."""
         return self._budget.recorded()
 
-    def allocate(self, parts: Sequence[ShardCensus]) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return self._budget.allocate(parts)
+        return self._budget.allocate(parts, deadline)
 
     def begin(self, shard: int) -> Share | None:
         """See `ArchiveBudget.begin`."""

@@ -73,6 +73,14 @@ def upscale_image(context: JobContext, shard: ShardId, share: Share, position: i
     return _stitch_all(context, prepared.head, assigned, outputs)[0]
 
 
+def interpolate_image(context: JobContext, plan: ShardPlan, position: int) -> ImageRecord:
+    """One image of a shard without any net, from reading to encoding: the work there is beside the nets."""
+    image = plan.images[position]
+    alone = replace(plan, images=(image,))
+    assigned = [np.zeros(len(image.scores), np.intp)]
+    return _stitch_all(context, _cut(context, alone, assigned).head, assigned, [])[0]
+
+
 def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
     """Upscale all batches of a shard, one after the other."""
     return [run(batch.subnet, cut) for batch, cut in zip(prepared.batches, prepared.windows, strict=True)]

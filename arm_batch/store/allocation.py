@@ -19,6 +19,7 @@ import numpy as np
 from arm_batch.core.allocate import Allocation
 from arm_batch.core.census import Census, ShardCensus
 from arm_batch.core.objective import Quality
+from arm_batch.core.timed import Forecast, PoolForecast
 from arm_batch.errors import StoreError
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
@@ -37,6 +38,7 @@ class Verdict:
         quality: predicted; ``None`` when no image could be read.
         shards: numbers of the shards that it is for, ascending; for each the last epoch that names it counts.
         reason: what the epoch is for.
+        forecast: of a budget of time; ``None`` for others.
     """
 
     allocation: Allocation
@@ -47,6 +49,7 @@ class Verdict:
     quality: Quality | None
     shards: tuple[int, ...]
     reason: str = "plan"
+    forecast: Forecast | None = None
 
 
 def allocation_key(generation: Generation, epoch: int = 0) -> str:
@@ -100,6 +103,7 @@ def read_allocation(
             quality=None if quality is None else Quality(**quality),
             shards=tuple(tables["shards"].tolist()),
             reason=str(document["reason"]),
+            forecast=_read_forecast(document.get("forecast")),
         )
         parts = _unpack(tables)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -143,6 +147,7 @@ def write_allocation(
         "full_flops": verdict.full,
         "costs": verdict.costs,
         "quality": None if verdict.quality is None else asdict(verdict.quality),
+        "forecast": None if verdict.forecast is None else asdict(verdict.forecast),
         "spend": verdict.allocation.spend,
         "price": verdict.allocation.price,
         "subnet_tiles": verdict.allocation.tiles.sum(axis=(0, 1)).tolist(),
@@ -183,6 +188,16 @@ def _unpack(tables: Any) -> list[ShardCensus]:
     columns = [np.split(tables[name], by_cell) for name in ("cells", "tiles")]
     columns += [np.split(tables[name], by_class) for name in ("classes", "class_images", "class_pixels")]
     return [ShardCensus(*values) for values in zip(*columns, strict=True)]
+
+
+def _read_forecast(told: dict[str, Any] | None) -> Forecast | None:
+    if told is None:
+        return None
+    pools = [
+        PoolForecast(**{**pool, "seconds": tuple(pool["seconds"]), "tiles": tuple(pool["tiles"])})
+        for pool in told["pools"]
+    ]
+    return Forecast(**{**told, "pools": tuple(pools)})
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,0 +1,59 @@
+"""What a run needs to know of its machines to keep within a time: measured, on this archive and this cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from arm_batch.core.ladder import Ladder
+from arm_batch.runtime.stages import interpolate_image
+from arm_batch.runtime.work import JobContext
+from arm_batch.store.plan import ShardId, read_plan
+
+SAMPLE_PIXELS = 2**18
+"""LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""
+
+Beside = tuple[float, int]
+"""Seconds, and the LR pixels that they went into."""
+
+
+def sample_shards(shards: Sequence[ShardId], count: int) -> list[ShardId]:
+    """At most so many shards, evenly spread."""
+    count = min(count, len(shards))
+    return [shards[i * len(shards) // count] for i in range(count)]
+
+
+def measure_beside(context: JobContext, shard: ShardId) -> Beside:
+    """Take some images of a planned shard through everything but the nets, and say how long that took.
+
+    Writing to the store is left out: it waits more than it works.
+    """
+    plan = read_plan(context.output, shard)
+    sizes = {p: image.height * image.width for p, image in enumerate(plan.images) if image.error is None}
+    if not sizes:
+        return 0.0, 0
+    small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
+    seconds, pixels = 0.0, 0
+    for position in small or [min(sizes, key=sizes.__getitem__)]:
+        if not pixels and small:
+            # The first image of a process pays for what others find ready.
+            interpolate_image(context, plan, position)
+        started = time.perf_counter()
+        interpolate_image(context, plan, position)
+        seconds += time.perf_counter() - started
+        pixels += sizes[position]
+        if pixels >= SAMPLE_PIXELS:
+            break
+    return seconds, pixels
+
+
+def per_megapixel(samples: Iterable[Beside]) -> float:
+    """Core seconds per megapixel of all samples together; 0 without any."""
+    told = list(samples)
+    pixels = sum(p for _, p in told)
+    return sum(s for s, _ in told) / pixels * 1e6 if pixels else 0.0
+
+
+def speed_key(kind: str, hardware: str, devices: int, ladder: Ladder) -> str:
+    """What measured speeds are kept under: all that decides them, also how many devices are at work at once."""
+    return f"{kind}, {hardware}, {devices} at once, tile {ladder.grid.window}, ladder {ladder.digest}"

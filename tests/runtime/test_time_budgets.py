@@ -1,0 +1,151 @@
+"""Runs with a budget of time, at made-up speeds: no test depends on how fast the machine is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from arm_batch import pipeline
+from arm_batch.errors import BudgetError, StoppedError
+from arm_batch.runtime import inline
+from arm_batch.runtime.speed_cache import cache_file
+from arm_batch.store.generation import list_generations
+from arm_batch.store.objects import open_store
+from tests.archives import job, make_archive, silent
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return make_archive(tmp_path / "in")
+
+
+@pytest.fixture
+def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What is measured: seconds per tile, and beside; `measured` counts how often."""
+    told: dict[str, Any] = {"tiles": [0.0, 100.0, 200.0, 400.0], "beside": (1.0, 10**6), "measured": 0}
+
+    def measure(*_: object) -> list[float]:
+        told["measured"] += 1
+        return told["tiles"]
+
+    monkeypatch.setattr(inline, "measure_tiles", measure)
+    monkeypatch.setattr(inline, "measure_beside", lambda *_: told["beside"])
+    return told
+
+
+def forecast(output: Path) -> dict[str, Any]:
+    (generation,) = json.loads((output / "run.json").read_text())["generations"]
+    return generation["forecast"]
+
+
+def test_a_wall_budget_buys_what_fits_and_says_how(archive: Path, tmp_path: Path, speeds: dict[str, Any]) -> None:
+    summary = pipeline.upscale(job(archive, tmp_path / "out", budget="1h"), silent)
+    told = forecast(tmp_path / "out")
+    (pool,) = told["pools"]
+    assert told["wall_seconds"] == 3600
+    assert pool["seconds"] == speeds["tiles"]
+    assert sum(pool["tiles"]) == sum(list(summary.subnet_tiles.values())[1:])
+    busy = sum(n * s for n, s in zip(pool["tiles"], pool["seconds"], strict=True))
+    # Less than an upgrade is left of the hour, and the minutes that the test itself has taken.
+    assert 3600 - 400 - 300 < told["passed_seconds"] + busy <= told["expected_seconds"] <= 3600
+    assert summary.spent_flops == summary.budget_flops < summary.full_flops
+    assert summary.expected_seconds == told["expected_seconds"]
+
+
+def test_all_the_time_in_the_world_buys_everything(archive: Path, tmp_path: Path, speeds: dict[str, Any]) -> None:
+    summary = pipeline.upscale(job(archive, tmp_path / "out", budget="900h"), silent)
+    assert speeds["measured"] == 1
+    assert summary.spent_flops == summary.full_flops
+
+
+def test_cpu_hours_count_the_cores_of_the_run(archive: Path, tmp_path: Path, speeds: dict[str, Any]) -> None:
+    del speeds
+    pipeline.upscale(job(archive, tmp_path / "out", budget="1cpu-hour"), silent)
+    assert forecast(tmp_path / "out")["wall_seconds"] == 3600
+
+
+def test_a_second_run_remembers_the_speeds(archive: Path, tmp_path: Path, speeds: dict[str, Any]) -> None:
+    for name in ("one", "two"):
+        pipeline.upscale(job(archive, tmp_path / name, budget="1h"), silent)
+    assert speeds["measured"] == 1
+    cache_file().write_text("damaged")
+    pipeline.upscale(job(archive, tmp_path / "three", budget="1h"), silent)
+    assert speeds["measured"] == 2
+
+
+def test_a_resume_keeps_the_allocation_and_measures_nothing(
+    archive: Path, tmp_path: Path, speeds: dict[str, Any]
+) -> None:
+    asked = job(archive, tmp_path / "out", budget="1h", shard_images=2)
+    seen: list[int] = []
+
+    def note(stage: str, done: int, _: int) -> None:
+        if stage == "run":
+            seen.append(done)
+
+    with pytest.raises(StoppedError):
+        pipeline.upscale(asked, note, lambda: 1 in seen)
+    cache_file().unlink()
+    speeds["tiles"] = [0.0, 1e9, 1e9, 1e9]
+    summary = pipeline.upscale(asked, silent)
+    assert speeds["measured"] == 1
+    assert forecast(tmp_path / "out")["pools"][0]["seconds"] == [0.0, 100.0, 200.0, 400.0]
+    assert summary.spent_flops == summary.budget_flops
+
+
+@pytest.mark.parametrize(
+    ("budget", "beside", "told"),
+    [
+        ("3gpu-hours", 1.0, "needs a GPU"),
+        ("1h", 1e9, "less than interpolation alone needs"),
+        ("1e-6s", 0.0, "passed"),
+    ],
+)
+def test_what_no_plan_meets_leaves_no_run_behind(
+    archive: Path, tmp_path: Path, speeds: dict[str, Any], budget: str, beside: float, told: str
+) -> None:
+    speeds["beside"] = (beside, 10**6)
+    stages = []
+    with pytest.raises(BudgetError, match=told) as raised:
+        pipeline.upscale(job(archive, tmp_path / "out", budget=budget), lambda stage, *_: stages.append(stage))
+    assert "\n" not in str(raised.value)
+    assert list_generations(open_store(str(tmp_path / "out"))) == []
+    # That there is no GPU is known before anything is read.
+    assert bool(stages) == (budget != "3gpu-hours")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_on_ray_the_actors_are_measured_once(archive: Path, tmp_path: Path) -> None:
+    summary = pipeline.upscale(job(archive, tmp_path / "one", budget="9h", executor="ray"), silent)
+    assert summary.spent_flops == summary.full_flops
+    told = forecast(tmp_path / "one")
+    assert told["cores"] == 2
+    assert told["beside_seconds"] > 0
+    assert [(pool["kind"], pool["devices"]) for pool in told["pools"]] == [("cpu", 2)]
+    # With other figures in their place the next run does as they say.
+    kept = json.loads(cache_file().read_text())
+    (entry,) = kept.values()
+    assert entry["seconds"] == pytest.approx(told["pools"][0]["seconds"])
+    entry["seconds"][1:] = [1e9, 1e9, 1e9]
+    cache_file().write_text(json.dumps(kept))
+    summary = pipeline.upscale(job(archive, tmp_path / "two", budget="9h", executor="ray"), silent)
+    assert list(summary.subnet_tiles.values())[1:] == [0, 0, 0]
+    with pytest.raises(BudgetError, match="needs a GPU"):
+        pipeline.upscale(job(archive, tmp_path / "three", budget="1gpu-hour", executor="ray"), silent)
