@@ -29,7 +29,7 @@ class Outcome:
         predicted: quality.
         interval: of the objective's figure; None where every image was scored.
         subnet_tiles: tiles per subnet, cheapest first, of the whole archive.
-        pool_seconds: wall seconds of each pool of devices if it ran all of them; empty where speeds are not known.
+        pool_seconds: wall seconds of each pool of devices if it ran all tiles; empty where speeds are not known.
     """
 
     flops: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
@@ -39,16 +39,16 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class Budget:
-    """A bound on what a run may spend. Two that mean the same are equal, however they were written.
+    """A bound on what a run may spend.
 
     Attributes:
-        text: as it was written.
+        text: as it was written; of a quality always such as ``28dB``, so that it has one name in all records.
         kind: what it bounds.
         amount: in fractions, FLOPs, seconds or dB; decimal, so that ``0.1%`` is exact. 0 for a pool.
         pool: where the pool lies that grants the FLOPs; ``None`` where the budget stands alone.
     """
 
-    text: str = field(compare=False)
+    text: str
     kind: Kind
     amount: Decimal
     pool: str | None = None
@@ -107,7 +107,7 @@ def parse_budget(text: str) -> Budget:
     amount = number * size
     if kind == "share" and amount > 1:
         raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
-    return Budget(text.strip(), kind, amount)
+    return Budget(f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind, amount)
 
 
 def target_budget(decibels: float) -> Budget:

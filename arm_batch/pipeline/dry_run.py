@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocate import Floats
+from arm_batch.core.pools import Pool
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.outlook import Outlook
@@ -33,7 +33,7 @@ def plan(
     spec: PlanSpec,
     progress: Progress,
     stop: Stop = never,
-    seconds_per_tile: Mapping[str, Floats] | None = None,
+    pools: Sequence[Pool] | None = None,
 ) -> Outlook:
     """Score an archive, or a sample of it, and predict what each budget comes to.
 
@@ -44,8 +44,8 @@ def plan(
         spec: what was asked for.
         progress: told of each shard.
         stop: asked between them.
-        seconds_per_tile: by the name of a pool of devices, wall seconds of one tile by subnet, ``(n_subnets,)``,
-            as measured on all its devices together; ``None`` where nothing was measured.
+        pools: of devices, with the seconds that each subnet was measured to take on them; ``None`` where nothing
+            was measured, and then no wall time is told.
 
     Raises:
         UsageError: the request makes no sense; nothing was written.
@@ -71,7 +71,7 @@ def plan(
                 raise
             raise StoppedError("stopped before the end; nothing was kept, as there was no --plan-out") from None
     scored = Scored(summaries, images=task.images, scored=task.generation.images, waiting=task.waiting)
-    return forecast(spec, settings["input"], context, scored, seconds_per_tile)
+    return forecast(spec, settings["input"], context, scored, pools)
 
 
 @dataclass(frozen=True)

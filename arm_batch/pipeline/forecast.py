@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from arm_batch.core.budget import Budget
 from arm_batch.core.census import gather
 from arm_batch.core.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
 from arm_batch.core.intervals import Interval, mean_interval, quality_intervals
+from arm_batch.core.pools import Pool
 from arm_batch.errors import BudgetError
 from arm_batch.outlook import Asked, Estimate, Outcome, Outlook
 from arm_batch.runtime.work import JobContext, ShardSummary
@@ -44,10 +45,10 @@ def forecast(
     input_url: str,
     context: JobContext,
     scored: Scored,
-    seconds_per_tile: Mapping[str, Floats] | None,
+    pools: Sequence[Pool] | None,
 ) -> Outlook:
     """What budgets are predicted to come to for the archive; arguments as of `pipeline.plan`."""
-    archive = _Archive(spec, context, scored, seconds_per_tile or {})
+    archive = _Archive(spec, context, scored, pools or ())
     pixels = context.ladder.scale**2 * archive.pixels
     bytes_per_pixel = FORMATS[spec.format].bytes_per_pixel
     curve = budget_curve(archive.planner) if archive.planner.full else []
@@ -79,13 +80,11 @@ def forecast(
 class _Archive:
     """The archive as far as it was scored, and how to go from there to all of it."""
 
-    def __init__(
-        self, spec: PlanSpec, context: JobContext, scored: Scored, seconds_per_tile: Mapping[str, Floats]
-    ) -> None:
+    def __init__(self, spec: PlanSpec, context: JobContext, scored: Scored, pools: Sequence[Pool]) -> None:
         ladder = context.ladder
         self._parts = [summary.census for summary in scored.summaries]
         self._scored = scored
-        self._seconds = seconds_per_tile
+        self._pools = pools
         census = gather(self._parts, spec.objective, ladder.lut)
         self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
@@ -135,5 +134,5 @@ class _Archive:
             predicted=point.quality,
             interval=interval,
             subnet_tiles=tuple(tiles),
-            pool_seconds={pool: float(seconds @ tiles) for pool, seconds in self._seconds.items()},
+            pool_seconds={pool.kind: float(pool.seconds @ tiles) / pool.devices for pool in self._pools},
         )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arm_batch.core.budget import parse_budget
 from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
@@ -151,7 +150,7 @@ def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
         generations[0].settings, {name: value for name, value in job.settings.items() if name != "budget"}
     )
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))
-    if job.spec.budget not in map(parse_budget, budgets) and not job.spec.resume.extend:
+    if job.spec.budget.text not in budgets and not job.spec.resume.extend:
         told.append(f"budget was {' and '.join(map(repr, budgets))}, is {job.spec.budget.text!r}")
     return told
 

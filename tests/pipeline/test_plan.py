@@ -13,6 +13,7 @@ import pytest
 from arm_batch import pipeline
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.census import OBJECTIVES, Objective
+from arm_batch.core.pools import Pool
 from arm_batch.core.sample import parse_sample
 from arm_batch.errors import (
     ArmBatchError,
@@ -108,10 +109,12 @@ def test_it_tells_of_the_whole_archive_and_writes_nothing(
 
 
 def test_measured_speeds_give_wall_times(archive: Path) -> None:
-    outlook = pipeline.plan(dry_run(archive), silent, seconds_per_tile={"cpu": np.array([0.0, 1.0, 2.0, 4.0])})
+    pools = [Pool("cpu", 2, np.array([0.0, 1.0, 2.0, 4.0])), Pool("gpu", 1, np.array([0.0, 0.1, 0.1, 0.1]))]
+    outlook = pipeline.plan(dry_run(archive), silent, pools=pools)
     for point in outlook.curve:
         _, small, middle, large = point.subnet_tiles
-        assert point.pool_seconds == {"cpu": small + 2 * middle + 4 * large}
+        assert point.pool_seconds["cpu"] == (small + 2 * middle + 4 * large) / 2
+        assert point.pool_seconds["gpu"] == pytest.approx((small + middle + large) / 10)
 
 
 def test_images_that_cannot_be_upscaled_are_named_and_not_counted(tmp_path: Path) -> None:
