@@ -55,7 +55,7 @@ def _open(output: str, endpoint_url: str | None) -> tuple[ObjectStore, list[Gene
     if not generations:
         raise OutputError(f"{store.url} holds no arm_batch run")
     if generations[0].kind == "plan":
-        raise OutputError(f"{store.url} holds a plan and no run; `arm-batch plan` with the same --plan-out reads it")
+        raise OutputError(f"{store.url} holds a plan and no run; `arm-batch plan` with that --plan-out reads it")
     return store, generations
 
 
