@@ -17,6 +17,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import ray
+
 from arm_batch import pipeline
 from arm_batch.core.budget import parse_budget
 from arm_batch.spec import JobSpec
@@ -113,7 +115,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         archive = repeat(arguments.folder, arguments.repeat, Path(scratch) / "in")
         for budget in arguments.budgets:
+            # One of its own: another program's cluster may run here too. Its start is not in the time.
+            ray.init(address="local", include_dashboard=False, logging_level="ERROR", log_to_driver=False)
             ask(archive, Path(scratch) / budget, budget, arguments.ladder)
+            ray.shutdown()
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def main() -> None:
     arguments = parser.parse_args()
     files = load_ladder(find_ladder(arguments.ladder))
     n_subnets, window = len(files.nets), files.ladder.grid.window
-    ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    # One of its own: another program's cluster may run here too.
+    ray.init(address="local", include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     ray_shards.prepare_task = _Blank(window)
     ray_shards.reduce_task = nothing
     pool = ActorPool((DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, arguments.threads)))

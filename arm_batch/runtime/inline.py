@@ -65,7 +65,7 @@ class InlineExecutor:
         """Measure this process, unless it was measured lately."""
         ladder = self._context.ladder
         key, path = speed_key(CPU, hardware("cpu"), 1, ladder), cache_file()
-        seconds = recall(path, key)
+        seconds = recall(path, key, self._n_subnets)
         if seconds is None:
             seconds = measure_tiles(self._upscaler.run, self._n_subnets, ladder.grid, "cpu")
             remember(path, {key: seconds})

@@ -43,7 +43,7 @@ def survey_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Poo
     workers = pool.settle(SETTLE_S)
     keys = _keys(pool, workers, ladder)
     path = cache_file()
-    known = {key: recall(path, key) for key in keys.values()}
+    known = {key: recall(path, key, len(ladder.subnets)) for key in keys.values()}
     speeds = {key: seconds for key, seconds in known.items() if seconds is not None}
     if len(speeds) < len(known):
         speeds = _measure(pool, keys, files)

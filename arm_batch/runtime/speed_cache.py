@@ -25,15 +25,17 @@ def cache_file() -> Path:
     return base / "arm_batch" / "speeds.json"
 
 
-def recall(path: Path, key: str) -> list[float] | None:
-    """The seconds kept under a key, ``None`` where there are none, or none that can be used."""
+def recall(path: Path, key: str, n_subnets: int) -> list[float] | None:
+    """The seconds kept under a key, by subnet; ``None`` where there are none, or none that can be used."""
     try:
         entry = _read(path)[key]
         seconds = [float(s) for s in entry["seconds"]]
         fresh = 0 <= time.time() - float(entry["measured"]) < MAX_AGE_S
     except (TypeError, KeyError, ValueError):
         return None
-    return seconds if fresh and all(0 <= s < math.inf for s in seconds) else None
+    # Interpolation, the first, counts for nothing here.
+    sound = len(seconds) == n_subnets and seconds[0] == 0 and all(0 < s < math.inf for s in seconds[1:])
+    return seconds if fresh and sound else None
 
 
 def remember(path: Path, speeds: Mapping[str, list[float]]) -> None:
