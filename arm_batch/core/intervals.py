@@ -61,13 +61,14 @@ def quality_intervals(
         seen: share of the archive that was sampled, 0..1.
     """
     archive = _Images(planner, images)
-    draws = draws[draws @ archive.tiles > 0]
-    full = (draws @ archive.tiles) * float(planner.costs[-1])
+    # Floats, for the fast products of matrices; a draw of nothing but unreadable images has no figure.
+    counted = draws[draws @ archive.tiles > 0].astype(np.float64)
+    full = (counted @ archive.tiles) * float(planner.costs[-1])
     shares, figures = [], []
     for point in sorted(points, key=lambda point: point.spend):
         spends, errors, decibels = archive.under(point.allocation)
-        shares.append(draws @ spends / full)
-        figures.append(archive.figures(draws, errors, decibels))
+        shares.append(counted @ spends / full)
+        figures.append(archive.figures(counted, errors, decibels))
     by_draw = list(zip(np.array(shares).T, np.array(figures).T, strict=True))
     intervals = []
     for point in points:
@@ -102,7 +103,7 @@ class _Images:
         spends, errors, decibels = ((mix * worth).sum(axis=2).ravel() for worth in (costs, lut.mse, lut.psnr_db))
         return self._sum(spends), self._sum(errors), self._sum(decibels)
 
-    def figures(self, draws: Counts, errors: Floats, decibels: Floats) -> Floats:
+    def figures(self, draws: Floats, errors: Floats, decibels: Floats) -> Floats:
         """The objective's figure of each draw, from what `under` gives, ``(n_draws,)``."""
         objective: Objective = self._planner.objective
         if objective == "psnr":
