@@ -42,7 +42,7 @@ def load_pair(path: Path, scale: int) -> Pair:
     """Read an image, halve it by area averaging and make its LR version.
 
     Halving removes most of the JPEG artefacts, so that the network does not learn to draw them.
-    The LR version is an antialiased bicubic reduction (a = -0.5), as MATLAB's ``imresize`` makes it.
+    The LR version is made by `downscale`.
     """
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
@@ -56,11 +56,27 @@ def load_pair(path: Path, scale: int) -> Pair:
 
 
 def downscale(hr: Pixels, scale: int) -> Pixels:
-    """Antialiased bicubic reduction of uint8 HWC by an integer factor that divides both sides."""
-    chw = torch.from_numpy(hr).permute(2, 0, 1)[None].to(torch.float32)
-    size = (hr.shape[0] // scale, hr.shape[1] // scale)
-    lr = F.interpolate(chw, size=size, mode="bicubic", antialias=True, align_corners=False)
-    rounded = lr[0].round().clamp(0, 255).to(torch.uint8)
+    """Antialiased bicubic reduction of uint8 HWC by an integer factor that divides both sides.
+
+    Equals MATLAB's ``imresize``, with which the LR images of the usual test sets were made: rows first, rounded to
+    whole grey levels, then columns; beyond its border the image repeats its last pixel.
+    """
+    return _downscale_axis(_downscale_axis(hr, scale, 0), scale, 1)
+
+
+def _downscale_axis(pixels: Pixels, scale: int, axis: int) -> Pixels:
+    # The kernel reaches 2 LR px; torch would leave out its part beyond the border and weigh up the rest.
+    margin = 2
+    pad = [(0, 0)] * 3
+    pad[axis] = (margin * scale, margin * scale)
+    # In float64: a sum that lies just off one half must not cross it.
+    padded = torch.from_numpy(np.pad(pixels, pad, mode="edge")).to(torch.float64)
+    size = list(padded.shape[:2])
+    size[axis] //= scale
+    chw = padded.permute(2, 0, 1)[None]
+    reduced = F.interpolate(chw, size=size, mode="bicubic", antialias=True, align_corners=False)[0]
+    inner = reduced.narrow(axis + 1, margin, pixels.shape[axis] // scale)
+    rounded = inner.add(0.5).floor().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(rounded.permute(1, 2, 0).numpy())
 
 
