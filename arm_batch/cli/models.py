@@ -25,12 +25,15 @@ from arm_batch.nets.ladder_files import (
     save_ladder,
     weights_digest,
 )
+from arm_batch.nets.optimizers import OptimizerName
 from arm_batch.nets.paper import MEAN, evaluate_paper
-from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.registry import BACKBONES, get_backbone
 from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.strategies import Strategy
 from arm_batch.nets.train import Progress, TrainConfig, train
 
 Protocol = Literal["whole", "paper"]
+Device = Literal["cpu", "cuda"]
 
 VALIDATION_CROPS = 64
 VALIDATION_CROP_PX = 64
@@ -39,25 +42,50 @@ VALIDATION_CROP_PX = 64
 def train_command(
     data: Annotated[Path, typer.Option(help="Folder of photographs (recursive).")],
     out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
-    backbone: Annotated[str, typer.Option(help="fsrcnn, carn or srresnet.")] = "fsrcnn",
+    backbone: Annotated[str, typer.Option(help=f"One of {', '.join(BACKBONES)}.")] = "fsrcnn",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
     steps: Annotated[int, typer.Option(min=1)] = 110_000,
+    batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 16,
+    crop: Annotated[int, typer.Option(min=8, help="Side of a crop, LR px.")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0)] = 2e-3,
+    optimizer: Annotated[OptimizerName, typer.Option(help="muon: for kernels; Adam does the rest.")] = "adam",
+    strategy: Annotated[Strategy, typer.Option(help="Which subnets a step trains.")] = "power",
+    sampling_power: Annotated[float, typer.Option(min=0, help="Of the cost, under `power`.")] = 2.0,
+    ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")] = 0.999,
     bf16_steps: Annotated[int, typer.Option(min=0, help="The first so many steps in bfloat16.")] = 92_000,
+    init: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    device: Annotated[Device, typer.Option(help="On cuda the networks are compiled.")] = "cpu",
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
 ) -> None:
     """Train a supernet; one image in five is held out for `build-lut`."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     family = get_backbone(backbone)
-    supernet = Supernet(family, scale).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    config = TrainConfig(family.widths, steps, learning_rate=learning_rate, bf16_steps=bf16_steps, seed=seed)
+    supernet = Supernet(family, scale) if init is None else load_supernet(init, family, scale).train()
+    config = TrainConfig(
+        family.widths,
+        steps,
+        batch_size=batch,
+        crop_px=crop,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        strategy=strategy,
+        sampling_power=sampling_power,
+        ema_decay=ema_decay,
+        bf16_steps=bf16_steps,
+        seed=seed,
+        initial_weights="" if init is None else sha256_of(init),
+    )
     training, held_out = split_images(data)
-    sampler = CropSampler([load_pair(path, scale) for path in training], config.crop_px, scale)
+    sampler = CropSampler([load_pair(path, scale) for path in training], crop, scale)
     validation = CropSampler([load_pair(path, scale) for path in held_out], VALIDATION_CROP_PX, scale)
     crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
-    train(supernet, config, sampler, crops, out, _print_training)
+    supernet = supernet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device == "cuda":
+        supernet.compile()
+    train(supernet, config, sampler, crops, out, _print_training, checkpoint_every)
 
 
 def build_lut_command(
