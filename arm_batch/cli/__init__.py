@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from arm_batch.cli.models import build_lut_command, evaluate_command, train_command
+from arm_batch.cli.evaluate import evaluate_command
+from arm_batch.cli.models import build_lut_command, train_command
 from arm_batch.cli.upscale import upscale
 from arm_batch.errors import ArmBatchError, UsageError
 
