@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +28,24 @@ MSE_FLOOR = 255.0**2 / 10**8
 Floats = NDArray[np.float64]
 
 
-def build_lut(
-    upscaler: Upscaler,
-    n_subnets: int,
-    grid: TileGrid,
-    pairs: Iterable[Pair],
-    provenance: dict[str, str],
-    n_bins: int = N_BINS,
-) -> Lut:
-    """Measure every subnet on every whole tile of `pairs` and average per score bin.
+@dataclass(frozen=True)
+class TileSample:
+    """Measured tiles.
+
+    Attributes:
+        scores: ``(n,)``.
+        mse: mean squared error of every subnet, ``(n, n_subnets)``, in squared 8-bit grey levels.
+    """
+
+    scores: NDArray[np.float32]
+    mse: Floats
+
+
+def sample_tiles(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pairs: Iterable[Pair]) -> TileSample:
+    """Measure every subnet on every whole tile of `pairs`.
 
     Tiles are cut, run and scored as the job does it; the grid is laid four times, shifted by half a tile, to
     have more of them.
-
-    Raises:
-        InputError: there are too few tiles for `n_bins` bins.
     """
     scores, errors = [], []
     for pair in pairs:
@@ -50,12 +54,21 @@ def build_lut(
                 tile_scores, tile_errors = _measure(upscaler, n_subnets, grid, pair, top, left)
                 scores.append(tile_scores)
                 errors.append(tile_errors)
-    all_scores, mse = np.concatenate(scores), np.concatenate(errors)
-    edges = bin_edges(all_scores, n_bins)
-    bins = np.searchsorted(edges[1:-1], all_scores, side="right")
+    return TileSample(np.concatenate(scores), np.concatenate(errors))
+
+
+def build_lut(sample: TileSample, provenance: dict[str, str], n_bins: int = N_BINS) -> Lut:
+    """Average measured tiles per score bin.
+
+    Raises:
+        InputError: there are too few tiles for `n_bins` bins.
+    """
+    scores, mse = sample.scores, sample.mse
+    edges = bin_edges(scores, n_bins)
+    bins = np.searchsorted(edges[1:-1], scores, side="right")
     counts = np.bincount(bins, minlength=n_bins)
     if counts.min() < MIN_TILES_PER_BIN:
-        raise InputError(f"{len(all_scores)} tiles are too few for a LUT of {n_bins} bins: add images")
+        raise InputError(f"{len(scores)} tiles are too few for a LUT of {n_bins} bins: add images")
     psnr = psnr_of_mse(np.maximum(mse, MSE_FLOOR))
     return Lut(
         edges=edges,
