@@ -138,17 +138,38 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
         (["evaluate", LADDER, "--data", "IN", "--budgets", "10;20"], "per cent with commas"),
         (["evaluate", LADDER, "--data", "IN", "--budgets", "0,50"], "more than 0 and at most 100"),
         (["evaluate", LADDER, "--data", "IN", "--against", "fsrcnn="], "BACKBONE=WEIGHTS"),
+        (["train", "--data", "IN", "--out", "OUT", "--init", "IN/a.png"], "not a readable checkpoint"),
+        (["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--scale", "2"], "fsrcnn x4 supernet"),
+        (
+            ["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--backbone", "carn"],
+            "not of a carn x4 supernet",
+        ),
     ],
 )
 def test_options_of_ladder_makers_are_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
 ) -> None:
-    write_png(tmp_path / "in" / "a.png", draw(0, 64, 64))
-    places = {"OUT": str(tmp_path / "out"), "IN": str(tmp_path / "in")}
+    for name in "abcde":
+        write_png(tmp_path / "in" / f"{name}.png", draw(0, 64, 64))
+    places = {"OUT": str(tmp_path / "out"), "IN": str(tmp_path / "in"), "IN/a.png": str(tmp_path / "in" / "a.png")}
+    places["SHIPPED"] = str(find_ladder(LADDER) / "fsrcnn.safetensors")
     code, _, err = run(capsys, *(places.get(a, a) for a in arguments))
     assert code == cli.EXIT_USAGE
     assert told in err
     assert not (tmp_path / "out").exists()
+
+
+def test_images_too_small_to_train_on_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(10):
+        write_png(tmp_path / "in" / f"{i}.png", draw(i, *((260, 260) if i % 5 == 4 else (40, 300))))
+    options = ["train", "--data", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--scale", "2"]
+    code, _, err = run(capsys, *options)
+    assert code == cli.EXIT_CRASH
+    assert "every image is smaller than one crop of 32 LR px" in err
+    write_png(tmp_path / "in" / "0.png", draw(0, 260, 260))
+    code, out, _ = run(capsys, *options, "--steps", "1")
+    assert code == 0
+    assert "7 of 8 images are smaller than a crop and left out" in out
 
 
 def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from arm_batch.cli.options import parse_weights
 from arm_batch.core.tiles import TileGrid
+from arm_batch.errors import UsageError
 from arm_batch.nets.build_ladder import build_ladder
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
@@ -47,6 +48,8 @@ def train_command(
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
 ) -> None:
     """Train a supernet; one image in five is held out for `build-lut`."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     family = get_backbone(backbone)
@@ -69,6 +72,8 @@ def train_command(
     sampler = CropSampler([load_pair(path, scale) for path in training], crop, scale)
     validation = CropSampler([load_pair(path, scale) for path in held_out], VALIDATION_CROP_PX, scale)
     crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
+    if sampler.left_out:
+        typer.echo(f"{sampler.left_out} of {len(training)} images are smaller than a crop and left out")
     supernet = supernet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device == "cuda":
         supernet.compile()

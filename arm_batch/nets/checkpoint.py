@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from arm_batch.errors import LadderError
@@ -25,7 +25,11 @@ def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
         LadderError: the file is missing, not a state dict of tensors, or of another backbone or scale.
     """
     supernet = Supernet(backbone, scale)
-    found = {name: tensor.float() for name, tensor in _read_tensors(path).items()}
+    tensors, told = _read_weights(path)
+    asked = _description(supernet)
+    if told and told != asked:
+        raise LadderError(f"{path}: these are the weights of {_say(told)}, not of {_say(asked)}")
+    found = {name: tensor.float() for name, tensor in tensors.items()}
     expected = supernet.net.state_dict()
     if found.keys() != expected.keys():
         raise LadderError(f"{path}: these are not the weights of a {backbone.name} supernet")
@@ -40,10 +44,13 @@ def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
 
 
 def save_weights(path: Path, supernet: Supernet) -> None:
-    """Write the shared weights as half-precision safetensors; a reader never sees half a file."""
+    """Write the shared weights as half-precision safetensors; a reader never sees half a file.
+
+    The file names its backbone and scale: FSRCNN's weights have the same shapes at every scale.
+    """
     tensors = {k: v.half().contiguous() for k, v in supernet.net.state_dict().items()}
     temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary)
+    save_file(tensors, temporary, metadata=_description(supernet))
     temporary.replace(path)
 
 
@@ -70,14 +77,25 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _description(supernet: Supernet) -> dict[str, str]:
+    return {"backbone": supernet.backbone.name, "scale": str(supernet.scale)}
+
+
+def _say(description: dict[str, str]) -> str:
+    return f"a {description.get('backbone')} x{description.get('scale')} supernet"
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, and what the file says about itself; published ones say nothing."""
     if path.suffix != ".safetensors":
         found = load_checkpoint(path)
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise LadderError(f"{path}: not a state dict of tensors")
-        return found
+        return found, {}
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise LadderError(f"{path}: not a readable weights file ({_first_line(error)})") from error
 

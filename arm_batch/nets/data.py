@@ -34,6 +34,8 @@ def split_images(folder: Path) -> tuple[list[Path], list[Path]]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS)
     if not paths:
         raise InputError(f"no images below {folder}")
+    if len(paths) < HELD_OUT_EVERY:
+        raise InputError(f"{folder}: {len(paths)} images are too few, one in {HELD_OUT_EVERY} is held out")
     held_out = paths[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
     return [p for p in paths if p not in set(held_out)], held_out
 
@@ -85,12 +87,16 @@ class CropSampler:
 
     A crop is a function of the generator alone: the trainer seeds one per step, so a resumed run sees what
     an undisturbed one would have seen.
+
+    Attributes:
+        left_out: how many images are smaller than one crop, and not used.
     """
 
     def __init__(self, pairs: list[Pair], lr_size: int, scale: int) -> None:
         self._pairs = [p for p in pairs if min(p.lr.shape[:2]) >= lr_size]
         if not self._pairs:
             raise TrainingError(f"every image is smaller than one crop of {lr_size} LR px")
+        self.left_out = len(pairs) - len(self._pairs)
         area = np.array([p.lr.shape[0] * p.lr.shape[1] for p in self._pairs], dtype=np.float64)
         self._weights = area / area.sum()
         self._lr_size = lr_size

@@ -69,8 +69,8 @@ def test_a_backbone_twice_and_weights_of_another_are_refused(tmp_path):
     (plain,) = weights(tmp_path, "plain")
     with pytest.raises(UsageError, match="each backbone can be given once"):
         build_ladder(tmp_path / "out", "a", 2, GRID, [plain, plain], [])
-    with pytest.raises(LadderError, match="not the weights of a carn supernet"):
+    with pytest.raises(LadderError, match="not of a carn x2 supernet"):
         build_ladder(tmp_path / "out", "a", 2, GRID, [(get_backbone("carn"), plain[1])], [])
-    with pytest.raises(LadderError, match="x4 supernet"):
+    with pytest.raises(LadderError, match="weights of a plain x2 supernet, not of a plain x4 supernet"):
         build_ladder(tmp_path / "out", "a", 4, GRID, [plain], [])
     assert not (tmp_path / "out").exists()

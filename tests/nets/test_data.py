@@ -34,6 +34,13 @@ def test_one_in_five_is_held_out_the_same_way_every_time(tmp_path):
     assert split_images(tmp_path) == (training, held_out)
 
 
+def test_too_few_images_to_hold_any_out_are_refused(tmp_path):
+    for i in range(4):
+        (tmp_path / f"{i}.png").touch()
+    with pytest.raises(InputError, match="4 images are too few, one in 5 is held out"):
+        split_images(tmp_path)
+
+
 def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(InputError, match="no images"):
         split_images(tmp_path)
@@ -104,7 +111,9 @@ def test_crops_are_a_function_of_the_generator():
 
 def test_small_images_are_left_out_and_only_small_ones_refused():
     small, large = coordinates(7, 50, 2), coordinates(8, 8, 2)
-    lr, _ = CropSampler([small, large], 8, 2).sample(np.random.default_rng(0), 20)
+    sampler = CropSampler([small, large], 8, 2)
+    assert sampler.left_out == 1
+    lr, _ = sampler.sample(np.random.default_rng(0), 20)
     # Red is the row: a crop of the large image holds all its eight rows.
     assert len(lr[:, 0].unique()) == 8
     with pytest.raises(TrainingError, match="smaller than one crop of 8 LR px"):
