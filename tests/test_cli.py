@@ -138,6 +138,8 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
         (["evaluate", LADDER, "--data", "IN", "--budgets", "10;20"], "per cent with commas"),
         (["evaluate", LADDER, "--data", "IN", "--budgets", "0,50"], "more than 0 and at most 100"),
         (["evaluate", LADDER, "--data", "IN", "--against", "fsrcnn="], "BACKBONE=WEIGHTS"),
+        (["train", "--data", "IN", "--out", "OUT", "--reductions", "2;3"], "whole numbers from 1 with commas"),
+        (["train", "--data", "IN", "--out", "OUT", "--reductions", "0"], "whole numbers from 1 with commas"),
         (["train", "--data", "IN", "--out", "OUT", "--init", "IN/a.png"], "not a readable checkpoint"),
         (["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--scale", "2"], "fsrcnn x4 supernet"),
         (

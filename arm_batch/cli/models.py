@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import typer
 
-from arm_batch.cli.options import parse_weights
+from arm_batch.cli.options import parse_reductions, parse_weights
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import UsageError
 from arm_batch.nets.build_ladder import build_ladder
@@ -32,6 +32,7 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
     backbone: Annotated[str, typer.Option(help=f"One of {', '.join(BACKBONES)}.")] = "fsrcnn",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
+    reductions: Annotated[str, typer.Option(help="Photographs are used reduced by each of these.")] = "2",
     steps: Annotated[int, typer.Option(min=1)] = 110_000,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 16,
     crop: Annotated[int, typer.Option(min=8, help="Side of a crop, LR px.")] = 32,
@@ -48,6 +49,7 @@ def train_command(
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
 ) -> None:
     """Train a supernet; one image in five is held out for `build-lut`."""
+    reduced = parse_reductions(reductions)
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no CUDA device")
     torch.set_num_threads(threads)
@@ -69,11 +71,12 @@ def train_command(
         initial_weights="" if init is None else sha256_of(init),
     )
     training, held_out = split_images(data)
-    sampler = CropSampler([load_pair(path, scale) for path in training], crop, scale)
+    pairs = [load_pair(path, scale, reduction) for path in training for reduction in reduced]
+    sampler = CropSampler(pairs, crop, scale)
     validation = CropSampler([load_pair(path, scale) for path in held_out], VALIDATION_CROP_PX, scale)
     crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
     if sampler.left_out:
-        typer.echo(f"{sampler.left_out} of {len(training)} images are smaller than a crop and left out")
+        typer.echo(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
     supernet = supernet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device == "cuda":
         supernet.compile()

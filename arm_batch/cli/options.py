@@ -19,3 +19,15 @@ def parse_weights(text: str) -> tuple[Backbone, Path]:
     if not separator or not path:
         raise UsageError(f"{text!r} must have the form BACKBONE=WEIGHTS")
     return get_backbone(name), Path(path)
+
+
+def parse_reductions(text: str) -> list[int]:
+    """Read whole numbers with commas, each at least 1; `UsageError` when it is not that.
+
+    >>> parse_reductions("2,3")
+    [2, 3]
+    """
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise UsageError(f"--reductions {text!r}: write whole numbers from 1 with commas, such as 2,3,4")
+    return [int(part) for part in parts]

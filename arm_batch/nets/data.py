@@ -40,20 +40,21 @@ def split_images(folder: Path) -> tuple[list[Path], list[Path]]:
     return [p for p in paths if p not in set(held_out)], held_out
 
 
-def load_pair(path: Path, scale: int) -> Pair:
-    """Read an image, halve it by area averaging and make its LR version.
+def load_pair(path: Path, scale: int, reduction: int = 2) -> Pair:
+    """Read an image, reduce it by area averaging and make its LR version.
 
-    Halving removes most of the JPEG artefacts, so that the network does not learn to draw them.
-    The LR version is made by `downscale`.
+    Halving removes most of the JPEG artefacts, so that the network does not learn to draw them; what is reduced
+    further is sharper, as small images are. The LR version is made by `downscale`.
     """
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise InputError(f"{path}: not a readable image")
-    height, width = (side // 2 // scale * scale for side in bgr.shape[:2])
+    height, width = (side // reduction // scale * scale for side in bgr.shape[:2])
     if min(height, width) == 0:
         raise InputError(f"{path}: {bgr.shape[1]}x{bgr.shape[0]} px is too small")
-    half = cv2.resize(bgr[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    hr = np.ascontiguousarray(half[..., ::-1], dtype=np.uint8)
+    kept = bgr[: reduction * height, : reduction * width]
+    reduced = cv2.resize(kept, (width, height), interpolation=cv2.INTER_AREA)
+    hr = np.ascontiguousarray(reduced[..., ::-1], dtype=np.uint8)
     return Pair(downscale(hr, scale), hr)
 
 

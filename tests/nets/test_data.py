@@ -47,14 +47,16 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("reduction", [1, 2, 3])
 @pytest.mark.parametrize(("height", "width"), [(64, 48), (67, 61)])
-def test_pairs_are_halved_and_fit_exactly(tmp_path, scale, height, width):
+def test_pairs_are_reduced_and_fit_exactly(tmp_path, scale, reduction, height, width):
     cv2.imwrite(str(tmp_path / "a.png"), noise(height, width)[..., ::-1])
-    pair = load_pair(tmp_path / "a.png", scale)
-    assert pair.hr.shape == (height // 2 // scale * scale, width // 2 // scale * scale, 3)
+    pair = load_pair(tmp_path / "a.png", scale, reduction)
+    assert pair.hr.shape == (height // reduction // scale * scale, width // reduction // scale * scale, 3)
     assert pair.hr.shape[:2] == tuple(scale * side for side in pair.lr.shape[:2])
-    blocks = noise(height, width)[: 2 * pair.hr.shape[0], : 2 * pair.hr.shape[1]].astype(np.float64)
-    mean = blocks.reshape(pair.hr.shape[0], 2, pair.hr.shape[1], 2, 3).mean(axis=(1, 3))
+    rows, columns = pair.hr.shape[:2]
+    blocks = noise(height, width)[: reduction * rows, : reduction * columns].astype(np.float64)
+    mean = blocks.reshape(rows, reduction, columns, reduction, 3).mean(axis=(1, 3))
     assert np.abs(pair.hr - mean).max() <= 0.5
 
 
