@@ -15,6 +15,9 @@ from arm_batch.errors import LadderError
 from arm_batch.nets.registry import Backbone
 from arm_batch.nets.slimmable import Supernet
 
+DESCRIPTION = "supernet"
+"""Key of backbone and scale in a weights file. One key alone: safetensors writes several in random order."""
+
 
 def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
     """Build a supernet and fill it from a ``.safetensors`` file or a ``.pth`` state dict.
@@ -26,9 +29,9 @@ def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
     """
     supernet = Supernet(backbone, scale)
     tensors, told = _read_weights(path)
-    asked = _description(supernet)
+    asked = _describe(supernet)
     if told and told != asked:
-        raise LadderError(f"{path}: these are the weights of {_say(told)}, not of {_say(asked)}")
+        raise LadderError(f"{path}: these are the weights of a {told} supernet, not of a {asked} supernet")
     found = {name: tensor.float() for name, tensor in tensors.items()}
     expected = supernet.net.state_dict()
     if found.keys() != expected.keys():
@@ -50,7 +53,7 @@ def save_weights(path: Path, supernet: Supernet) -> None:
     """
     tensors = {k: v.half().contiguous() for k, v in supernet.net.state_dict().items()}
     temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata=_description(supernet))
+    save_file(tensors, temporary, metadata={DESCRIPTION: _describe(supernet)})
     temporary.replace(path)
 
 
@@ -77,25 +80,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _description(supernet: Supernet) -> dict[str, str]:
-    return {"backbone": supernet.backbone.name, "scale": str(supernet.scale)}
+def _describe(supernet: Supernet) -> str:
+    return f"{supernet.backbone.name} x{supernet.scale}"
 
 
-def _say(description: dict[str, str]) -> str:
-    return f"a {description.get('backbone')} x{description.get('scale')} supernet"
-
-
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors by name, and what the file says about itself; published ones say nothing."""
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Tensors by name, and whose the file says they are; published ones say nothing."""
     if path.suffix != ".safetensors":
         found = load_checkpoint(path)
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise LadderError(f"{path}: not a state dict of tensors")
-        return found, {}
+        return found, ""
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+            return tensors, (file.metadata() or {}).get(DESCRIPTION, "")
     except (SafetensorError, OSError) as error:
         raise LadderError(f"{path}: not a readable weights file ({_first_line(error)})") from error
 

@@ -56,6 +56,9 @@ def test_half_precision_round_trip(tmp_path, supernet):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     parameters = sum(t.numel() for t in supernet.net.state_dict().values())
     assert path.stat().st_size < 2 * parameters + 4096
+    content = path.read_bytes()
+    save_weights(path, supernet)
+    assert path.read_bytes() == content
 
 
 def test_state_dicts_of_torch_load_exactly(tmp_path, supernet):

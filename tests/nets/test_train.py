@@ -90,7 +90,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, con
 
 
 def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path):
-    config = replace(CONFIG, steps=60)
+    config = replace(CONFIG, steps=40)
     run(fresh(), tmp_path / "whole", config)
     process = multiprocessing.get_context("spawn").Process(
         target=run, args=(fresh(), tmp_path / "parts", config), daemon=True
