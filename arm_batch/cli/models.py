@@ -98,7 +98,7 @@ def build_lut_command(
     built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, held_out)
     typer.echo(f"{out}: {', '.join(built.subnets)}")
     if built.dropped:
-        typer.echo(f"left out, under the convex hull of cost and error: {', '.join(built.dropped)}")
+        typer.echo(f"left out, under the convex hull of cost and error in every bin: {', '.join(built.dropped)}")
     typer.echo(f"{built.lut.n_bins} bins from {int(built.lut.tiles.sum()):,} tiles")
 
 

@@ -27,7 +27,7 @@ class BuiltLadder:
 
     Attributes:
         subnets: names of those in the ladder, cheapest first.
-        dropped: names of those that are not worth their cost.
+        dropped: names of those that are on the convex hull of cost and error in no bin.
         lut: the table.
     """
 
@@ -44,7 +44,7 @@ def build_ladder(
     weights: Sequence[tuple[Backbone, Path]],
     images: Sequence[Path],
 ) -> BuiltLadder:
-    """Measure all subnets of some supernets on `images` and write a ladder of those on the convex hull.
+    """Measure all subnets of some supernets on `images` and write a ladder of those that a budget can use.
 
     Args:
         folder: of the ladder; made if missing. The weights are copied into it.
@@ -65,7 +65,10 @@ def build_ladder(
     subnets, nets = list_subnets([(net, net.backbone.widths) for net in supernets], grid)
     upscaler = Upscaler(nets, grid, scale, "cpu")
     sample = sample_tiles(upscaler, len(subnets), grid, (load_pair(path, scale) for path in images))
-    kept = undominated(np.array([subnet.flops for subnet in subnets]), sample.mse.mean(axis=0))
+    costs = np.array([subnet.flops for subnet in subnets], np.int64)
+    everything = build_lut(sample, {})
+    # The allocation follows each bin's hull, so what is on none of them would never be bought.
+    kept = sorted({i for row in everything.mse for i in undominated(costs, row)})
     used = [net for net in (nets[i] for i in kept) if net is not None]
     if not used:
         raise LadderError("no subnet is better than interpolation: train longer")
