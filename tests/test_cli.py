@@ -190,29 +190,87 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
         write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 640, 640))
     data = ["--data", str(tmp_path / "photos")]
     run_to_end = ["train", *data, "--out", str(tmp_path / "training"), "--steps", "2", "--bf16-steps", "1"]
+    run_to_end += ["--init", str(find_ladder(LADDER) / "fsrcnn.safetensors"), "--learning-rate", "1e-6"]
     code, out, _ = run(capsys, *run_to_end)
     assert code == 0
     assert "step 2 of 2" in out
     weights = str(tmp_path / "training" / "weights.safetensors")
     ladder = str(tmp_path / "ladder")
-    code, out, _ = run(capsys, "build-lut", weights, ladder, *data, "--name", "mine", "--tile", "8")
+    mine = ["--name", "mine", "--tile", "8"]
+    code, out, _ = run(capsys, "build-lut", ladder, "--supernet", f"fsrcnn={weights}", *data, *mine)
     assert code == 0
-    assert "4 subnets, " in out
+    assert out.startswith(f"{ladder}: bicubic, fsrcnn-16")
     table = load_ladder(Path(ladder)).ladder.lut
     assert (table.mse[:, 1:] <= table.mse[:, :-1]).all()
     assert [score.name for score in table.scores] == ["gain", "level"]
     (tmp_path / "val" / "HR").mkdir(parents=True)
     write_png(tmp_path / "val" / "HR" / "a.png", draw(1, 96, 96))
     write_png(tmp_path / "val" / "LRx4" / "a.png", draw(1, 24, 24))
-    code, out, _ = run(capsys, "evaluate", ladder, "--data", str(tmp_path / "val"))
+    report, picture = tmp_path / "report.json", tmp_path / "picture.svg"
+    options = ["--budgets", "50,100", "--json", str(report), "--plot", str(picture)]
+    options += ["--against", f"fsrcnn={weights}"]
+    code, out, _ = run(capsys, "evaluate", ladder, "--data", str(tmp_path / "val"), *options)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[1:]] == ["bicubic", "fsrcnn-16", "fsrcnn-36", "fsrcnn-56"]
+    subnets = [subnet.name for subnet in load_ladder(Path(ladder)).ladder.subnets]
+    assert [line.split("  ")[0] for line in out.splitlines()[1:-2]] == [
+        *(*subnets, "budget 50%", "budget 100%"),
+        *("(fsrcnn-16)", "(fsrcnn-36)", "(fsrcnn-56)"),
+    ]
+    document = json.loads(report.read_text())
+    assert [row["name"] for row in document["subnets"]] == subnets
+    assert [row["budget"] for row in document["budgets"]] == [0.5, 1.0]
+    assert len(document["against"]) == 3
+    assert "<svg" in picture.read_text()
     archive = make_archive(tmp_path / "in")
     code, out, _ = run(
         capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--ladder", ladder
     )
     assert code == 0
     assert "7 (0 failed)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["build-lut", "OUT", "--supernet", "fsrcnn", "--data", "IN", "--name", "a"], "BACKBONE=WEIGHTS"),
+        (["build-lut", "OUT", "--supernet", "net=a.pth", "--data", "IN", "--name", "a"], "unknown backbone 'net'"),
+        (["evaluate", LADDER, "--data", "IN", "--budgets", "10;20"], "per cent with commas"),
+        (["evaluate", LADDER, "--data", "IN", "--budgets", "0,50"], "more than 0 and at most 100"),
+        (["evaluate", LADDER, "--data", "IN", "--against", "fsrcnn="], "BACKBONE=WEIGHTS"),
+        (["train", "--data", "IN", "--out", "OUT", "--reductions", "2;3"], "whole numbers from 1 with commas"),
+        (["train", "--data", "IN", "--out", "OUT", "--reductions", "0"], "whole numbers from 1 with commas"),
+        (["train", "--data", "IN", "--out", "OUT", "--init", "IN/a.png"], "not a readable checkpoint"),
+        (["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--scale", "2"], "fsrcnn x4 supernet"),
+        (
+            ["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--backbone", "carn"],
+            "not of a carn x4 supernet",
+        ),
+    ],
+)
+def test_options_of_ladder_makers_are_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    for name in "abcde":
+        write_png(tmp_path / "in" / f"{name}.png", draw(0, 64, 64))
+    places = {"OUT": str(tmp_path / "out"), "IN": str(tmp_path / "in"), "IN/a.png": str(tmp_path / "in" / "a.png")}
+    places["SHIPPED"] = str(find_ladder(LADDER) / "fsrcnn.safetensors")
+    code, _, err = run(capsys, *(places.get(a, a) for a in arguments))
+    assert code == cli.EXIT_USAGE
+    assert told in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_too_small_to_train_on_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(10):
+        write_png(tmp_path / "in" / f"{i}.png", draw(i, *((260, 260) if i % 5 == 4 else (40, 300))))
+    options = ["train", "--data", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--scale", "2"]
+    code, _, err = run(capsys, *options)
+    assert code == cli.EXIT_CRASH
+    assert "every image is smaller than one crop of 32 LR px" in err
+    write_png(tmp_path / "in" / "0.png", draw(0, 260, 260))
+    code, out, _ = run(capsys, *options, "--steps", "1")
+    assert code == 0
+    assert "7 of 8 images are smaller than a crop and left out" in out
 
 
 def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,9 @@ import sys
 import typer
 
 from arm_batch.cli import budget, exit_codes
+from arm_batch.cli.evaluate import evaluate_command
 from arm_batch.cli.inspect import status_command, verify_command
-from arm_batch.cli.models import build_lut_command, evaluate_command, train_command
+from arm_batch.cli.models import build_lut_command, train_command
 from arm_batch.cli.plan import plan_command
 from arm_batch.cli.upscale import upscale
 from arm_batch.errors import ArmBatchError, StoppedError, UsageError

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
 PEAK = 255.0
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SSIM_STABILISERS = ((0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2)
 
 
 def psnr_of_mse(mse: Array | float) -> Array:
@@ -36,6 +41,42 @@ def mean_squared_error(image: Array, reference: Array, shave: int = 0) -> float:
 def psnr(image: Array, reference: Array, shave: int = 0) -> float:
     """PSNR in dB of `image` against `reference`; arguments as for `mean_squared_error`."""
     return float(psnr_of_mse(mean_squared_error(image, reference, shave)))
+
+
+def ssim(image: Array, reference: Array, shave: int = 0) -> float:
+    """Structural similarity of two single-channel images, averaged where the whole window fits.
+
+    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE
+    Transactions on Image Processing 2004, with its Gaussian window of 11 px.
+
+    Args:
+        image: ``(h, w)``, 0..255.
+        reference: same shape.
+        shave: px left out at each border.
+
+    Raises:
+        ValueError: shapes differ, or what is left is smaller than the window.
+    """
+    if image.shape != reference.shape:
+        raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
+    inner = (slice(shave, image.shape[0] - shave), slice(shave, image.shape[1] - shave))
+    x, y = image[inner].astype(np.float64), reference[inner].astype(np.float64)
+    if min(x.shape) < SSIM_WINDOW:
+        raise ValueError(f"{x.shape[1]}x{x.shape[0]} px are too few for a window of {SSIM_WINDOW}")
+    mean_x, mean_y = _window_means(x), _window_means(y)
+    variances = _window_means(x * x) - mean_x**2 + _window_means(y * y) - mean_y**2
+    covariance = _window_means(x * y) - mean_x * mean_y
+    c1, c2 = SSIM_STABILISERS
+    structure = (2 * covariance + c2) / (variances + c2)
+    brightness = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return float(np.mean(structure * brightness))
+
+
+def _window_means(values: NDArray[np.float64]) -> Array:
+    """Gaussian means of every whole window."""
+    kernel = cv2.getGaussianKernel(SSIM_WINDOW, SSIM_SIGMA)
+    margin = SSIM_WINDOW // 2
+    return cv2.sepFilter2D(values, cv2.CV_64F, kernel, kernel)[margin:-margin, margin:-margin]
 
 
 def luma(rgb: Array) -> NDArray[np.float64]:

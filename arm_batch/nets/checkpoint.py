@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from arm_batch.errors import LadderError
 from arm_batch.nets.registry import Backbone
 from arm_batch.nets.slimmable import Supernet
+
+DESCRIPTION = "supernet"
+"""Key of backbone and scale in a weights file. One key alone: safetensors writes several in random order."""
 
 
 def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
@@ -25,7 +28,11 @@ def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
         LadderError: the file is missing, not a state dict of tensors, or of another backbone or scale.
     """
     supernet = Supernet(backbone, scale)
-    found = {name: tensor.float() for name, tensor in _read_tensors(path).items()}
+    tensors, told = _read_weights(path)
+    asked = _describe(supernet)
+    if told and told != asked:
+        raise LadderError(f"{path}: these are the weights of a {told} supernet, not of a {asked} supernet")
+    found = {name: tensor.float() for name, tensor in tensors.items()}
     expected = supernet.net.state_dict()
     if found.keys() != expected.keys():
         raise LadderError(f"{path}: these are not the weights of a {backbone.name} supernet")
@@ -40,10 +47,13 @@ def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
 
 
 def save_weights(path: Path, supernet: Supernet) -> None:
-    """Write the shared weights as half-precision safetensors; a reader never sees half a file."""
+    """Write the shared weights as half-precision safetensors; a reader never sees half a file.
+
+    The file names its backbone and scale: FSRCNN's weights have the same shapes at every scale.
+    """
     tensors = {k: v.half().contiguous() for k, v in supernet.net.state_dict().items()}
     temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary)
+    save_file(tensors, temporary, metadata={DESCRIPTION: _describe(supernet)})
     temporary.replace(path)
 
 
@@ -70,14 +80,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _describe(supernet: Supernet) -> str:
+    return f"{supernet.backbone.name} x{supernet.scale}"
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Tensors by name, and whose the file says they are; published ones say nothing."""
     if path.suffix != ".safetensors":
         found = load_checkpoint(path)
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise LadderError(f"{path}: not a state dict of tensors")
-        return found
+        return found, ""
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, (file.metadata() or {}).get(DESCRIPTION, "")
     except (SafetensorError, OSError) as error:
         raise LadderError(f"{path}: not a readable weights file ({_first_line(error)})") from error
 

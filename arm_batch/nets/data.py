@@ -34,6 +34,8 @@ def split_images(folder: Path) -> tuple[list[Path], list[Path]]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS)
     if not paths:
         raise InputError(f"no images below {folder}")
+    if len(paths) < HELD_OUT_EVERY:
+        raise InputError(f"{folder}: {len(paths)} images are too few, one in {HELD_OUT_EVERY} is held out")
     held_out = paths[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
     return [p for p in paths if p not in set(held_out)], held_out
 
@@ -41,8 +43,8 @@ def split_images(folder: Path) -> tuple[list[Path], list[Path]]:
 def load_pair(path: Path, scale: int, reduction: int = 2) -> Pair:
     """Read an image, reduce it by area averaging and make its LR version.
 
-    Halving removes most of the JPEG artefacts, so that the network does not learn to draw them.
-    The LR version is an antialiased bicubic reduction (a = -0.5), as MATLAB's ``imresize`` makes it.
+    Halving removes most of the JPEG artefacts, so that the network does not learn to draw them; what is reduced
+    further is sharper, as small images are. The LR version is made by `downscale`.
     """
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
@@ -57,11 +59,27 @@ def load_pair(path: Path, scale: int, reduction: int = 2) -> Pair:
 
 
 def downscale(hr: Pixels, scale: int) -> Pixels:
-    """Antialiased bicubic reduction of uint8 HWC by an integer factor that divides both sides."""
-    chw = torch.from_numpy(hr).permute(2, 0, 1)[None].to(torch.float32)
-    size = (hr.shape[0] // scale, hr.shape[1] // scale)
-    lr = F.interpolate(chw, size=size, mode="bicubic", antialias=True, align_corners=False)
-    rounded = lr[0].round().clamp(0, 255).to(torch.uint8)
+    """Antialiased bicubic reduction of uint8 HWC by an integer factor that divides both sides.
+
+    Equals MATLAB's ``imresize``, with which the LR images of the usual test sets were made: rows first, rounded to
+    whole grey levels, then columns; beyond its border the image repeats its last pixel.
+    """
+    return _downscale_axis(_downscale_axis(hr, scale, 0), scale, 1)
+
+
+def _downscale_axis(pixels: Pixels, scale: int, axis: int) -> Pixels:
+    # The kernel reaches 2 LR px; torch would leave out its part beyond the border and weigh up the rest.
+    margin = 2
+    pad = [(0, 0)] * 3
+    pad[axis] = (margin * scale, margin * scale)
+    # In float64: a sum that lies just off one half must not cross it.
+    padded = torch.from_numpy(np.pad(pixels, pad, mode="edge")).to(torch.float64)
+    size = list(padded.shape[:2])
+    size[axis] //= scale
+    chw = padded.permute(2, 0, 1)[None]
+    reduced = F.interpolate(chw, size=size, mode="bicubic", antialias=True, align_corners=False)[0]
+    inner = reduced.narrow(axis + 1, margin, pixels.shape[axis] // scale)
+    rounded = inner.add(0.5).floor().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(rounded.permute(1, 2, 0).numpy())
 
 
@@ -70,12 +88,16 @@ class CropSampler:
 
     A crop is a function of the generator alone: the trainer seeds one per step, so a resumed run sees what
     an undisturbed one would have seen.
+
+    Attributes:
+        left_out: how many images are smaller than one crop, and not used.
     """
 
     def __init__(self, pairs: list[Pair], lr_size: int, scale: int) -> None:
         self._pairs = [p for p in pairs if min(p.lr.shape[:2]) >= lr_size]
         if not self._pairs:
             raise TrainingError(f"every image is smaller than one crop of {lr_size} LR px")
+        self.left_out = len(pairs) - len(self._pairs)
         area = np.array([p.lr.shape[0] * p.lr.shape[1] for p in self._pairs], dtype=np.float64)
         self._weights = area / area.sum()
         self._lr_size = lr_size

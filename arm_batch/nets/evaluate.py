@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arm_batch.core.ladder import INTERPOLATION, interpolation_flops
-from arm_batch.core.quality import luma, psnr
+from arm_batch.core.quality import luma, psnr, ssim
 from arm_batch.errors import InputError
 from arm_batch.nets.data import EXTENSIONS, Pair, Pixels
 from arm_batch.nets.flops import Flops
@@ -28,24 +28,37 @@ FLOPS_TILE_PX = 32
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What is measured on one image, or its mean over images.
+
+    Attributes:
+        psnr_rgb_db: over all three channels.
+        psnr_y_db: of the BT.601 luma, the figure of most papers.
+        ssim_y: structural similarity of the same luma.
+    """
+
+    psnr_rgb_db: float
+    psnr_y_db: float
+    ssim_y: float
+
+
+@dataclass(frozen=True)
 class SubnetQuality:
     """One line of an evaluation.
 
     Attributes:
         name: ``bicubic``, or backbone and width as in ``fsrcnn-36``.
         images: how many were measured.
-        psnr_rgb_db: mean over images of the PSNR over all three channels.
-        psnr_y_db: mean over images of the PSNR of the BT.601 luma, the figure of most papers.
-        flops: executed for one 32x32 LR tile.
+        quality: mean over them.
+        flops: executed for 32x32 px of an LR image.
         paper_flops: the same in the convention of the published tables.
     """
 
     name: str
     images: int
-    psnr_rgb_db: float
-    psnr_y_db: float
-    flops: int
-    paper_flops: int
+    quality: Quality
+    flops: float
+    paper_flops: float
 
 
 def evaluate(
@@ -63,7 +76,7 @@ def evaluate(
         One row for interpolation, then one for each width.
 
     Raises:
-        InputError: the folder does not hold such pairs.
+        InputError: the folder does not hold such pairs, or images too small to measure.
         UsageError: a width that the backbone does not have.
     """
     scale, tile = supernet.scale, FLOPS_TILE_PX
@@ -73,11 +86,28 @@ def evaluate(
         name = f"{supernet.backbone.name}-{width}"
         networks[name] = supernet.subnet(width)
         costs[name] = supernet.flops(width, tile, tile)
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
-    for _, pair in read_pairs(data, scale, limit):
+    measured: dict[str, list[Quality]] = {name: [] for name in networks}
+    for file, pair in read_pairs(data, scale, limit):
         for name, network in networks.items():
-            measured[name].append(_psnr_rgb_and_y(upscale_image(pair.lr, network), pair.hr, scale))
-    return [_mean(name, values, costs[name]) for name, values in measured.items()]
+            measured[name].append(measure(upscale_image(pair.lr, network), pair.hr, scale, file))
+    return [
+        SubnetQuality(name, len(values), mean_quality(values), costs[name].executed, costs[name].paper)
+        for name, values in measured.items()
+    ]
+
+
+def measure(sr: Pixels, hr: Pixels, shave: int, file: str) -> Quality:
+    """Compare uint8 RGB images without `shave` px at each border; `file` is named when they are too small."""
+    y, reference = luma(sr), luma(hr)
+    try:
+        return Quality(psnr(sr, hr, shave), psnr(y, reference, shave), ssim(y, reference, shave))
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def mean_quality(values: Sequence[Quality]) -> Quality:
+    """The mean of each figure over images, as papers report it."""
+    return Quality(*np.mean([astuple(value) for value in values], axis=0).tolist())
 
 
 def read_pairs(data: Path, scale: int, limit: int | None = None) -> Iterator[tuple[str, Pair]]:
@@ -124,15 +154,6 @@ def to_pixels(tensor: Tensor) -> Pixels:
     """Float RGB ``(n, 3, h, w)`` to uint8 ``(n, h, w, 3)``, clamped to [0, 1] and rounded."""
     grey_levels = tensor.clamp(0, 1).mul(255).round().to(torch.uint8)
     return np.ascontiguousarray(grey_levels.permute(0, 2, 3, 1).numpy())
-
-
-def _mean(name: str, psnr_rgb_and_y: list[tuple[float, float]], cost: Flops) -> SubnetQuality:
-    rgb, y = np.mean(psnr_rgb_and_y, axis=0)
-    return SubnetQuality(name, len(psnr_rgb_and_y), float(rgb), float(y), cost.executed, cost.paper)
-
-
-def _psnr_rgb_and_y(sr: Pixels, hr: Pixels, shave: int) -> tuple[float, float]:
-    return psnr(sr, hr, shave), psnr(luma(sr), luma(hr), shave)
 
 
 def _read_rgb(path: Path) -> Pixels:

@@ -10,6 +10,7 @@ from torch import nn
 from arm_batch.errors import UsageError
 from arm_batch.nets.carn import CarnM
 from arm_batch.nets.fsrcnn import Fsrcnn
+from arm_batch.nets.plain import Plain
 from arm_batch.nets.srresnet import SrResNet
 
 SCALES = (2, 3, 4)
@@ -22,7 +23,8 @@ class Backbone:
     Attributes:
         name: the name used in files and on the command line.
         build: makes the network of a given width and scale.
-        widths: the published subnets, narrowest first; the last one is the supernet's own width.
+        widths: the subnets (published ones, where there are any), narrowest first; the last one is the
+            supernet's own width.
         width_multiple: every width must be a multiple of this (grouped convolutions).
     """
 
@@ -53,6 +55,7 @@ BACKBONES = {
         Backbone("fsrcnn", Fsrcnn, (16, 36, 56)),
         Backbone("carn", CarnM, (36, 52, 64), width_multiple=4),
         Backbone("srresnet", SrResNet, (36, 52, 64)),
+        Backbone("plain", Plain, (16, 32, 48)),
     )
 }
 

@@ -1,33 +1,41 @@
-"""Training a supernet as the ARM paper does: L1, Adam, a cosine schedule, computation-aware sampling.
+"""Training a supernet: L1 on random crops, a warm-up and a cosine, averaged weights.
 
-Source: Chen et al., "ARM: Any-Time Super-Resolution Method", ECCV 2022. Each step trains one subnet, drawn with
-probability proportional to a power of its cost (the paper squares it), because the costly subnets take
-longest to converge and share their first channels with all others.
+Which subnets a step trains is a matter of `arm_batch.nets.strategies`, how they move of
+`arm_batch.nets.optimizers`, and what is kept on disk of `arm_batch.nets.training_files`.
 """
 
 from __future__ import annotations
 
-import csv
+import copy
 import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from arm_batch.errors import LadderError, TrainingError
-from arm_batch.nets.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from arm_batch.errors import TrainingError
+from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.data import CropSampler
+from arm_batch.nets.optimizers import OptimizerName, make_optimizers
 from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.strategies import Strategy, add_gradients, sampling_chances, widths_of_step
+from arm_batch.nets.training_files import (
+    CHECKPOINT,
+    LOG,
+    WEIGHTS,
+    TrainState,
+    append_log,
+    restore_state,
+    save_state,
+    trim_log,
+)
 
-CHECKPOINT = "checkpoint.pt"
-LOG = "training_log.csv"
-WEIGHTS = "weights.safetensors"
-LOG_FIELDS = ("step", "lr", "loss", "seconds")
+WARM_UP_STEPS = 100
+"""Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +43,20 @@ class TrainConfig:
     """What defines a training run; two runs that agree in it (and in data) take the same steps.
 
     Attributes:
-        widths: the subnets to train.
+        widths: the subnets to train, narrowest first.
         steps: optimiser steps in all.
         batch_size: crops per step.
         crop_px: side of an LR crop.
-        learning_rate: at the start; the cosine ends at `final_learning_rate`.
-        sampling_power: a subnet is drawn in proportion to its executed FLOPs to this power.
+        learning_rate: after the warm-up; the cosine ends at `final_learning_rate`.
+        optimizer: ``adam``, or ``muon`` for kernels and Adam for biases and slopes.
+        strategy: which subnets a step trains and on what.
+        sampling_power: under the strategy ``power``, a subnet is drawn in proportion to its executed FLOPs to
+            this power.
+        ema_decay: of the averaged weights, which are validated and saved; 0 keeps the last weights.
         bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
         seed: of the initial weights and of every draw.
+        initial_weights: SHA-256 of the file of weights that the run starts from, empty without one.
     """
 
     widths: tuple[int, ...]
@@ -52,9 +65,13 @@ class TrainConfig:
     crop_px: int = 32
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-7
+    optimizer: OptimizerName = "adam"
+    strategy: Strategy = "power"
     sampling_power: float = 2.0
+    ema_decay: float = 0.999
     bf16_steps: int = 0
     seed: int = 0
+    initial_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,13 +94,14 @@ def train(
     report: Callable[[Progress], None],
     report_every: int = 1000,
 ) -> None:
-    """Train `supernet` in place and write its weights, log and checkpoint below `out`.
+    """Train `supernet` in place and write averaged weights, log and checkpoint below `out`.
 
     Continues from the checkpoint in `out` when there is one. The draw of step k depends on the seed and k
-    alone, so a run that was killed and continued takes the same steps as one that was not.
+    alone, so a run that was killed and continued takes the same steps as one that was not. Runs on the device
+    that `supernet` is on.
 
     Args:
-        supernet: overwritten by the checkpoint, if any.
+        supernet: overwritten by the checkpoint, if any; holds the averaged weights afterwards.
         config: must equal the checkpoint's.
         sampler: where the crops come from.
         validation: LR and HR crops as `CropSampler.sample` gives them, never trained on.
@@ -95,47 +113,41 @@ def train(
         TrainingError: the loss is not finite; the last checkpoint stays as it was.
     """
     out.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.Adam(
-        (p for p in supernet.parameters() if p.requires_grad),
-        lr=config.learning_rate,
-        betas=(0.9, 0.99),
+    device = next(supernet.parameters()).device
+    state = TrainState(
+        supernet,
+        averaged=copy.deepcopy(supernet),
+        optimizers=make_optimizers(config.optimizer, supernet, config.learning_rate),
     )
-    start_step, seconds_before = _resume(supernet, optimizer, config, out / CHECKPOINT)
-    _trim_log(out / LOG, start_step)
-    chances = sampling_chances(supernet, config)
-    started, losses = time.monotonic(), 0.0
-    for step in range(start_step, config.steps):
-        losses += _train_step(supernet, optimizer, config, sampler, chances, step)
-        done = step + 1
-        if done % report_every and done != config.steps:
+    restore_state(out / CHECKPOINT, state, asdict(config))
+    trim_log(out / LOG, state.step)
+    chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
+    validation = (validation[0].to(device), validation[1].to(device))
+    seconds_before, first_step, started, losses = state.seconds, state.step, time.monotonic(), []
+    while state.step < config.steps:
+        losses.append(_train_step(state, config, sampler, chances))
+        if state.step % report_every and state.step != config.steps:
             continue
-        mean_loss = losses / (done - max(start_step, (done - 1) // report_every * report_every))
-        losses = 0.0
-        psnr = validate(supernet, config.widths, *validation)
+        loss, losses = float(np.mean(losses)), []
+        psnr = validate(state.averaged, config.widths, *validation)
         # The loss is taken before the step: only the validation sees that the last step broke the weights.
-        if not math.isfinite(mean_loss) or any(map(math.isnan, psnr.values())):
-            raise TrainingError(f"the loss is not finite at step {done}; the checkpoint before it is kept")
+        if not math.isfinite(loss) or any(map(math.isnan, psnr.values())):
+            raise TrainingError(f"the loss is not finite at step {state.step}; the checkpoint before it is kept")
         elapsed = time.monotonic() - started
-        seconds = seconds_before + elapsed
+        state.seconds = seconds_before + elapsed
         # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
-        _append_log(out / LOG, done, learning_rate(config, step), mean_loss, seconds, psnr)
-        save_checkpoint(out / CHECKPOINT, _state(supernet, optimizer, config, done, seconds))
-        report(Progress(done, config.steps, mean_loss, (done - start_step) / elapsed, psnr))
+        append_log(out / LOG, state.step, learning_rate(config, state.step - 1), loss, state.seconds, psnr)
+        save_state(out / CHECKPOINT, state, asdict(config))
+        report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, psnr))
+    supernet.load_state_dict(state.averaged.state_dict())
     save_weights(out / WEIGHTS, supernet)
 
 
-def sampling_chances(supernet: Supernet, config: TrainConfig) -> np.ndarray:
-    """The probability of each width: proportional to executed FLOPs ** `sampling_power`."""
-    costs = [supernet.flops(w, config.crop_px, config.crop_px).executed for w in config.widths]
-    powered = np.array(costs, dtype=np.float64) ** config.sampling_power
-    chances: np.ndarray = powered / powered.sum()
-    return chances
-
-
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The cosine schedule at `step` (from 0)."""
+    """The schedule at `step` (from 0): a cosine, its first steps scaled down linearly."""
     cosine = (1 + math.cos(math.pi * step / config.steps)) / 2
-    return config.final_learning_rate + cosine * (config.learning_rate - config.final_learning_rate)
+    rate = config.final_learning_rate + cosine * (config.learning_rate - config.final_learning_rate)
+    return rate * min(1.0, (step + 1) / WARM_UP_STEPS)
 
 
 def validate(supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: torch.Tensor) -> dict[int, float]:
@@ -148,79 +160,26 @@ def validate(supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: 
     return psnr
 
 
-def _train_step(
-    supernet: Supernet,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    sampler: CropSampler,
-    chances: np.ndarray,
-    step: int,
-) -> float:
-    rng = np.random.default_rng([config.seed, step])
-    width = int(rng.choice(config.widths, p=chances))
-    lr, hr = sampler.sample(rng, config.batch_size)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, step)
-    optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(lr.device.type, torch.bfloat16, enabled=step < config.bf16_steps):
-        output = supernet(lr, width)
-    loss = F.l1_loss(output.float(), hr)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.item()
+def _train_step(state: TrainState, config: TrainConfig, sampler: CropSampler, chances: np.ndarray) -> float:
+    rng = np.random.default_rng([config.seed, state.step])
+    widths = widths_of_step(config.strategy, config.widths, chances, rng)
+    device = next(state.supernet.parameters()).device
+    lr, hr = (crops.to(device, non_blocking=True) for crops in sampler.sample(rng, config.batch_size))
+    for optimizer in state.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, state.step)
+    loss = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16=state.step < config.bf16_steps)
+    for optimizer in state.optimizers:
+        optimizer.step()
+    _average(state, config.ema_decay)
+    state.step += 1
+    return loss
 
 
-def _state(
-    supernet: Supernet,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    step: int,
-    seconds: float,
-) -> dict[str, Any]:
-    return {
-        "backbone": supernet.backbone.name,
-        "scale": supernet.scale,
-        "config": asdict(config),
-        "step": step,
-        "seconds": seconds,
-        "net": supernet.net.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-
-
-def _resume(
-    supernet: Supernet, optimizer: torch.optim.Optimizer, config: TrainConfig, path: Path
-) -> tuple[int, float]:
-    """Load the checkpoint, if any; returns (steps done, seconds spent)."""
-    if not path.exists():
-        return 0, 0.0
-    state = load_checkpoint(path)
-    asked = {"backbone": supernet.backbone.name, "scale": supernet.scale, **asdict(config)}
-    found = {"backbone": state["backbone"], "scale": state["scale"], **state["config"]}
-    differing = [k for k in asked if asked[k] != found.get(k)]
-    if differing:
-        told = ", ".join(f"{k} {found.get(k)} (asked for: {asked[k]})" for k in differing)
-        raise LadderError(f"{path} belongs to another run: it has {told}")
-    supernet.net.load_state_dict(state["net"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"]), float(state["seconds"])
-
-
-def _trim_log(path: Path, steps: int) -> None:
-    """Drop the lines of steps that the checkpoint does not hold."""
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        kept = [row for i, row in enumerate(csv.reader(file)) if i == 0 or int(row[0]) <= steps]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(kept)
-
-
-def _append_log(path: Path, step: int, lr: float, loss: float, seconds: float, psnr: dict[int, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow([*LOG_FIELDS, *(f"validation_psnr_db_{w}" for w in psnr)])
-        values = [f"{v:.4f}" for v in psnr.values()]
-        writer.writerow([step, f"{lr:.3e}", f"{loss:.6f}", f"{seconds:.1f}", *values])
+def _average(state: TrainState, decay: float) -> None:
+    """Move the averaged weights towards the current ones; a short memory at first, when they move most."""
+    decay = min(decay, state.step / (state.step + 10))
+    with torch.no_grad():
+        for averaged, current in zip(state.averaged.parameters(), state.supernet.parameters(), strict=True):
+            averaged.lerp_(current, 1 - decay)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from arm_batch.core.quality import luma, mean_squared_error, psnr, psnr_of_mse
+from arm_batch.core.quality import luma, mean_squared_error, psnr, psnr_of_mse, ssim
 
 
 @pytest.mark.parametrize(("mse", "db"), [(1.0, 48.1308036), (65025.0, 0.0), (0.0, math.inf), (100.0, 28.1308036)])
@@ -43,3 +43,30 @@ def test_shapes_must_agree():
 )
 def test_luma_is_that_of_matlab(rgb, y):
     assert luma(np.array([[rgb]], np.uint8))[0, 0] == pytest.approx(y)
+
+
+@pytest.mark.parametrize("shave", [0, 4])
+@pytest.mark.parametrize("strength", [1.0, 30.0])
+def test_ssim_is_that_of_scikit_image(shave, strength):
+    metrics = pytest.importorskip("skimage.metrics")
+    rng = np.random.default_rng(0)
+    reference = rng.uniform(0, 255, (40, 33)).cumsum(axis=0) % 255
+    image = (reference + rng.normal(0, strength, reference.shape)).clip(0, 255)
+    expected = metrics.structural_similarity(
+        image[shave : 40 - shave, shave : 33 - shave],
+        reference[shave : 40 - shave, shave : 33 - shave],
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    assert ssim(image, reference, shave) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssim_is_one_for_equal_images_and_needs_a_whole_window():
+    image = np.random.default_rng(0).integers(0, 256, (11, 12), np.uint8)
+    assert ssim(image, image) == pytest.approx(1)
+    with pytest.raises(ValueError, match="too few for a window of 11"):
+        ssim(image, image, shave=1)
+    with pytest.raises(ValueError, match="shapes differ"):
+        ssim(image, image[:, :11])

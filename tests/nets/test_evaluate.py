@@ -37,8 +37,8 @@ def test_published_figures(reference, validation_data, backbone, dataset, expect
     interpolation, *rows = evaluate(supernet, validation_data / dataset)
     assert interpolation.name == "bicubic"
     # Published with two decimals.
-    assert [r.psnr_y_db for r in rows] == pytest.approx(expected, abs=0.0075)
-    assert all(r.psnr_rgb_db < r.psnr_y_db for r in rows)
+    assert [r.quality.psnr_y_db for r in rows] == pytest.approx(expected, abs=0.0075)
+    assert all(r.quality.psnr_rgb_db < r.quality.psnr_y_db for r in rows)
 
 
 def test_rows_name_and_price_every_subnet(tmp_path):
@@ -62,7 +62,7 @@ def test_means_are_over_images(tmp_path):
     for name, error in (("a.png", 1), ("b.png", 10)):
         write(tmp_path / "LRx2" / name, np.full((8, 8, 3), 100, np.uint8))
         write(tmp_path / "HR" / name, np.full((16, 16, 3), 100 + error, np.uint8))
-    row = evaluate(Supernet(get_backbone("fsrcnn"), 2), tmp_path, widths=())[0]
+    row = evaluate(Supernet(get_backbone("fsrcnn"), 2), tmp_path, widths=())[0].quality
     assert row.psnr_rgb_db == pytest.approx((48.1308 + 28.1308) / 2, abs=1e-3)
     assert row.psnr_y_db == pytest.approx(row.psnr_rgb_db + 20 * np.log10(255 / 219), abs=1e-3)
 

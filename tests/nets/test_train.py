@@ -2,6 +2,10 @@
 
 import csv
 import math
+import multiprocessing
+import os
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +19,8 @@ from arm_batch.nets.checkpoint import load_supernet
 from arm_batch.nets.data import CropSampler, Pair, downscale
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import (
-    CHECKPOINT,
-    LOG,
-    WEIGHTS,
-    Progress,
-    TrainConfig,
-    learning_rate,
-    sampling_chances,
-    train,
-)
+from arm_batch.nets.train import WARM_UP_STEPS, Progress, TrainConfig, learning_rate, train
+from arm_batch.nets.training_files import CHECKPOINT, LOG, WEIGHTS, TrainState
 
 CONFIG = TrainConfig(widths=(16, 56), steps=7, batch_size=2, crop_px=8, bf16_steps=2, seed=3)
 REPORT_EVERY = 2
@@ -76,15 +72,16 @@ def same_weights(a: Supernet, b: Supernet) -> bool:
 
 
 @pytest.mark.parametrize("stop_after", [2, 4, 6])
-def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after):
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, optimizer="muon", strategy="distil")])
+def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, config):
     undisturbed = fresh()
-    reports = run(undisturbed, tmp_path / "whole")
+    reports = run(undisturbed, tmp_path / "whole", config)
     with pytest.raises(InterruptedRunError):
-        run(fresh(), tmp_path / "parts", stop_after=stop_after)
+        run(fresh(), tmp_path / "parts", config, stop_after=stop_after)
     assert not (tmp_path / "parts" / WEIGHTS).exists()
     # Other initial weights: the checkpoint decides.
     resumed = fresh(seed=1)
-    run(resumed, tmp_path / "parts")
+    run(resumed, tmp_path / "parts", config)
     assert same_weights(resumed, undisturbed)
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
     assert [r.step for r in reports] == [2, 4, 6, 7]
@@ -92,16 +89,36 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path):
+    config = replace(CONFIG, steps=40)
+    run(fresh(), tmp_path / "whole", config)
+    process = multiprocessing.get_context("spawn").Process(
+        target=run, args=(fresh(), tmp_path / "parts", config), daemon=True
+    )
+    process.start()
+    while not (tmp_path / "parts" / CHECKPOINT).exists():
+        assert process.is_alive()
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "parts" / WEIGHTS).exists()
+    run(fresh(), tmp_path / "parts", config)
+    assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
+    weights = [tmp_path / run / WEIGHTS for run in ("parts", "whole")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
 def test_a_kill_between_log_and_checkpoint_leaves_no_line_twice_or_missing(tmp_path, monkeypatch):
     run(fresh(), tmp_path / "whole")
-    save = train_module.save_checkpoint
+    save = train_module.save_state
 
-    def save_until_step_4(path: Path, state: dict[str, object]) -> None:
-        if state["step"] == 4:
+    def save_until_step_4(path: Path, state: TrainState, config: dict[str, object]) -> None:
+        if state.step == 4:
             raise InterruptedRunError
-        save(path, state)
+        save(path, state, config)
 
-    monkeypatch.setattr(train_module, "save_checkpoint", save_until_step_4)
+    monkeypatch.setattr(train_module, "save_state", save_until_step_4)
     with pytest.raises(InterruptedRunError):
         run(fresh(), tmp_path / "parts")
     monkeypatch.undo()
@@ -157,12 +174,12 @@ def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, gradients_only: bool) 
     """Make one training step go wrong: a loss that is not a number, or a finite one with broken gradients."""
     original = train_module._train_step
 
-    def train_step(supernet, optimizer, config, crops, chances, current):
-        loss = original(supernet, optimizer, config, crops, chances, current)
-        if current != step:
+    def train_step(state, config, crops, chances):
+        loss = original(state, config, crops, chances)
+        if state.step - 1 != step:
             return loss
         with torch.no_grad():
-            next(supernet.parameters()).fill_(math.nan)
+            next(state.averaged.parameters()).fill_(math.nan)
         return loss if gradients_only else math.nan
 
     monkeypatch.setattr(train_module, "_train_step", train_step)
@@ -184,22 +201,40 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path, monk
     assert run(fresh(), tmp_path)[-1].step == CONFIG.steps
 
 
+@pytest.mark.parametrize("content", [b"no checkpoint", b""])
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, content):
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.raises(LadderError, match="not a readable checkpoint"):
+        run(fresh(), tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == content
+
+
+def test_weights_in_place_of_a_checkpoint_are_refused(tmp_path):
+    torch.save(fresh().net.state_dict(), tmp_path / CHECKPOINT)
+    with pytest.raises(LadderError, match="not a training checkpoint"):
+        run(fresh(), tmp_path)
+
+
+def test_the_averaged_weights_follow_the_trained_ones():
+    state = TrainState(fresh(), fresh(seed=1), optimizers=(), step=10_000)
+    before = [p.clone() for p in state.averaged.parameters()]
+    train_module._average(state, 0.9)
+    for old, new, current in zip(before, state.averaged.parameters(), state.supernet.parameters(), strict=True):
+        torch.testing.assert_close(new, 0.9 * old + 0.1 * current)
+    train_module._average(state, 0.0)
+    assert same_weights(state.averaged, state.supernet)
+
+
 def test_images_too_small_for_a_crop_are_a_training_error():
     with pytest.raises(TrainingError, match="smaller than one crop"):
         sampler(crop_px=64)
 
 
-def test_costly_subnets_are_drawn_more_often():
-    supernet = fresh()
-    costs = np.array([supernet.flops(w, 8, 8).executed for w in CONFIG.widths], float)
-    np.testing.assert_allclose(sampling_chances(supernet, CONFIG), costs**2 / (costs**2).sum())
-    np.testing.assert_allclose(sampling_chances(supernet, replace(CONFIG, sampling_power=0)), 0.5)
-
-
-def test_the_learning_rate_falls_along_half_a_cosine():
-    config = replace(CONFIG, steps=100)
-    rates = [learning_rate(config, s) for s in range(101)]
-    assert rates[0] == config.learning_rate
-    assert rates[50] == pytest.approx((config.learning_rate + config.final_learning_rate) / 2)
-    assert rates[100] == pytest.approx(config.final_learning_rate)
-    assert rates == sorted(rates, reverse=True)
+def test_the_learning_rate_warms_up_and_falls_along_half_a_cosine():
+    config = replace(CONFIG, steps=1000)
+    rates = [learning_rate(config, s) for s in range(1001)]
+    assert rates[0] == pytest.approx(config.learning_rate / WARM_UP_STEPS)
+    assert rates[:WARM_UP_STEPS] == sorted(rates[:WARM_UP_STEPS])
+    assert rates[500] == pytest.approx((config.learning_rate + config.final_learning_rate) / 2)
+    assert rates[1000] == pytest.approx(config.final_learning_rate)
+    assert rates[WARM_UP_STEPS:] == sorted(rates[WARM_UP_STEPS:], reverse=True)

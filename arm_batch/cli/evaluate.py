@@ -1,0 +1,131 @@
+"""``arm-batch evaluate``: what ladders and weights reach, as a table, JSON and a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from arm_batch.cli.options import parse_weights
+from arm_batch.cli.plot_evaluation import plot_evaluation
+from arm_batch.errors import UsageError
+from arm_batch.nets.checkpoint import load_supernet
+from arm_batch.nets.evaluate import Quality, SubnetQuality, evaluate
+from arm_batch.nets.evaluate_budget import BudgetQuality, evaluate_budgets
+from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.nets.paper import MEAN, evaluate_paper
+from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.slimmable import Supernet
+
+Protocol = Literal["whole", "paper"]
+
+BUDGETS = "5,10,20,30,50,75,100"
+
+
+def evaluate_command(
+    subject: Annotated[str, typer.Argument(help="Shipped ladder, ladder folder or, with --backbone, weights.")],
+    data: Annotated[Path, typer.Option(help="Folder with HR/ and LRx<scale>/ of the same names.")],
+    protocol: Annotated[Protocol, typer.Option(help="whole images, or the published code's patches.")] = "whole",
+    lut: Annotated[Path | None, typer.Option(help="Published table (JSON), for --protocol paper.")] = None,
+    backbone: Annotated[str, typer.Option(help="Of weights given by file.")] = "fsrcnn",
+    scale: Annotated[int, typer.Option(help="Of weights given by file.")] = 4,
+    against: Annotated[
+        list[str] | None, typer.Option(help="BACKBONE=WEIGHTS to measure beside it; may be repeated.")
+    ] = None,
+    budgets: Annotated[str, typer.Option(help="Shares of a ladder's largest subnet, in per cent.")] = BUDGETS,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here, too.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw quality over FLOPs here (png, svg, pdf).")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+) -> None:
+    """Measure every subnet and the whole budget curve, or reproduce the published protocol."""
+    if protocol == "paper":
+        if lut is None:
+            raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
+        _print_paper(Path(subject), lut, data, limit)
+        return
+    shares = _parse_budgets(budgets)
+    compared = [parse_weights(text) for text in against or []]
+    if Path(subject).is_file():
+        files, supernet = None, load_supernet(Path(subject), get_backbone(backbone), scale)
+        fixed = evaluate(supernet, data, limit=limit)
+    else:
+        files = load_ladder(find_ladder(subject))
+        fixed = [row for supernet, widths in _supernets(files) for row in evaluate(supernet, data, widths, limit)]
+        scale = files.ladder.scale
+    others = [load_supernet(path, family, scale) for family, path in compared]
+    subnets = list({row.name: row for row in fixed}.values())
+    published = [row for other in others for row in evaluate(other, data, limit=limit)[1:]]
+    curve = [] if files is None else evaluate_budgets(files, data, shares, limit)
+    for line in _table(subnets, curve, published):
+        typer.echo(line)
+    if json_file is not None:
+        json_file.write_text(_document(subject, data, subnets, curve, published))
+    if plot is not None:
+        plot_evaluation(plot, subject, subnets, curve, published)
+
+
+def _parse_budgets(text: str) -> list[float]:
+    try:
+        shares = [float(part) / 100 for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--budgets {text!r}: write per cent with commas, such as {BUDGETS}") from None
+    if not all(0 < share <= 1 for share in shares):
+        raise UsageError(f"--budgets {text!r}: each must be more than 0 and at most 100")
+    return shares
+
+
+def _supernets(files: LadderFiles) -> Iterator[tuple[Supernet, tuple[int, ...]]]:
+    """Each supernet of a ladder with the widths that the ladder uses."""
+    used = [net for net in files.nets if net is not None]
+    for supernet in {id(supernet): supernet for supernet, _ in used}.values():
+        yield supernet, tuple(width for other, width in used if other is supernet)
+
+
+def _table(
+    subnets: list[SubnetQuality], curve: list[BudgetQuality], published: list[SubnetQuality]
+) -> Iterator[str]:
+    yield f"{'':<14} {'images':>6} {'Y dB':>8} {'RGB dB':>8} {'SSIM':>7} {'MFLOP':>8} {'paper':>8}"
+    for row in subnets:
+        yield _line(row.name, row.images, row.quality, row.flops, row.paper_flops)
+    for budget in curve:
+        name = f"budget {budget.budget:.0%}"
+        yield _line(name, budget.images, budget.quality, budget.flops, budget.paper_flops)
+    for row in published:
+        yield _line(f"({row.name})", row.images, row.quality, row.flops, row.paper_flops)
+    yield "MFLOP for 32x32 LR px: executed, and as the paper counts. Budgets include halos and filled-up tiles."
+    if published:
+        yield "(In brackets: the weights given by --against.)"
+
+
+def _line(name: str, images: int, quality: Quality, flops: float, paper_flops: float) -> str:
+    measures = f"{quality.psnr_y_db:8.3f} {quality.psnr_rgb_db:8.3f} {quality.ssim_y:7.4f}"
+    return f"{name:<14} {images:>6} {measures} {flops / 1e6:8.1f} {paper_flops / 1e6:8.1f}"
+
+
+def _document(
+    subject: str,
+    data: Path,
+    subnets: list[SubnetQuality],
+    curve: list[BudgetQuality],
+    published: list[SubnetQuality],
+) -> str:
+    document = {
+        "subject": subject,
+        "data": str(data),
+        "flops_of": "32x32 LR px",
+        "subnets": [asdict(row) for row in subnets],
+        "budgets": [asdict(row) for row in curve],
+        "against": [asdict(row) for row in published],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _print_paper(weights: Path, lut: Path, data: Path, limit: int | None) -> None:
+    for result in evaluate_paper(weights, lut, data, limit):
+        if result.image == MEAN:
+            share = f"{result.flops_percent:7.2f} % of the FLOPs (paper)"
+            typer.echo(f"{result.policy:<12} {result.psnr_rgb_db:8.4f} dB (RGB) {share}")

@@ -1,0 +1,33 @@
+"""Option values that more than one command takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arm_batch.errors import UsageError
+from arm_batch.nets.registry import Backbone, get_backbone
+
+
+def parse_weights(text: str) -> tuple[Backbone, Path]:
+    """Read ``BACKBONE=WEIGHTS``; `UsageError` when it is not that, or the backbone is unknown.
+
+    >>> backbone, path = parse_weights("carn=out/weights.safetensors")
+    >>> backbone.name, str(path)
+    ('carn', 'out/weights.safetensors')
+    """
+    name, separator, path = text.partition("=")
+    if not separator or not path:
+        raise UsageError(f"{text!r} must have the form BACKBONE=WEIGHTS")
+    return get_backbone(name), Path(path)
+
+
+def parse_reductions(text: str) -> list[int]:
+    """Read whole numbers with commas, each at least 1; `UsageError` when it is not that.
+
+    >>> parse_reductions("2,3")
+    [2, 3]
+    """
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise UsageError(f"--reductions {text!r}: write whole numbers from 1 with commas, such as 2,3,4")
+    return [int(part) for part in parts]

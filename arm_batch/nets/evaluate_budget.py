@@ -1,0 +1,127 @@
+"""Measuring a ladder along its budgets: the tiling and the allocation of the job, on a folder of paired images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arm_batch.core.census import cells_of, take_census
+from arm_batch.core.ladder import Ladder
+from arm_batch.core.objective import solve
+from arm_batch.core.share_out import Share, assign
+from arm_batch.core.tiles import Stitcher, take
+from arm_batch.nets.data import Pixels
+from arm_batch.nets.evaluate import FLOPS_TILE_PX, Quality, mean_quality, measure, read_pairs
+from arm_batch.nets.infer import Upscaler
+from arm_batch.nets.ladder_files import LadderFiles
+from arm_batch.spec import DEFAULT_OBJECTIVE
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class BudgetQuality:
+    """What one budget reaches over a folder of images.
+
+    Attributes:
+        budget: share of running the largest subnet everywhere, in (0, 1].
+        images: how many were measured.
+        quality: mean over them.
+        flops: executed for 32x32 px of the LR images, on average: halos and filled-up tiles count.
+        paper_flops: the same in the convention of the published tables.
+        subnet_tiles: tiles that each subnet got, cheapest first.
+    """
+
+    budget: float
+    images: int
+    quality: Quality
+    flops: float
+    paper_flops: float
+    subnet_tiles: tuple[int, ...]
+
+
+def evaluate_budgets(
+    files: LadderFiles, data: Path, budgets: Sequence[float], limit: int | None = None
+) -> list[BudgetQuality]:
+    """Upscale all images of a folder as one archive, once for each budget.
+
+    Args:
+        files: the ladder.
+        data: a folder with ``HR/`` and ``LRx<scale>/``, see `arm_batch.nets.evaluate.read_pairs`.
+        budgets: shares of running the largest subnet everywhere.
+        limit: take only the first so many images.
+
+    Raises:
+        BudgetError: a budget is less than interpolation alone needs.
+        InputError: the folder does not hold such pairs, or images too small to measure.
+    """
+    ladder = files.ladder
+    scores, pixels = [], []
+    for _, pair in read_pairs(data, ladder.scale, limit):
+        scores.append(ladder.scores(pair.lr))
+        pixels.append(pair.lr.shape[0] * pair.lr.shape[1])
+    chosen = [_assign(ladder, scores, pixels, budget) for budget in budgets]
+    upscaler = Upscaler(files.nets, ladder.grid, ladder.scale, "cpu")
+    measured: list[list[Quality]] = [[] for _ in budgets]
+    area = sum(pixels)
+    for position, (file, pair) in enumerate(read_pairs(data, ladder.scale, limit)):
+        outputs = _run_needed(upscaler, ladder, pair.lr, np.stack([images[position] for images in chosen]))
+        for images, values in zip(chosen, measured, strict=True):
+            sr = _stitch(ladder, pair.lr, outputs, images[position])
+            values.append(measure(sr, pair.hr, ladder.scale, file))
+    paper_costs = np.array([subnet.paper_flops for subnet in ladder.subnets], np.int64)
+    rows = []
+    for budget, images, values in zip(budgets, chosen, measured, strict=True):
+        tiles = np.bincount(np.concatenate(images), minlength=len(ladder.subnets))
+        flops, paper = (float(tiles @ costs) * FLOPS_TILE_PX**2 / area for costs in (ladder.costs, paper_costs))
+        rows.append(BudgetQuality(budget, len(values), mean_quality(values), flops, paper, tuple(tiles.tolist())))
+    return rows
+
+
+def _assign(
+    ladder: Ladder, scores: Sequence[NDArray[np.float32]], pixels: Sequence[int], budget: float
+) -> list[Indices]:
+    """The subnet of each tile of each image, the images taken as one archive, by the objective of a job."""
+    lut, objective = ladder.lut, DEFAULT_OBJECTIVE
+    bins = [lut.bin_of(values) for values in scores]
+    census = take_census(objective, lut, zip(bins, pixels, strict=True))
+    total = int(budget * int(census.tiles.sum()) * int(ladder.costs[-1]))
+    tiles = solve(objective, lut, census, ladder.costs, total).tiles.reshape(-1, len(ladder.subnets))
+    occupied = np.flatnonzero(tiles.sum(axis=1))
+    cells = np.concatenate([cells_of(objective, lut, image) for image in bins])
+    subnets = assign(np.concatenate(scores)[:, 0], cells, Share(occupied, tiles[occupied]))
+    return np.split(subnets, np.cumsum([len(values) for values in scores])[:-1])
+
+
+def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels, chosen: Indices) -> dict[int, Pixels]:
+    """Outputs of each subnet for the tiles that some budget gives it; other tiles stay undefined.
+
+    Args:
+        upscaler: of the ladder.
+        ladder: the ladder.
+        lr: the image.
+        chosen: subnet of each tile under each budget, ``(n_budgets, n_tiles)``.
+
+    Returns:
+        For each subnet ``(n_tiles, scale*tile, scale*tile, 3)``.
+    """
+    windows = ladder.grid.windows(lr)
+    outputs: dict[int, Pixels] = {}
+    for subnet in np.unique(chosen).tolist():
+        tiles = np.flatnonzero((chosen == subnet).any(axis=0))
+        (upscaled,) = upscaler.run(subnet, [take(windows, tiles)])
+        outputs[subnet] = np.empty((chosen.shape[1], *upscaled.shape[1:]), upscaled.dtype)
+        outputs[subnet][tiles] = upscaled
+    return outputs
+
+
+def _stitch(ladder: Ladder, lr: Pixels, outputs: dict[int, Pixels], chosen: Indices) -> Pixels:
+    stitcher = Stitcher(ladder.grid, lr.shape[0], lr.shape[1], 3, lr.dtype, ladder.scale)
+    for subnet in np.unique(chosen).tolist():
+        tiles = np.flatnonzero(chosen == subnet)
+        stitcher.add(tiles, outputs[subnet][tiles])
+    return stitcher.image()

@@ -1,0 +1,78 @@
+"""What one training step minimises: which subnets it runs, and what each of them is to match.
+
+- ``power``: one subnet, drawn with probability proportional to a power of its cost, because the costly ones take
+  longest to converge and share their first channels with all others (Chen et al., "ARM: Any-Time
+  Super-Resolution Method", ECCV 2022, with the square).
+- ``sandwich``: the widest, the narrowest and one between (Yu & Huang, "Universally Slimmable Networks and Improved
+  Training Techniques", ICCV 2019).
+- ``distil``: the same three, the narrower two on the output of the widest instead of the HR image (in-place
+  distillation, same source).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from arm_batch.nets.slimmable import Supernet
+
+Strategy = Literal["power", "sandwich", "distil"]
+
+Array = np.ndarray
+
+
+def sampling_chances(supernet: Supernet, widths: Sequence[int], crop_px: int, power: float) -> Array:
+    """The probability of each width under ``power``: proportional to its executed FLOPs to that power."""
+    powered = np.array([supernet.flops(w, crop_px, crop_px).executed for w in widths], np.float64) ** power
+    chances: Array = powered / powered.sum()
+    return chances
+
+
+def widths_of_step(
+    strategy: Strategy, widths: Sequence[int], chances: Array, rng: np.random.Generator
+) -> list[int]:
+    """The subnets that one step trains, widest first.
+
+    Args:
+        strategy: see above.
+        widths: all subnets, narrowest first.
+        chances: of each under ``power``.
+        rng: of this step.
+    """
+    if strategy == "power":
+        return [int(rng.choice(widths, p=chances))]
+    between = [int(rng.choice(widths[1:-1]))] if len(widths) > 2 else []
+    return sorted({widths[-1], *between, widths[0]}, reverse=True)
+
+
+def add_gradients(
+    supernet: Supernet, strategy: Strategy, widths: Sequence[int], lr: Tensor, hr: Tensor, bf16: bool
+) -> float:
+    """Run the subnets of one step and add the gradients of their L1 losses to the shared parameters.
+
+    Args:
+        supernet: whose parameters get the gradients.
+        strategy: decides what the narrower subnets are to match.
+        widths: of the subnets, widest first.
+        lr: ``(n, 3, h, w)`` in [0, 1].
+        hr: ``(n, 3, scale * h, scale * w)``.
+        bf16: run them in bfloat16 autocast; the losses are float32 either way.
+
+    Returns:
+        The loss of the first one.
+    """
+    target, first_loss = hr, 0.0
+    for place, width in enumerate(widths):
+        with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
+            output = supernet(lr, width)
+        loss = F.l1_loss(output.float(), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if place == 0:
+            first_loss = loss.item()
+            target = output.detach().float() if strategy == "distil" else hr
+    return first_loss

@@ -1,0 +1,109 @@
+"""Which way of training a supernet serves a budget best? Each gets the same CPU time from the same start.
+
+    python benchmarks/strategies.py PHOTOGRAPHS [--backbone fsrcnn] [--seconds 80]
+
+The figure to compare is the pooled PSNR that an allocation over held-out tiles reaches, where each tile's true
+errors are known: what a lookup table without faults would give. It is averaged over several budgets, so that each
+subnet counts for as much as the budgets use it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arm_batch.core.allocate import allocate
+from arm_batch.core.ladder import interpolation_flops
+from arm_batch.core.quality import psnr_of_mse
+from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.evaluate import bicubic
+from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.train import TrainConfig, train
+
+SCALE = 4
+BUDGETS = (0.1, 0.25, 0.5, 0.75)
+TILES = 512
+CALIBRATION_STEPS = 40
+
+Crops = tuple[Tensor, Tensor]
+
+
+def main() -> None:
+    """Print one line for each way of training."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("--backbone", default="fsrcnn")
+    parser.add_argument("--seconds", type=float, default=80, help="CPU time of each run")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    training, held_out = split_images(asked.photographs)
+    sampler = CropSampler([load_pair(path, SCALE) for path in training], 32, SCALE)
+    tiles = CropSampler([load_pair(path, SCALE) for path in held_out], 32, SCALE).sample(
+        np.random.default_rng(0), TILES
+    )
+    widths = get_backbone(asked.backbone).widths
+    base = TrainConfig(widths, steps=CALIBRATION_STEPS, learning_rate=2e-3, bf16_steps=10**9)
+    ways = {
+        "power 2": base,
+        "power 1": replace(base, sampling_power=1),
+        "sandwich": replace(base, strategy="sandwich"),
+        "distil": replace(base, strategy="distil"),
+        "power 2, muon": replace(base, optimizer="muon"),
+    }
+    print(f"{'':<14} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
+    # Once for nothing: the first steps of a process also compile kernels.
+    run(asked.backbone, ways["sandwich"], sampler, tiles)
+    for name, config in ways.items():
+        seconds, _ = run(asked.backbone, config, sampler, tiles)
+        steps = int(asked.seconds / seconds * CALIBRATION_STEPS)
+        _, supernet = run(asked.backbone, replace(config, steps=steps), sampler, tiles)
+        errors = tile_errors(supernet, tiles)
+        per_width = "  ".join(f"{db:.3f}" for db in psnr_of_mse(errors.mean(axis=0))[1:])
+        print(f"{name:<14} {steps:>6} {weighted_psnr(supernet, errors):11.3f}  {per_width}", flush=True)
+
+
+def run(backbone: str, config: TrainConfig, sampler: CropSampler, tiles: Crops) -> tuple[float, Supernet]:
+    """Train from seed 0; returns the CPU seconds spent and the trained supernet."""
+    torch.manual_seed(0)
+    supernet = Supernet(get_backbone(backbone), SCALE).to(memory_format=torch.channels_last)
+    one_tile = (tiles[0][:1], tiles[1][:1])
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        train(supernet, config, sampler, one_tile, Path(folder), lambda _: None, report_every=10**9)
+        return time.process_time() - started, supernet
+
+
+def tile_errors(supernet: Supernet, tiles: Crops) -> np.ndarray:
+    """Mean squared error of each tile under interpolation and each subnet, ``(n, 1 + n_widths)``."""
+    lr, hr = tiles
+    networks = [bicubic(SCALE), *(supernet.subnet(width) for width in supernet.backbone.widths)]
+    columns = []
+    with torch.no_grad():
+        for network in networks:
+            outputs = torch.cat([network(part).clamp(0, 1) for part in lr.split(16)])
+            columns.append(((outputs - hr) * 255).square().mean(dim=(1, 2, 3)).numpy())
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def weighted_psnr(supernet: Supernet, errors: np.ndarray) -> float:
+    """PSNR of the pooled error, averaged over the budgets, each spent in the best way on these tiles."""
+    flops = [supernet.flops(width, 32, 32).executed for width in supernet.backbone.widths]
+    costs = np.array([interpolation_flops(SCALE, 32), *flops], np.int64)
+    reached = []
+    for share in BUDGETS:
+        budget = int(share * len(errors) * costs[-1])
+        tiles = allocate(np.ones(len(errors), np.int64), -errors, costs, budget).tiles
+        reached.append(float(psnr_of_mse((tiles * errors).sum() / len(errors))))
+    return float(np.mean(reached))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Ladders of several supernets."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from arm_batch.core.tiles import TileGrid
+from arm_batch.errors import LadderError, UsageError
+from arm_batch.nets import build_ladder as module
+from arm_batch.nets.build_ladder import build_ladder
+from arm_batch.nets.calibrate import TileSample
+from arm_batch.nets.checkpoint import save_weights
+from arm_batch.nets.ladder_files import load_ladder
+from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.slimmable import Supernet
+
+GRID = TileGrid(8, 2)
+TILES = 600
+
+
+def weights(folder: Path, *names: str) -> list[tuple[object, Path]]:
+    torch.manual_seed(0)
+    files = []
+    for name in names:
+        path = folder / f"{name}-weights.safetensors"
+        save_weights(path, Supernet(get_backbone(name), 2))
+        files.append((get_backbone(name), path))
+    return files
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> None:
+    """Let every tile have these errors, cheapest subnet first, instead of running the networks."""
+    scores = np.random.default_rng(0).uniform(0, 50, TILES).astype(np.float32)
+    sample = TileSample(scores, np.tile(np.array(errors), (TILES, 1)))
+    monkeypatch.setattr(module, "sample_tiles", lambda *_: sample)
+
+
+def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(tmp_path, monkeypatch):
+    # By cost: bicubic, fsrcnn-16, plain-16, fsrcnn-36, fsrcnn-56, plain-32, plain-48.
+    measured(monkeypatch, [100, 60, 58, 57, 40, 45, 30])
+    files = weights(tmp_path, "plain", "fsrcnn")
+    built = build_ladder(tmp_path / "mixed", "mixed", 2, GRID, files, [Path("a.png")])
+    assert built.subnets == ("bicubic", "fsrcnn-16", "fsrcnn-56", "plain-48")
+    assert built.dropped == ("plain-16", "fsrcnn-36", "plain-32")
+    loaded = load_ladder(tmp_path / "mixed")
+    assert [subnet.name for subnet in loaded.ladder.subnets] == list(built.subnets)
+    np.testing.assert_allclose(loaded.ladder.lut.mse, np.tile([100, 60, 40, 30], (30, 1)))
+    names = [None if net is None else (net[0].backbone.name, net[1]) for net in loaded.nets]
+    assert names == [None, ("fsrcnn", 16), ("fsrcnn", 56), ("plain", 48)]
+
+
+def test_a_subnet_that_one_bin_can_use_stays(tmp_path, monkeypatch):
+    # Pooled over all tiles fsrcnn-36 is far above the line between its neighbours; on the busiest tiles it is not.
+    scores = np.random.default_rng(0).uniform(0, 50, TILES).astype(np.float32)
+    flat, busy = np.array([100.0, 60, 59, 10]), np.array([100.0, 60, 20, 10])
+    errors = np.where((scores > 49)[:, None], busy, flat)
+    monkeypatch.setattr(module, "sample_tiles", lambda *_: TileSample(scores, errors))
+    built = build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), [])
+    assert built.subnets == ("bicubic", "fsrcnn-16", "fsrcnn-36", "fsrcnn-56")
+
+
+def test_a_supernet_of_which_nothing_is_left_is_not_shipped(tmp_path, monkeypatch):
+    measured(monkeypatch, [100, 60, 60, 40, 20, 20, 20])
+    build_ladder(tmp_path / "mixed", "mixed", 2, GRID, weights(tmp_path, "plain", "fsrcnn"), [Path("a.png")])
+    assert not list((tmp_path / "mixed").glob("plain*"))
+    assert load_ladder(tmp_path / "mixed").ladder.subnets[-1].name == "fsrcnn-56"
+
+
+def test_networks_worse_than_interpolation_are_no_ladder(tmp_path, monkeypatch):
+    measured(monkeypatch, [100, 110, 120, 130])
+    with pytest.raises(LadderError, match="no subnet is better than interpolation"):
+        build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), [])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_backbone_twice_and_weights_of_another_are_refused(tmp_path):
+    (plain,) = weights(tmp_path, "plain")
+    with pytest.raises(UsageError, match="each backbone can be given once"):
+        build_ladder(tmp_path / "out", "a", 2, GRID, [plain, plain], [])
+    with pytest.raises(LadderError, match="not of a carn x2 supernet"):
+        build_ladder(tmp_path / "out", "a", 2, GRID, [(get_backbone("carn"), plain[1])], [])
+    with pytest.raises(LadderError, match="weights of a plain x2 supernet, not of a plain x4 supernet"):
+        build_ladder(tmp_path / "out", "a", 4, GRID, [plain], [])
+    assert not (tmp_path / "out").exists()

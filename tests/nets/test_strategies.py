@@ -1,0 +1,73 @@
+"""Which subnets a training step runs, and what they are to match."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.strategies import add_gradients, sampling_chances, widths_of_step
+
+WIDTHS = (16, 36, 56)
+
+
+@pytest.fixture
+def supernet() -> Supernet:
+    torch.manual_seed(0)
+    return Supernet(get_backbone("fsrcnn"), 2)
+
+
+def crops() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 3, 16, 16, generator=generator)
+
+
+def gradients(supernet: Supernet) -> list[torch.Tensor]:
+    return [p.grad for p in supernet.parameters()]
+
+
+def test_costly_subnets_are_drawn_more_often(supernet):
+    costs = np.array([supernet.flops(w, 8, 8).executed for w in WIDTHS], float)
+    np.testing.assert_allclose(sampling_chances(supernet, WIDTHS, 8, 2), costs**2 / (costs**2).sum())
+    np.testing.assert_allclose(sampling_chances(supernet, WIDTHS, 8, 0), 1 / 3)
+
+
+def test_power_draws_one_subnet_with_its_chance():
+    chances = np.array([0.1, 0.3, 0.6])
+    drawn = [widths_of_step("power", WIDTHS, chances, np.random.default_rng(i)) for i in range(2000)]
+    assert all(len(widths) == 1 for widths in drawn)
+    shares = [drawn.count([width]) / len(drawn) for width in WIDTHS]
+    np.testing.assert_allclose(shares, chances, atol=0.04)
+
+
+@pytest.mark.parametrize("strategy", ["sandwich", "distil"])
+@pytest.mark.parametrize(
+    ("widths", "expected"),
+    [((16,), {(16,)}), ((16, 56), {(56, 16)}), ((16, 24, 36, 56), {(56, 24, 16), (56, 36, 16)})],
+)
+def test_the_sandwich_holds_the_widest_and_the_narrowest(strategy, widths, expected):
+    chances = np.full(len(widths), 1 / len(widths))
+    drawn = {tuple(widths_of_step(strategy, widths, chances, np.random.default_rng(i))) for i in range(20)}
+    assert drawn == expected
+
+
+def test_gradients_of_a_sandwich_add_up(supernet):
+    lr, hr = crops()
+    loss = add_gradients(supernet, "sandwich", [56, 16], lr, hr, bf16=False)
+    found = [g.clone() for g in gradients(supernet)]
+    supernet.zero_grad()
+    losses = [F.l1_loss(supernet(lr, width), hr) for width in (56, 16)]
+    sum(losses).backward()
+    assert loss == pytest.approx(losses[0].item())
+    torch.testing.assert_close(found, gradients(supernet))
+
+
+def test_distillation_teaches_the_narrow_subnet_what_the_widest_draws(supernet):
+    lr, hr = crops()
+    add_gradients(supernet, "distil", [56, 16], lr, hr, bf16=False)
+    found = [g.clone() for g in gradients(supernet)]
+    supernet.zero_grad()
+    widest = supernet(lr, 56)
+    (F.l1_loss(widest, hr) + F.l1_loss(supernet(lr, 16), widest.detach())).backward()
+    torch.testing.assert_close(found, gradients(supernet))

@@ -1,0 +1,40 @@
+"""The picture of an evaluation."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from arm_batch.cli.plot import plot_evaluation
+from arm_batch.errors import UsageError
+from arm_batch.nets.evaluate import Quality, SubnetQuality
+from arm_batch.nets.evaluate_budget import BudgetQuality
+
+SUBNETS = [
+    SubnetQuality("bicubic", 5, Quality(24.6, 26.2, 0.70), 5e5, 0.0),
+    SubnetQuality("fsrcnn-16", 5, Quality(25.4, 26.9, 0.74), 2.2e7, 1.4e8),
+]
+CURVE = [BudgetQuality(0.5, 5, Quality(25.1, 26.6, 0.72), 1.4e7, 8e7, (3, 4))]
+
+
+def test_names_and_curve_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    plot_evaluation(path, "my ladder", SUBNETS, CURVE, [])
+    text = path.read_text()
+    # Matplotlib writes text as paths and keeps it in comments.
+    for drawn in ("my ladder", "fsrcnn-16", "bicubic", "budgets"):
+        assert f"<!-- {drawn} -->" in text
+    assert "<!-- compared -->" not in text
+
+
+def test_an_unknown_format_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--plot .*a\.gif9"):
+        plot_evaluation(tmp_path / "a.gif9", "x", SUBNETS, CURVE, [])
+
+
+def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UsageError, match=r"pip install 'arm-batch\[plot\]'"):
+        plot_evaluation(tmp_path / "a.svg", "x", SUBNETS, CURVE, [])
