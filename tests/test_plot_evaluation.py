@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arm_batch.cli.plot import plot_evaluation
+from arm_batch.cli.plot_evaluation import plot_evaluation
 from arm_batch.errors import UsageError
 from arm_batch.nets.evaluate import Quality, SubnetQuality
 from arm_batch.nets.evaluate_budget import BudgetQuality
