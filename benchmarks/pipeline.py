@@ -55,7 +55,9 @@ def main() -> None:
         names = make_archive(archive, COPIES)
         make_archive(Path(folder) / "few", 2)
         cores = os.cpu_count() or 1
-        ray.init(include_dashboard=False, logging_level="ERROR", log_to_driver=False, num_cpus=cores)
+        ray.init(
+            address="local", include_dashboard=False, logging_level="ERROR", log_to_driver=False, num_cpus=cores
+        )
         # Once for nothing: the worker processes start and import; "Ray's start aside" means them too.
         run_pipeline(Path(folder) / "few", Path(folder) / "warm-up")
         run = run_pipeline(archive, Path(folder) / "out")

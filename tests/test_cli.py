@@ -255,7 +255,7 @@ def test_options_of_ladder_makers_are_checked(
     places = {"OUT": str(tmp_path / "out"), "IN": str(tmp_path / "in"), "IN/a.png": str(tmp_path / "in" / "a.png")}
     places["SHIPPED"] = str(find_ladder(LADDER) / "fsrcnn.safetensors")
     code, _, err = run(capsys, *(places.get(a, a) for a in arguments))
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert told in err
     assert not (tmp_path / "out").exists()
 
@@ -265,7 +265,7 @@ def test_images_too_small_to_train_on_are_told(tmp_path: Path, capsys: pytest.Ca
         write_png(tmp_path / "in" / f"{i}.png", draw(i, *((260, 260) if i % 5 == 4 else (40, 300))))
     options = ["train", "--data", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--scale", "2"]
     code, _, err = run(capsys, *options)
-    assert code == cli.EXIT_CRASH
+    assert code == exit_codes.CRASH
     assert "every image is smaller than one crop of 32 LR px" in err
     write_png(tmp_path / "in" / "0.png", draw(0, 260, 260))
     code, out, _ = run(capsys, *options, "--steps", "1")

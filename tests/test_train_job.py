@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arm_batch import cli
+from arm_batch.cli import exit_codes
 from arm_batch.nets.training_files import WEIGHTS
 from tests.archives import draw, write_png
 
@@ -35,6 +35,6 @@ def test_wrong_options_end_as_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = submit(monkeypatch, "--data", str(tmp_path), "--out", str(tmp_path / "out"))
-    assert code == cli.EXIT_USAGE
+    assert code == exit_codes.USAGE
     assert "no images below" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Stop
-from arm_batch.runtime.planning import failed_plan, keep_plan
+from arm_batch.runtime.planning import failed_plan, keep_plan, planned_summary
 from arm_batch.runtime.ray_actors import lone_image_task
 from arm_batch.runtime.ray_budget import RayBudget
 from arm_batch.runtime.ray_faults import TRIES, Ref, WorkerLostError, get, persist
@@ -45,6 +46,8 @@ POLL_S = 0.5
 
 GRACE_S = 2.0
 """What shards in flight get to finish in after a stop: `ray job stop` kills the driver after 3 s."""
+
+_log = logging.getLogger(__name__)
 
 
 class RayExecutor:
@@ -85,8 +88,13 @@ class RayExecutor:
         """Read kept plans, many at a time."""
         starts = range(0, len(shards), SUMMARIES_AT_ONCE)
         tasks = [summarize_task.remote(self._context, shards[i : i + SUMMARIES_AT_ONCE]) for i in starts]
-        for task in tasks:
-            yield from cast(list[ShardSummary], get(task))
+        for start, task in zip(starts, tasks, strict=True):
+            try:
+                yield from cast(list[ShardSummary], get(task))
+            except WorkerLostError:
+                # A few small files, which the driver can read as well.
+                for shard in shards[start : start + SUMMARIES_AT_ONCE]:
+                    yield planned_summary(self._local_context, shard)
 
     def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan the shards, a few per core at a time."""
@@ -193,6 +201,14 @@ class RayExecutor:
         return keep_plan(self._local_context, ShardPlan(shard.id, tuple(images), shard.origin))
 
     def _run_one_by_one(self, run: ShardRun) -> Commit:
+        """Rows that were finished can be lost with their node before they are committed: then once more."""
+        while True:
+            try:
+                return self._try_one_by_one(run)
+            except WorkerLostError as error:
+                _log.warning("shard %s, image by image, once more: %s", run.shard, error)
+
+    def _try_one_by_one(self, run: ShardRun) -> Commit:
         plan = read_plan(self._local_context.output, run.shard)
         records: list[Any] = []
         poisonous: dict[int, str] = {}

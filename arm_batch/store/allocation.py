@@ -21,6 +21,7 @@ from arm_batch.core.census import Census, ShardCensus
 from arm_batch.core.objective import Quality
 from arm_batch.core.timed import Forecast, PoolForecast
 from arm_batch.errors import StoreError
+from arm_batch.store.documents import read_document
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
 
@@ -87,7 +88,7 @@ def read_allocation(
         StoreError: a file of it is damaged or missing.
     """
     key = allocation_key(generation, epoch)
-    document = _read_document(store, key)
+    document = read_document(store, key)
     if document is None:
         return None
     try:
@@ -119,7 +120,7 @@ def read_allocation(
 
 def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
     """Keys of the tables that the allocations of a generation name."""
-    documents = (_read_document(store, allocation_key(generation, epoch)) for epoch in itertools.count())
+    documents = (read_document(store, allocation_key(generation, epoch)) for epoch in itertools.count())
     return {str(document.get("tables")) for document in itertools.takewhile(bool, documents) if document}
 
 
@@ -202,15 +203,3 @@ def _read_forecast(told: dict[str, Any] | None) -> Forecast | None:
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *arrays]).astype(np.int64)
-
-
-def _read_document(store: ObjectStore, key: str) -> dict[str, Any] | None:
-    try:
-        document = json.loads(store.read(key))
-        if not isinstance(document, dict):
-            raise ValueError("not an object")
-        return document
-    except FileNotFoundError:
-        return None
-    except (PermissionError, ValueError) as error:
-        raise StoreError(f"{store.url}/{key} cannot be read: {error}") from error

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import tables_of
 from arm_batch.store.commit import Commit, Part, committed, visible_parts
+from arm_batch.store.documents import read_document
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
@@ -73,15 +74,7 @@ def is_finished(store: ObjectStore) -> bool:
 
 def read_manifest(store: ObjectStore) -> dict[str, Any] | None:
     """The manifest, None where the run is not complete; `StoreError` when it is damaged."""
-    try:
-        document = json.loads(store.read(MANIFEST_KEY))
-        if not isinstance(document, dict):
-            raise ValueError("not an object")
-        return document
-    except FileNotFoundError:
-        return None
-    except (PermissionError, ValueError) as error:
-        raise StoreError(f"{store.url}/{MANIFEST_KEY} is not a manifest: {error}") from error
+    return read_document(store, MANIFEST_KEY)
 
 
 def image_paths(store: ObjectStore, part: Part) -> list[str]:

@@ -35,6 +35,7 @@ from arm_batch.core.shared_pool import (
     follow,
 )
 from arm_batch.errors import ArmBatchError, BudgetError, StoreError
+from arm_batch.store.documents import read_document
 from arm_batch.store.objects import ObjectStore
 
 SNAPSHOT_EVERY = 128
@@ -84,7 +85,7 @@ class PoolJournal:
         if self._state is None:
             self._state, self._next = self._start()
         for number in itertools.count(self._next):
-            document = self._read(_record_key(number))
+            document = read_document(self._store, _record_key(number))
             if document is None:
                 break
             try:
@@ -149,7 +150,7 @@ class PoolJournal:
         """The newest snapshot, or the empty pool; and the number of the record after it."""
         snapshots = [info.key for info in self._store.list("snapshots/")]
         key = max(snapshots, default=_record_key(0))
-        document = self._read(key)
+        document = read_document(self._store, key)
         if document is None:
             raise BudgetError(f"there is no pool at {self.url}: `arm-batch budget create` makes one")
         try:
@@ -157,17 +158,6 @@ class PoolJournal:
                 return _state_of(document["state"]), int(document["record"]) + 1
             return PoolState(str(document["name"]), int(document["flops"])), 1
         except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged(key, error) from error
-
-    def _read(self, key: str) -> dict[str, Any] | None:
-        try:
-            document = json.loads(self._store.read(key))
-            if not isinstance(document, dict):
-                raise ValueError("not an object")
-            return document
-        except FileNotFoundError:
-            return None
-        except (PermissionError, ValueError) as error:
             raise self._damaged(key, error) from error
 
     def _damaged(self, key: str, error: Exception) -> StoreError:

@@ -14,7 +14,7 @@ import ray
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.errors import StoppedError
-from arm_batch.pipeline import main
+from arm_batch.pipeline import executors
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.planning import keep_plan
@@ -34,7 +34,9 @@ def test_an_object_store_that_overflows(tmp_path: Path) -> None:
         write_png(tmp_path / "in" / f"{seed}.png", draw(seed, 700, 700))
     pipeline.upscale(job(tmp_path / "in", tmp_path / "whole"), silent)
     # The smallest that Ray takes; the shard's tiles alone are larger, and go to disk.
-    ray.init(num_cpus=2, object_store_memory=80 << 20, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        address="local", num_cpus=2, object_store_memory=80 << 20, include_dashboard=False, log_to_driver=False
+    )
     try:
         pipeline.upscale(job(tmp_path / "in", tmp_path / "out", executor="ray"), silent)
     finally:
@@ -67,7 +69,7 @@ def _run_very_many(folder: str, images: int, half: bool, queue: Any) -> None:
     names = (f"{n // 1000:05d}/{n:09d}.jpg" for n in range(images))
     entries = [Entry(name, name, None, 60_000, f"{number:032x}") for number, name in enumerate(names)]
     Input.entries = lambda _self: entries  # type: ignore[method-assign]
-    main.InlineExecutor = NoPixels  # type: ignore[misc]
+    executors.InlineExecutor = NoPixels  # type: ignore[misc]
     started = time.monotonic()
     try:
         spec = job(f"{folder}/in", f"{folder}/out")

@@ -26,7 +26,7 @@ from tests.archives import LADDER, job, make_archive, make_messy_archive, silent
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One local Ray for all tests of this module; `connected` finds it."""
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     yield
     ray.shutdown()
 

@@ -38,7 +38,7 @@ def harm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(harm: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARM_BATCH_TEST_HARM", str(harm))
-        ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
         yield
         ray.shutdown()
 
