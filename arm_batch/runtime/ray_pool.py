@@ -72,6 +72,7 @@ class ActorPool:
         self._workers: list[Worker] = []
         self._looked = 0.0
         self._died_starting = 0
+        self._any_started = False
         self.grow()
 
     @property
@@ -110,12 +111,13 @@ class ActorPool:
             get(worker.starting)
         except WorkerLostError as error:
             self._died_starting += 1
-            if self._died_starting >= TRIES:
+            # Once one has come up, the others die with their nodes and not of themselves.
+            if not self._any_started and self._died_starting >= TRIES * len(self._workers):
                 raise ArmBatchError(f"the workers die while they start: {error}") from error
             self.replace(worker)
         else:
             worker.starting = None
-            self._died_starting = 0
+            self._any_started = True
 
     def settle(self, seconds: float) -> list[Worker]:
         """Wait so long at most for actors that are starting; returns those in service, kind by kind."""
