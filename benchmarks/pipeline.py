@@ -32,9 +32,10 @@ from arm_batch.core.tiles import Stitcher, take
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
-from arm_batch.runtime.work import Indices, Scores
+from arm_batch.runtime.work import Indices
 from arm_batch.spec import JobSpec
 from arm_batch.store.codecs import decode, encode
+from arm_batch.store.plan import Scores
 
 LADDER = "fsrcnn-x4"
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
