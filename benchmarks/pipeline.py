@@ -27,7 +27,7 @@ from arm_batch import pipeline
 from arm_batch.core.allocate import allocate
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.score import laplacian_map
-from arm_batch.core.share_out import assign
+from arm_batch.core.share_out import Share, assign
 from arm_batch.core.tiles import Stitcher, take
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
@@ -158,7 +158,8 @@ def choose(files: LadderFiles, scores: Sequence[Scores]) -> list[Indices]:
     histogram = ladder.lut.histogram(together)
     budget = parse_budget(BUDGET).flops(len(together) * int(ladder.costs[-1]))
     allocation = allocate(histogram[None], -ladder.lut.mse, np.ones(1), ladder.costs, budget)
-    chosen = assign(together[:, 0], ladder.lut.bin_of(together), allocation.tiles[0])
+    share = Share(np.arange(ladder.lut.n_bins), allocation.tiles[0])
+    chosen = assign(together[:, 0], ladder.lut.bin_of(together), share)
     return np.split(chosen, np.cumsum([len(s) for s in scores])[:-1])
 
 
