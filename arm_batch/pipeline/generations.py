@@ -34,8 +34,15 @@ def find_run(job: Job) -> list[Generation]:
     """
     generations = list_generations(job.output)
     if not generations:
-        check_empty(job.output)
-        return []
+        try:
+            check_empty(job.output)
+        except OutputError:
+            # Another driver of this very run may have begun it between the two looks.
+            generations = list_generations(job.output)
+            if not generations:
+                raise
+        else:
+            return []
     if generations[0].kind == "plan":
         raise OutputError(f"{job.output.url} holds a plan: give it as --plan, and another OUTPUT")
     told = _differences(job, generations)
