@@ -68,8 +68,8 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
             runner.run([retry])
     if not is_finished(job.output):
         give_back(job, generations)
-    finish(job.output, generations)
-    summary, document = summarize(job, generations, Notes(len(waiting), tuple(repaired), clock))
+    commits = finish(job.output, generations)
+    summary, document = summarize(job, generations, commits, Notes(len(waiting), tuple(repaired), clock))
     job.output.write(RUN_KEY, document.encode())
     return summary
 

@@ -17,7 +17,7 @@ from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.store.allocation import Verdict
-from arm_batch.store.commit import committed, visible_parts
+from arm_batch.store.commit import Commit, visible_parts
 from arm_batch.store.generation import Generation
 
 
@@ -36,9 +36,10 @@ class Notes:
     clock: Clock
 
 
-def summarize(job: Job, generations: Sequence[Generation], notes: Notes) -> tuple[RunSummary, str]:
+def summarize(
+    job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
+) -> tuple[RunSummary, str]:
     """The summary of a complete run, and the text of its ``run.json``."""
-    commits = list(committed(job.output).values())
     verdicts = [_verdict(job, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
     failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]

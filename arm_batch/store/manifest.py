@@ -32,14 +32,14 @@ def missing_shards(generations: Sequence[Generation], commits: Container[ShardId
     return [shard for shard in everything if shard not in commits]
 
 
-def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
+def finish(store: ObjectStore, generations: Sequence[Generation]) -> list[Commit]:
     """Write the manifest of a run that is complete and remove what no record names.
 
     May be repeated, and done by two at once. The listing of parts comes before the reading of the records: a part
     that a record names was written before the record, so none that counts can look like an orphan.
 
     Returns:
-        How many orphans were removed.
+        The commit records, which there is no need to read again.
 
     Raises:
         StoreError: a shard is not committed, or the store cannot be read or written.
@@ -60,7 +60,8 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> int:
     orphans = [key for key in candidates if key not in named]
     for key in orphans:
         store.delete(key)
-    return len(orphans) + store.sweep()
+    store.sweep()
+    return list(commits.values())
 
 
 def is_finished(store: ObjectStore) -> bool:
