@@ -162,8 +162,6 @@ class ArchiveBudget:
             self._note_commits()
             if not self._is_settled(known):
                 return False
-        # What counts for the waves that are known was written before they were committed.
-        self._catch_up()
         spends = [(self._spent(other), self._epochs.cost(shards_of(other, shards))) for other in known]
         gave_back = bool(spends) and spends[-1][0] < spends[-1][1]
         while gave_back and not self._epochs.has(f"wave {wave}"):
