@@ -116,6 +116,7 @@ class PlanSpec:
         executor: where the work runs.
         workers: as of `JobSpec`.
         endpoint_url: of an S3 service other than AWS.
+        survey: whether to measure the machines and tell how long each budget takes.
         limits: of shards.
     """
 
@@ -131,6 +132,7 @@ class PlanSpec:
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
+    survey: bool = True
     limits: ShardLimits = ShardLimits()
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
