@@ -174,8 +174,8 @@ def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, gradients_only: bool) 
     """Make one training step go wrong: a loss that is not a number, or a finite one with broken gradients."""
     original = train_module._train_step
 
-    def train_step(state, config, crops, chances):
-        loss = original(state, config, crops, chances)
+    def train_step(state, config, crops, chances, workers):
+        loss = original(state, config, crops, chances, workers)
         if state.step - 1 != step:
             return loss
         with torch.no_grad():
