@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from arm_batch.cli.options import parse_reductions, parse_weights
+from arm_batch.cli.signals import stop_signals
 from arm_batch.core.tiles import TileGrid
 from arm_batch.nets.build_ladder import build_ladder
 from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
@@ -47,7 +48,10 @@ def train_command(
         ),
     ] = None,
 ) -> None:
-    """Train a supernet; one image in five is held out for `build-lut`."""
+    """Train a supernet; one image in five is held out for `build-lut`.
+
+    Ctrl-C and SIGTERM end it at the next checkpoint, a second one at once; either way the same command goes on.
+    """
     config = TrainConfig(
         get_backbone(backbone).widths,
         steps,
@@ -64,7 +68,8 @@ def train_command(
     reduced = tuple(parse_reductions(reductions))
     job = TrainingJob(data, out, backbone, scale, reduced, config, init, device, threads, checkpoint_every)
     if workers is None:
-        run_training(job, lambda progress: typer.echo(progress.line()), typer.echo)
+        with stop_signals() as stop:
+            run_training(job, lambda progress: typer.echo(progress.line()), typer.echo, stop)
     else:
         train_on_ray(job, workers)
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from arm_batch.errors import TrainingError
+from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.data import CropSampler
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers
@@ -34,6 +34,14 @@ from arm_batch.nets.training_files import (
     trim_log,
 )
 from arm_batch.nets.workers import Workers
+
+Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """A `Stop` that never asks for it."""
+    return False
+
 
 WARM_UP_STEPS = 100
 """Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
@@ -103,6 +111,7 @@ def train(
     out: Path,
     report: Callable[[Progress], None],
     report_every: int = 1000,
+    stop: Stop = never,
 ) -> None:
     """Train `supernet` in place and write averaged weights, log and checkpoint below `out`.
 
@@ -118,8 +127,10 @@ def train(
         validation: LR and HR crops as `CropSampler.sample` gives them, never trained on.
         out: a folder, made if missing.
         report: called every `report_every` steps, after the checkpoint was written.
+        stop: asked at each checkpoint whether to end there.
 
     Raises:
+        StoppedError: `stop` said so before the end.
         LadderError: the checkpoint belongs to another configuration.
         TrainingError: the loss is not finite; the last checkpoint stays as it was.
     """
@@ -153,6 +164,10 @@ def train(
             append_log(out / LOG, state.step, learning_rate(config, state.step - 1), loss, state.seconds, psnr)
             save_state(out / CHECKPOINT, state, asdict(config))
             report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, psnr))
+        if state.step < config.steps and stop():
+            raise StoppedError(
+                f"stopped at step {state.step:,} of {config.steps:,}; the same command goes on there"
+            )
     supernet.load_state_dict(state.averaged.state_dict())
     if workers.leads:
         save_weights(out / WEIGHTS, supernet)

@@ -15,7 +15,7 @@ from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import Progress, TrainConfig, train
+from arm_batch.nets.train import Progress, Stop, TrainConfig, never, train
 
 Device = Literal["cpu", "cuda"]
 
@@ -52,17 +52,20 @@ class TrainingJob:
     checkpoint_every: int
 
 
-def run_training(job: TrainingJob, report: Callable[[Progress], None], warn: Callable[[str], None]) -> None:
+def run_training(
+    job: TrainingJob, report: Callable[[Progress], None], warn: Callable[[str], None], stop: Stop = never
+) -> None:
     """Carry a training out, or this process's share of it.
 
     Args:
         job: the same in all processes that train together; both folders must be ones that all of them see.
         report: called at each checkpoint.
         warn: called with a line about images that are left out.
+        stop: asked at each checkpoint whether to end there.
 
     Raises:
         UsageError: the request makes no sense; nothing was written.
-        TrainingError: as `train`.
+        StoppedError, TrainingError: as `train`.
     """
     if job.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no CUDA device")
@@ -83,4 +86,4 @@ def run_training(job: TrainingJob, report: Callable[[Progress], None], warn: Cal
     supernet = supernet.to(job.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if job.device == "cuda":
         supernet.compile()
-    train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every)
+    train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every, stop)
