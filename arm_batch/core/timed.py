@@ -182,7 +182,7 @@ def solve_timed(
     return optimise(objective, lut, census, allocate_by)
 
 
-def alone_seconds(fleet: Fleet, tiles: Counts, pixels: float) -> dict[str, float]:
+def alone_seconds(fleet: Fleet, tiles: Counts | Floats, pixels: float) -> dict[str, float]:
     """Wall seconds of each kind of pool by itself, if it ran all nets; planning has gone before.
 
     Args:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
 from arm_batch.core.share_out import Share
 from arm_batch.core.timed import Deadline
-from arm_batch.core.waves import LAG, shards_of, wave_of, wave_start
+from arm_batch.core.waves import wave_of
 from arm_batch.errors import StoreError
 from arm_batch.runtime.epochs import Epochs
 from arm_batch.runtime.pool_claim import PoolClaim
+from arm_batch.runtime.timekeeper import Timekeeper
+from arm_batch.runtime.wave_opener import WaveOpener
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import Generation
@@ -36,6 +39,7 @@ class ArchiveBudget:
         output: where the allocations are written.
         generation: whose budget it is.
         claim: on a pool, where the budget is one.
+        now: wall seconds since some moment.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class ArchiveBudget:
         output: ObjectStore,
         generation: Generation,
         claim: PoolClaim | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ladder = ladder
         self._objective = objective
@@ -53,9 +58,10 @@ class ArchiveBudget:
         self._output = output
         self._generation = generation
         self._claim = claim
+        self._now = now
         self._epochs = Epochs(ladder, objective, output, generation)
         self._settled: dict[int, int] = {}
-        self._open_waves: set[int] = set()
+        self._waves = WaveOpener(self._epochs, self._settled, claim, timed=budget.seconds is not None)
         self._ledger = Ledger(0)
 
     def recorded(self) -> Verdict | None:
@@ -86,10 +92,14 @@ class ArchiveBudget:
         self._epochs.begin(self._afford(parts, deadline), parts)
         self._ledger.total = self._epochs.last.total
         self._note_commits()
-        return self._epochs.first
+        first = self._epochs.first
+        if deadline is not None and first.forecast is not None:
+            cap = self._generation.cap_flops
+            self._waves.keeper = Timekeeper(self._budget, deadline, first.forecast, self._epochs, cap, self._now)
+        return first
 
     def _afford(self, parts: Sequence[ShardCensus], deadline: Deadline | None) -> Allocated:
-        planner = self._epochs.planner(parts)
+        planner = self._epochs.planner_of(parts)
         if self._claim is not None:
             granted = self._claim.register(self._ladder, self._objective, parts)
             return Allocated(planner.solve(granted), granted)
@@ -106,11 +116,13 @@ class ArchiveBudget:
         """Reserve what a shard's share costs and return the share; None while its wave has to wait."""
         first = self._first()
         wave = wave_of(shard, len(first.shards))
-        if wave not in self._open_waves and not self._open(wave):
+        if not self._waves.is_open(wave) and not self._open(wave):
             return None
         # A reservation under an earlier epoch may have been another.
         self._ledger.release(str(shard))
         self._ledger.reserve(str(shard), self._epochs.cost([shard]))
+        if self._waves.keeper is not None:
+            self._waves.keeper.note(shard)
         return self._epochs.share(shard)
 
     def fits(self, shard: int, census: ShardCensus) -> bool:
@@ -150,77 +162,29 @@ class ArchiveBudget:
             self._note_commits()
             left = [shard for shard in first.shards if shard not in self._settled]
             total = self._epochs.last.total + budget.flops(first.full)
-            if self._add_epoch(left, total - sum(self._settled.values()), total, reason).reason != reason:
-                raise self._overtaken()
+            allowance = total - sum(self._settled.values())
+            found = Allocated(self._epochs.planner(left).solve(allowance), total)
+            if self._epochs.add(left, found, reason).reason != reason:
+                raise self._epochs.overtaken()
+            self._ledger.total = total
         return self.current()
 
     def _open(self, wave: int) -> bool:
         """Let a wave begin if all that its allocation may depend on is known."""
-        shards = len(self._epochs.parts)
-        known = range(wave - LAG + 1)
-        if not self._is_settled(known):
+        if not self._waves.is_ready(wave):
             self._note_commits()
-            if not self._is_settled(known):
+            if not self._waves.is_ready(wave):
                 return False
-        spends = [(self._spent(other), self._epochs.cost(shards_of(other, shards))) for other in known]
-        gave_back = bool(spends) and spends[-1][0] < spends[-1][1]
-        while gave_back and not self._epochs.has(f"wave {wave}"):
-            self._allocate_anew(wave, f"wave {wave}")
-        while not self._claimed(wave):
-            self._allocate_anew(wave, f"wave {wave}, another grant")
-        self._open_waves.add(wave)
+        self._waves.open(wave)
+        self._ledger.total = self._epochs.last.total
         return True
-
-    def _is_settled(self, waves: range) -> bool:
-        shards = wave_start(waves.stop, len(self._epochs.parts)) if waves else 0
-        return all(shard in self._settled for shard in range(shards))
-
-    def _spent(self, wave: int) -> int:
-        """What a wave that is settled has spent; its pool hears of it too."""
-        spent = sum(self._settled[shard] for shard in shards_of(wave, len(self._epochs.parts)))
-        return spent if self._claim is None else self._claim.settle(wave, spent)
-
-    def _claimed(self, wave: int) -> bool:
-        """Whether a wave may begin with what it is allocated; always, where the budget is no pool's."""
-        if self._claim is None:
-            return True
-        shards = shards_of(wave, len(self._epochs.parts))
-        epoch, verdict = self._epochs.of(shards[0])
-        return self._claim.begin(wave, self._epochs.cost(shards), epoch, verdict.total)
-
-    def _allocate_anew(self, wave: int, reason: str) -> None:
-        """Add an epoch over all waves from this one on, or take up the one that somebody else has added."""
-        shards = len(self._epochs.parts)
-        total = self._epochs.last.total if self._claim is None else self._claim.grant()
-        spent = sum(self._spent(other) for other in range(wave - LAG + 1))
-        under_way = range(wave_start(max(0, wave - LAG + 1), shards), wave_start(wave, shards))
-        later = range(under_way.stop, shards)
-        allowance = total - spent - self._epochs.cost(under_way)
-        if self._add_epoch(later, allowance, total, reason).reason != reason:
-            self._check_untouched([self._epochs.last])
-
-    def _add_epoch(self, shards: Sequence[int], allowance: int, total: int, reason: str) -> Verdict:
-        planner = self._epochs.planner([self._epochs.parts[shard] for shard in shards])
-        verdict = self._epochs.add(shards, Allocated(planner.solve(allowance), total), reason)
-        self._ledger.total = verdict.total
-        return verdict
 
     def _catch_up(self) -> None:
         """Take up what others have allocated since."""
         new = self._epochs.refresh()
-        self._check_untouched(new)
+        self._waves.check_untouched(new)
         if new:
             self._ledger.total = self._epochs.last.total
-
-    def _check_untouched(self, verdicts: Sequence[Verdict]) -> None:
-        """Refuse epochs of others that change what has begun here."""
-        shards = len(self._epochs.parts)
-        if any(wave_of(shard, shards) in self._open_waves for verdict in verdicts for shard in verdict.shards):
-            raise self._overtaken()
-
-    def _overtaken(self) -> StoreError:
-        reason = self._epochs.last.reason
-        return StoreError(f"{self._output.url}: another job has just allocated anew ({reason}): start again")
 
     def _first(self) -> Verdict:
         first = self.recorded()

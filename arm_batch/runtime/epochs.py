@@ -13,6 +13,7 @@ from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.curve import Planner
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.share_out import Share, share_out
+from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore
@@ -92,7 +93,7 @@ class Epochs:
             found: the allocation.
             parts: the census of each shard.
         """
-        verdict = self._judge(self.planner(parts), found, range(len(parts)), "plan")
+        verdict = self._judge(self.planner_of(parts), found, range(len(parts)), "plan")
         self._append(*write_allocation(self._output, self._generation, 0, verdict, parts))
 
     def add(self, shards: Sequence[int], found: Allocated, reason: str) -> Verdict:
@@ -103,29 +104,41 @@ class Epochs:
             found: their allocation, and the total of the generation.
             reason: what it is for.
         """
-        planner = self.planner([self._parts[shard] for shard in shards])
-        verdict = self._judge(planner, found, shards, reason)
+        verdict = self._judge(self.planner(shards), found, shards, reason)
         counted, _ = write_allocation(self._output, self._generation, len(self._verdicts), verdict, ())
         self._append(counted, self._parts)
         return counted
 
-    def planner(self, parts: Sequence[ShardCensus]) -> Planner:
+    def planner(self, shards: Sequence[int]) -> Planner:
+        """For the allocation of some shards."""
+        return self.planner_of([self._parts[shard] for shard in shards])
+
+    def planner_of(self, parts: Sequence[ShardCensus]) -> Planner:
         """For the allocation of some shards, by the census of each."""
         ladder = self._ladder
         census = gather(parts, self._objective, ladder.lut)
         return Planner(self._objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
 
-    def current(self) -> Verdict:
-        """What all shards are allocated now, over all epochs, and the total that may be spent."""
+    def allocation(self, shards: Sequence[int]) -> Allocation:
+        """What some shards are allocated now, all together."""
         tiles = np.zeros_like(self.first.allocation.tiles)
         flat = tiles.reshape(-1, tiles.shape[-1])
-        for share in self._shares:
-            flat[share.cells] += share.tiles
-        allocation = Allocation(tiles, self.cost(range(len(self._shares))), self.last.allocation.price)
+        for shard in shards:
+            flat[self._shares[shard].cells] += self._shares[shard].tiles
+        return Allocation(tiles, self.cost(shards), self.last.allocation.price)
+
+    def current(self) -> Verdict:
+        """What all shards are allocated now, over all epochs, and the total that may be spent."""
+        allocation = self.allocation(range(len(self._shares)))
         quality = None
         if self.first.census.images.any():
-            quality = self.planner(self._parts).predict(allocation)
+            quality = self.planner_of(self._parts).predict(allocation)
         return replace(self.first, allocation=allocation, total=self.last.total, quality=quality)
+
+    def overtaken(self) -> StoreError:
+        """What to say where the newest epoch is somebody else's and cannot be gone on with."""
+        told = f"another job has just allocated anew ({self.last.reason})"
+        return StoreError(f"{self._output.url}: {told}: start again")
 
     def _judge(self, planner: Planner, found: Allocated, shards: Sequence[int], reason: str) -> Verdict:
         return Verdict(
