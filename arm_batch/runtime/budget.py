@@ -89,13 +89,17 @@ class ArchiveBudget:
         recorded = self.recorded()
         if recorded is not None:
             return recorded
+        asked = self._now()
         self._epochs.begin(self._afford(parts, deadline), parts)
         self._ledger.total = self._epochs.last.total
         self._note_commits()
         first = self._epochs.first
         if deadline is not None and first.forecast is not None:
-            cap = self._generation.cap_flops
-            self._waves.keeper = Timekeeper(self._budget, deadline, first.forecast, self._epochs, cap, self._now)
+            # Allocating takes time too.
+            started, cap = asked - deadline.passed_seconds, self._generation.cap_flops
+            self._waves.keeper = Timekeeper(
+                self._budget, deadline.fleet, first.forecast, self._epochs, cap, started, self._now
+            )
         return first
 
     def _afford(self, parts: Sequence[ShardCensus], deadline: Deadline | None) -> Allocated:

@@ -10,7 +10,7 @@ from arm_batch.core.allocate_for import Allocated
 from arm_batch.core.budget import Budget
 from arm_batch.core.curve import Planner
 from arm_batch.core.pace import Progress, Work, all_seconds, correct
-from arm_batch.core.timed import Deadline, Forecast, solve_timed, wall_budget
+from arm_batch.core.timed import Fleet, Forecast, solve_timed, wall_budget
 from arm_batch.errors import BudgetError
 from arm_batch.runtime.epochs import Epochs
 
@@ -20,29 +20,31 @@ class Timekeeper:
 
     Args:
         budget: of time.
-        deadline: as of when the run was allocated.
-        forecast: what came of it.
+        fleet: as it was measured for the first allocation.
+        forecast: of that.
         epochs: of the run.
         cap_flops: bound on its FLOPs; ``None`` for none.
+        started: when the run began, by `now`.
         now: wall seconds since some moment.
     """
 
     def __init__(
         self,
         budget: Budget,
-        deadline: Deadline,
+        fleet: Fleet,
         forecast: Forecast,
         epochs: Epochs,
         cap_flops: int | None,
+        started: float,
         now: Callable[[], float],
     ) -> None:
         self._budget = budget
-        self._fleet = deadline.fleet
+        self._fleet = fleet
         self._epochs = epochs
         self._cap = np.inf if cap_flops is None else cap_flops
         self._now = now
-        self._started = now() - deadline.passed_seconds
-        self._wall = wall_budget(budget, deadline.fleet.held)
+        self._started = started
+        self._wall = wall_budget(budget, fleet.held)
         whole = all_seconds(self._fleet, self._work(range(len(epochs.parts))))
         self._unit = (forecast.expected_seconds - forecast.passed_seconds) / whole if whole else 1.0
         self._first_shard: float | None = None
