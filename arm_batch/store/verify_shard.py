@@ -11,6 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.store.codecs import decode
 from arm_batch.store.commit import Commit, Part, commit_key, read_commit
@@ -164,7 +165,8 @@ def _verify_image(
         yield "its image is not what was committed: the SHA-256 differs"
         return
     try:
-        shape = decode(data).shape[:2]
+        # What was written needs no guard.
+        shape = decode(data, Reading(max_pixels=height * width)).pixels.shape[:2]
     except ImageError as error:
         yield f"its image does not decode: {error}"
         return

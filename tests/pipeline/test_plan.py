@@ -13,6 +13,7 @@ import pytest
 from arm_batch import pipeline
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.census import OBJECTIVES, Objective
+from arm_batch.core.imaging import Writing
 from arm_batch.core.pools import Pool
 from arm_batch.core.sample import parse_sample
 from arm_batch.errors import (
@@ -318,11 +319,13 @@ def test_a_plan_for_something_else_is_refused_naming_each_difference(
     other = make_messy_archive(tmp_path / "other")
     before = files(folder)
     with pytest.raises(UsageError) as caught:
-        pipeline.upscale(replace(spec, input=str(other), objective="mse", format="jpeg", sink="files"), silent)
+        pipeline.upscale(
+            replace(spec, input=str(other), objective="mse", writing=Writing("jpeg"), sink="files"), silent
+        )
     for told in (
         f"input was '{archive}', is '{other}'",
         "objective was 'image-psnr', is 'mse'",
-        "format was 'png'",
+        "format was 'auto', is 'jpeg'",
     ):
         assert told in str(caught.value)
     assert "sink" not in str(caught.value)
@@ -387,5 +390,8 @@ def test_a_plan_holds_no_budget(folder: Path) -> None:
     (generation,) = list_generations(LocalStore(str(folder)))
     ladder = load_ladder(find_ladder(LADDER)).ladder
     assert generation.kind == "plan"
-    assert generation.settings.keys() == {"input", "ladder", "scale", "objective", "format"}
+    assert generation.settings.keys() == {
+        *("input", "ladder", "scale", "objective", "format"),
+        *("max-pixels", "to-srgb", "float-range", "frames"),
+    }
     assert generation.settings["ladder"] == ladder.digest

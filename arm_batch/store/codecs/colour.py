@@ -1,0 +1,80 @@
+"""Colour profiles, and the way from CMYK to RGB."""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+import numpy as np
+from PIL import ImageCms
+
+from arm_batch.core.tiles import Pixels
+from arm_batch.store.codecs.vips import VipsError, from_array, set_blob, to_array
+
+Model = Literal["grey", "rgb", "cmyk"]
+"""What the colour bands of an image mean."""
+
+_SPACES: dict[Model, str] = {"grey": "GRAY", "rgb": "RGB", "cmyk": "CMYK"}
+
+
+def matching_profile(icc: bytes | None, model: Model, notes: list[str]) -> bytes | None:
+    """The profile, or ``None`` with a note where it is broken or for another kind of colours."""
+    if icc is None:
+        return None
+    try:
+        space = ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space.strip()
+    except (OSError, ImageCms.PyCMSError):
+        notes.append("its colour profile is broken and is dropped")
+        return None
+    if space != _SPACES[model]:
+        notes.append(f"its colour profile is for {space}, not for its colours, and is dropped")
+        return None
+    return icc
+
+
+def to_srgb(colours: Pixels, model: Model, icc: bytes) -> Pixels:
+    """Convert by a profile, relative to white and with black points matched.
+
+    Args:
+        colours: uint8 or uint16 ``(h, w, c)``, contiguous.
+        model: what they are.
+        icc: a profile for such colours.
+
+    Returns:
+        uint8 or uint16 as before, grey for grey, else RGB.
+    """
+    image = from_array(colours, model)
+    set_blob(image, "icc-profile-data", icc)
+    converted = image.icc_transform(
+        "srgb",
+        embedded=True,
+        intent="relative",
+        black_point_compensation=True,
+        depth=16 if colours.dtype == np.uint16 else 8,
+    )
+    bands = to_array(converted)
+    # The grey of sRGB has three equal channels.
+    return np.ascontiguousarray(bands[..., 1:2]) if model == "grey" else bands
+
+
+def cmyk_to_srgb(colours: Pixels, icc: bytes | None, notes: list[str]) -> Pixels:
+    """CMYK, where the highest level is full ink, to sRGB: by its profile, else as if inks were ideal filters.
+
+    Args:
+        colours: uint8 or uint16 ``(h, w, 4)``, contiguous.
+        icc: a CMYK profile.
+        notes: gets one that says which way was taken.
+    """
+    if icc is not None:
+        try:
+            converted = to_srgb(colours, "cmyk", icc)
+        except VipsError:
+            notes.append("its colour profile cannot be applied")
+        else:
+            notes.append("CMYK, converted to sRGB by its profile")
+            return converted
+    notes.append("CMYK, converted to sRGB without a profile")
+    peak = np.uint32(np.iinfo(colours.dtype).max)
+    paper = peak - colours.astype(np.uint32)
+    rgb = (paper[..., :3] * paper[..., 3:] + peak // 2) // peak
+    return rgb.astype(colours.dtype)
