@@ -12,7 +12,7 @@ from arm_batch.core.census import Objective
 from arm_batch.core.imaging import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
 from arm_batch.core.sample import Sample
 
-Sink = Literal["parquet", "files"]
+Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]
 
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
@@ -60,7 +60,7 @@ class JobSpec:
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what the budget is to make best.
-        sink: `parquet` puts the images into the rows, `files` beside them.
+        sink: `parquet` puts the images into the rows, `files` beside them, `webdataset` into tar files.
         reading: which images are taken, and how.
         writing: how the upscaled ones are written.
         executor: where the work runs.

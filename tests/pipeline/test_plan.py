@@ -28,6 +28,7 @@ from arm_batch.errors import (
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.outlook import Outlook, outlook_document
 from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits
+from arm_batch.store.codecs import FORMATS
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore
@@ -97,7 +98,7 @@ def test_it_tells_of_the_whole_archive_and_writes_nothing(
     assert outlook.tiles.value == 9 + 4 + 4 + 5 + 4 + 6 + 4
     lr_pixels = 70 * 90 + 33 * 40 + 64 * 64 + 20 * 130 + 50 * 60 + 45 * 70 + 40 * 40
     assert outlook.output_pixels.value == 16 * lr_pixels
-    assert outlook.output_bytes.value == pytest.approx(16 * lr_pixels * 1.28)
+    assert outlook.output_bytes.value == pytest.approx(16 * lr_pixels * FORMATS["png"].bytes_per_pixel)
     figures = [point.predicted.of(outlook.objective) for point in outlook.curve]
     assert figures == sorted(figures)
     assert outlook.curve[0].subnet_tiles == (36, 0, 0, 0)
