@@ -32,17 +32,26 @@ def matching_profile(icc: bytes | None, model: Model, notes: list[str]) -> bytes
     return icc
 
 
-def to_srgb(colours: Pixels, model: Model, icc: bytes) -> Pixels:
-    """Convert by a profile, relative to white and with black points matched.
+def to_srgb(colours: Pixels, model: Model, icc: bytes | None, notes: list[str]) -> tuple[Pixels, bytes | None]:
+    """Colours in sRGB and no profile; or both as they are, with a note, where the profile cannot be applied.
 
     Args:
         colours: uint8 or uint16 ``(h, w, c)``, contiguous.
         model: what they are.
-        icc: a profile for such colours.
-
-    Returns:
-        uint8 or uint16 as before, grey for grey, else RGB.
+        icc: a profile for such colours; ``None`` for what is sRGB already.
+        notes: for the user.
     """
+    if icc is None:
+        return colours, None
+    try:
+        return _convert(colours, model, icc), None
+    except VipsError:
+        notes.append("its colour profile cannot be applied")
+        return colours, icc
+
+
+def _convert(colours: Pixels, model: Model, icc: bytes) -> Pixels:
+    """By a profile, relative to white and with black points matched; grey stays grey, the rest becomes RGB."""
     image = from_array(colours, model)
     set_blob(image, "icc-profile-data", icc)
     converted = image.icc_transform(
@@ -65,14 +74,10 @@ def cmyk_to_srgb(colours: Pixels, icc: bytes | None, notes: list[str]) -> Pixels
         icc: a CMYK profile.
         notes: gets one that says which way was taken.
     """
-    if icc is not None:
-        try:
-            converted = to_srgb(colours, "cmyk", icc)
-        except VipsError:
-            notes.append("its colour profile cannot be applied")
-        else:
-            notes.append("CMYK, converted to sRGB by its profile")
-            return converted
+    converted, left = to_srgb(colours, "cmyk", icc, notes)
+    if icc is not None and left is None:
+        notes.append("CMYK, converted to sRGB by its profile")
+        return converted
     notes.append("CMYK, converted to sRGB without a profile")
     peak = np.uint32(np.iinfo(colours.dtype).max)
     paper = peak - colours.astype(np.uint32)

@@ -15,7 +15,7 @@ from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.picture import Picture
 from arm_batch.store.codecs.tiff_tags import with_tags
-from arm_batch.store.codecs.vips import Vips, VipsError, from_array, set_blob
+from arm_batch.store.codecs.vips import Vips, from_array, set_blob
 
 _MM_PER_INCH = 25.4
 
@@ -41,24 +41,24 @@ def _png(image: Vips, quality: int, keep: str) -> Any:
 
 
 def _jpeg(image: Vips, quality: int, keep: str) -> Any:
-    # Upscaled colours have next to nothing beyond half the resolution.
-    return image.jpegsave_buffer(Q=quality, subsample_mode="on", keep=keep)
+    # From quality 90 on with colours at full resolution, for 2.5 dB.
+    return image.jpegsave_buffer(Q=quality, subsample_mode="auto", keep=keep)
 
 
 def _webp(image: Vips, quality: int, keep: str) -> Any:
-    return image.webpsave_buffer(Q=quality, effort=1, keep=keep)
+    return image.webpsave_buffer(Q=quality, effort=0, keep=keep)
 
 
 def _tiff(image: Vips, quality: int, keep: str) -> Any:
     del quality
     size = image.width * image.height * image.bands * (2 if image.format == "ushort" else 1)
     return image.tiffsave_buffer(
-        compression="deflate", level=1, predictor="horizontal", bigtiff=size > _BIG_TIFF, keep=keep
+        compression="deflate", level=2, predictor="horizontal", bigtiff=size > _BIG_TIFF, keep=keep
     )
 
 
 def _avif(image: Vips, quality: int, keep: str) -> Any:
-    return image.heifsave_buffer(compression="av1", Q=quality, effort=0, subsample_mode="on", keep=keep)
+    return image.heifsave_buffer(compression="av1", Q=quality, effort=0, subsample_mode="auto", keep=keep)
 
 
 _SAVE: dict[str, Callable[[Vips, int, str], Any]] = {
@@ -99,11 +99,12 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
     keep = ":".join(name for name, blob in blobs.items() if blob is not None) or "none"
     try:
         data = bytes(_SAVE[format](image, quality, keep))
-    except VipsError as error:
+        if format == "tiff":
+            extras = (2,) * picture.has_alpha + (0,) * (picture.planes.shape[2] - picture.has_alpha)
+            data = with_tags(data, metadata.exif, extras)
+    except Exception as error:
+        # Besides what libvips says: tags may hold what Pillow reads and cannot write.
         raise ImageError(f"cannot be written as {format}: {one_line(error)}") from error
-    if format == "tiff":
-        extras = (2,) * picture.has_alpha + (0,) * (picture.planes.shape[2] - picture.has_alpha)
-        return with_tags(data, metadata.exif, extras)
     return data
 
 
@@ -113,7 +114,8 @@ def fit_metadata(picture: Picture, format: str) -> Picture:
     pixels, icc = picture.pixels, metadata.icc
     if format in ("webp", "avif") and icc is not None and pixels.shape[2] == 1:
         # They know no grey, and a profile for grey would say nonsense about RGB.
-        pixels, icc = to_srgb(pixels, "grey", icc), None
+        pixels, _ = to_srgb(np.ascontiguousarray(pixels), "grey", icc, notes)
+        icc = None
         notes.append(f"its grey was converted to sRGB, as {format} holds no grey")
     kept = {"EXIF": metadata.exif, "XMP": metadata.xmp}
     for name, block in kept.items():

@@ -33,11 +33,11 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "png": Format(".png", True, True, False, 1_000_000, 1.40),
-    "jpeg": Format(".jpg", False, False, False, 65_500, 0.29),
-    "webp": Format(".webp", False, True, False, 16_383, 0.21),
-    "tiff": Format(".tif", True, True, True, 10_000_000, 2.15),
-    "avif": Format(".avif", False, True, False, 16_384, 0.25),
+    "png": Format(".png", True, True, False, 1_000_000, 1.39),
+    "jpeg": Format(".jpg", False, False, False, 65_500, 0.37),
+    "webp": Format(".webp", False, True, False, 16_383, 0.22),
+    "tiff": Format(".tif", True, True, True, 10_000_000, 1.52),
+    "avif": Format(".avif", False, True, False, 16_384, 0.29),
 }
 """By the name that `Writing` uses."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,7 +54,3 @@ class Picture:
     def plain(pixels: Pixels) -> Picture:
         """Pixels and nothing else."""
         return Picture(pixels, np.empty((*pixels.shape[:2], 0), pixels.dtype))
-
-    def with_metadata(self, metadata: Metadata, *notes: str) -> Picture:
-        """The same with other metadata, and further notes."""
-        return replace(self, metadata=metadata, notes=(*self.notes, *notes))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.metadata import plausible_dpi
+from arm_batch.store.codecs.metadata import plausible_dpi, read_exif
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 
 # The limit is `Reading.max_pixels`, checked between the header and the pixels; Pillow's own would be in its way.
@@ -75,7 +76,7 @@ def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
             has_alpha=has_alpha,
             format=format,
             icc=info.get("icc_profile") or None,
-            exif=image.getexif(),
+            exif=partial(read_exif, info.get("exif") or b""),
             xmp=_xmp(info.get("xmp")),
             dpi=_dpi(info),
             notes=notes,

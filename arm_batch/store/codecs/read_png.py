@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 import pyvips
 
@@ -25,7 +26,6 @@ def read_png(data: bytes, reading: Reading) -> Samples:
     # Only what is missing or garbled in the pixels counts; of odd chunks beside them nothing is said.
     image = pyvips.Image.pngload_buffer(data, fail_on="error")
     bands = to_array(image)
-    exif = get_blob(image, "exif-data")
     physical = data.find(b"pHYs", 0, max(0, data.find(b"IDAT")))
     return Samples(
         bands=bands,
@@ -33,7 +33,7 @@ def read_png(data: bytes, reading: Reading) -> Samples:
         has_alpha=bands.shape[2] in (2, 4),
         format="png",
         icc=get_blob(image, "icc-profile-data"),
-        exif=read_exif(exif or b""),
+        exif=partial(read_exif, get_blob(image, "exif-data") or b""),
         xmp=get_blob(image, "xmp-data"),
         dpi=plausible_dpi(image.xres * _MM_PER_INCH, image.yres * _MM_PER_INCH) if physical >= 0 else None,
         notes=notes,

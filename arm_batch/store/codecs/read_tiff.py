@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+from functools import partial
 
 import pyvips
-from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.core.imaging import Reading
@@ -39,11 +39,11 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
     first = pyvips.Image.tiffload_buffer(data)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
     image = pyvips.Image.tiffload_buffer(data, page=index, fail_on="error")
-    check_size(image.width, image.height, reading)
+    check_size(image.width, image.height, reading, image.bands)
     if image.interpretation not in _MODELS and image.bands >= 3:
         image = image.colourspace("srgb")
     model = _MODELS.get(image.interpretation, "grey")
-    directory, exif = _directory(data, index)
+    directory, offset = _directory(data, index)
     extras = directory.get(_EXTRA_SAMPLES, ())
     return Samples(
         bands=to_array(image),
@@ -51,23 +51,21 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         has_alpha=bool(extras) and extras[0] in _ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
-        exif=exif,
+        exif=partial(exif_of_tiff, data, offset),
         xmp=get_blob(image, "xmp-data"),
         notes=notes,
     )
 
 
-def _directory(data: bytes, page: int) -> tuple[ImageFileDirectory_v2, Image.Exif]:
-    """The tags of a page, plain and as EXIF."""
+def _directory(data: bytes, page: int) -> tuple[ImageFileDirectory_v2, int]:
+    """The tags of a page, and where they begin."""
     directory = ImageFileDirectory_v2(data[: 16 if is_big(data) else 8])
     stream = io.BytesIO(data)
-    for left in range(page, -1, -1):
-        offset = directory.next
-        stream.seek(offset)
-        try:
+    try:
+        for _ in range(page + 1):
+            offset = directory.next
+            stream.seek(offset)
             directory.load(stream)
-        except (OSError, struct.error, ValueError) as error:
-            raise ImageError("cannot be decoded: its tags are broken") from error
-        if left == 0:
-            break
-    return directory, exif_of_tiff(data, offset)
+    except (OSError, struct.error, ValueError) as error:
+        raise ImageError("cannot be decoded: its tags are broken") from error
+    return directory, offset

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from arm_batch.store.codecs.colour import Model, cmyk_to_srgb, matching_profile,
 from arm_batch.store.codecs.metadata import dpi_of, lasting_exif, lasting_xmp, orientation_of
 from arm_batch.store.codecs.picture import Metadata, Picture
 
+_BANDS_AT_ONCE = 4
+
+_TRANSPOSED = (5, 6, 7, 8)
+"""Orientations."""
+
 _COLOURS: dict[Model, int] = {"grey": 1, "rgb": 3, "cmyk": 4}
 
 
@@ -30,7 +36,7 @@ class Samples:
         has_alpha: whether the band after the colours is alpha.
         format: a key of `formats.FAMILY`.
         icc: the profile.
-        exif: with the orientation that is still to be applied.
+        exif: reads it, with the orientation that is still to be applied; raises what Pillow trips over.
         xmp: the packet.
         dpi: where EXIF does not tell.
         notes: for the user.
@@ -41,17 +47,20 @@ class Samples:
     has_alpha: bool
     format: str
     icc: bytes | None = None
-    exif: Image.Exif = field(default_factory=Image.Exif)
+    exif: Callable[[], Image.Exif] = Image.Exif
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
 
-def check_size(width: int, height: int, reading: Reading) -> None:
-    """Refuse, before anything is decoded, an image without pixels or with too many; `ImageError`."""
+def check_size(width: int, height: int, reading: Reading, bands: int = 1) -> None:
+    """Refuse, before anything is decoded, an image without pixels or with too many; `ImageError`.
+
+    What has more than four bands counts for several images.
+    """
     if width < 1 or height < 1:
         raise ImageError("has no pixels")
-    if width * height > reading.max_pixels:
+    if width * height * -(-bands // _BANDS_AT_ONCE) > reading.max_pixels:
         raise ImageError(f"{width} x {height} px are more than the {reading.max_pixels:,} allowed")
 
 
@@ -76,7 +85,8 @@ def to_picture(samples: Samples, reading: Reading) -> Picture:
         ImageError: the kind of samples is refused.
     """
     notes = list(samples.notes)
-    bands = _turn(_to_levels(samples.bands, reading, notes), orientation_of(samples.exif))
+    orientation, exif, dpi = _read_exif(samples, notes)
+    bands = _turn(_to_levels(samples.bands, reading, notes), orientation)
     n_colours = _COLOURS[samples.model]
     colours, planes = bands[..., :n_colours], np.ascontiguousarray(bands[..., n_colours:])
     has_alpha = samples.has_alpha
@@ -88,10 +98,10 @@ def to_picture(samples: Samples, reading: Reading) -> Picture:
     icc = matching_profile(samples.icc, samples.model, notes)
     if samples.model == "cmyk":
         colours, icc = cmyk_to_srgb(colours, icc, notes), None
-    elif reading.to_srgb and icc is not None:
-        colours, icc = to_srgb(colours, samples.model, icc), None
-    metadata = _metadata(samples, icc, notes)
-    return Picture(colours, planes, has_alpha, metadata, samples.format, tuple(notes))
+    elif reading.to_srgb:
+        colours, icc = to_srgb(colours, samples.model, icc, notes)
+    xmp = None if samples.xmp is None else lasting_xmp(samples.xmp)
+    return Picture(colours, planes, has_alpha, Metadata(icc, exif, xmp, dpi), samples.format, tuple(notes))
 
 
 def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixels:
@@ -108,21 +118,23 @@ def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixel
 
 
 def _turn(bands: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation: 5 to 8 are transposed, the rest of it are mirrorings."""
-    if orientation in (5, 6, 7, 8):
+    """Undo an EXIF orientation; what is not transposition are mirrorings."""
+    if orientation in _TRANSPOSED:
         bands = bands.transpose(1, 0, 2)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1
     return bands[::rows, ::columns]
 
 
-def _metadata(samples: Samples, icc: bytes | None, notes: list[str]) -> Metadata:
+def _read_exif(samples: Samples, notes: list[str]) -> tuple[int, bytes | None, tuple[float, float] | None]:
+    """The orientation; what of EXIF lasts; and dots per inch of the image when it is upright."""
     try:
-        exif, dpi = lasting_exif(samples.exif), dpi_of(samples.exif) or samples.dpi
+        exif = samples.exif()
+        orientation, lasting, dpi = orientation_of(exif), lasting_exif(exif), dpi_of(exif) or samples.dpi
     except Exception as error:
         # Cameras and editors write what they like, and Pillow trips over it in as many ways; the pixels are sound.
         notes.append(f"its EXIF cannot be read and is dropped ({type(error).__name__})")
-        exif, dpi = None, samples.dpi
-    if dpi is not None and orientation_of(samples.exif) in (5, 6, 7, 8):
+        return 1, None, samples.dpi
+    if dpi is not None and orientation in _TRANSPOSED:
         dpi = dpi[1], dpi[0]
-    return Metadata(icc, exif, None if samples.xmp is None else lasting_xmp(samples.xmp), dpi)
+    return orientation, lasting, dpi

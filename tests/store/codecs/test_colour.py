@@ -144,5 +144,14 @@ def test_alpha_takes_no_part_in_colours() -> None:
 
 
 def test_the_result_of_a_conversion_is_contiguous() -> None:
-    assert to_srgb(RGB8, "rgb", WIDE).flags.c_contiguous
-    assert to_srgb(GREY8, "grey", GREY_GAMMA).flags.c_contiguous
+    assert to_srgb(RGB8, "rgb", WIDE, [])[0].flags.c_contiguous
+    assert to_srgb(GREY8, "grey", GREY_GAMMA, [])[0].flags.c_contiguous
+
+
+def test_a_profile_that_only_seems_sound_is_kept_with_a_note() -> None:
+    # Its header and table of tags are in order, what they point to is not.
+    hollow = WIDE.replace(b"XYZ \0\0\0\0", b"???? ???")
+    picture = decode(saved(RGB8, "TIFF", icc_profile=hollow), Reading(to_srgb=True))
+    np.testing.assert_array_equal(picture.pixels, RGB8)
+    assert picture.metadata.icc == hollow
+    assert picture.notes == ("its colour profile cannot be applied",)

@@ -321,6 +321,13 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(name: str) -> None:
         decode(data, Reading(max_pixels=599))
 
 
+def test_many_bands_count_as_many_images() -> None:
+    data = tiff(BANDS, photometric="minisblack", planarconfig="contig")
+    assert decode(data, Reading(max_pixels=1200)).planes.shape == (20, 30, 6)
+    with pytest.raises(ImageError, match="30 x 20 px"):
+        decode(data, Reading(max_pixels=1199))
+
+
 SOUND = SOURCES | {"png16": deep_png(RGB16), "tiff16": tiff(RGB16, photometric="rgb", compression="zlib")}
 
 

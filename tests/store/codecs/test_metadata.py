@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from arm_batch.store.codecs import FORMATS, Metadata, Picture, decode, encode, fit_metadata
 from arm_batch.store.codecs.metadata import lasting_xmp, read_exif
-from tests.images import GREY_GAMMA, SRGB, saved, smooth, tiff, with_alpha
+from tests.images import GREY_GAMMA, SRGB, saved, smooth, tiff, with_alpha, with_chunk
 
 RGB8 = smooth(0)
 
@@ -124,10 +124,16 @@ def test_resolution_without_exif() -> None:
     assert decode(saved(RGB8, "PNG")).metadata.dpi is None
 
 
-def test_broken_exif_costs_the_exif_alone() -> None:
-    broken = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(range(200))
-    for format in ("JPEG", "WEBP", "PNG"):
-        assert decode(saved(RGB8, format, exif=broken)).pixels.shape == RGB8.shape
+BROKEN = [b"MM\0*\0\0\0\x08\xff\xff" + bytes(range(200)), b"nonsense" * 9, b"II*\0\xff\0\0\0"]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=["entries", "header", "offset"])
+def test_broken_exif_costs_the_exif_alone(broken: bytes) -> None:
+    for format in ("JPEG", "WEBP"):
+        picture = decode(saved(RGB8, format, exif=b"Exif\0\0" + broken))
+        assert picture.pixels.shape == RGB8.shape
+        assert encode(picture, "tiff")
+    assert decode(with_chunk(saved(RGB8, "PNG"), b"eXIf", broken)).pixels.shape == RGB8.shape
 
 
 def test_what_is_too_long_is_dropped_with_a_note() -> None:
