@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiles import Pixels, TileGrid
 
 
 def fill_hidden(pixels: Pixels, alpha: Pixels) -> Pixels:
@@ -34,3 +35,17 @@ def fill_hidden(pixels: Pixels, alpha: Pixels) -> Pixels:
     nearest = np.zeros(int(labels.max()) + 1, np.intp)
     nearest[labels.ravel()[visible]] = visible
     return pixels.reshape(-1, pixels.shape[2])[nearest[labels]]
+
+
+def hidden_tiles(alpha: Pixels, grid: TileGrid) -> NDArray[np.bool_]:
+    """Which tiles of an image show nothing at all, row by row ``(n_tiles,)``.
+
+    Args:
+        alpha: ``(h, w)``; 0 is fully transparent.
+        grid: how the image is cut; halos play no part.
+    """
+    height, width = alpha.shape
+    rows, columns = grid.shape(height, width)
+    visible = np.zeros((rows * grid.tile, columns * grid.tile), np.bool_)
+    visible[:height, :width] = alpha > 0
+    return ~visible.reshape(rows, grid.tile, columns, grid.tile).any(axis=(1, 3)).ravel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from arm_batch.core.census import ShardCensus, take_census
+from arm_batch.core.transparency import hidden_tiles
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import Failure, JobContext, ShardSummary
 from arm_batch.store.codecs import choose_format, decode
@@ -47,6 +48,9 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
             picture.planes.shape[2],
         )
         scores = context.ladder.scores(picture.pixels)
+        if picture.has_alpha:
+            # What nobody sees has nothing to win.
+            scores[hidden_tiles(picture.planes[..., 0], context.ladder.grid)] = 0
         notes = picture.notes if note is None else (*picture.notes, note)
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, height, width, scores, None, format, notes)

@@ -164,7 +164,7 @@ def _stitch(
     picture = Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=image.notes)
     broken = sum(upscaled.not_finite for _, upscaled in placed)
     if broken:
-        note = f"{broken} tiles were interpolated, as the net's output was not finite"
+        note = f"tiles interpolated because the net's output was not finite: {broken}"
         picture = replace(picture, notes=(*picture.notes, note))
     return picture
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from arm_batch.core.transparency import fill_hidden
+from arm_batch.core.tiles import TileGrid
+from arm_batch.core.transparency import fill_hidden, hidden_tiles
 from tests.images import noise
 
 
@@ -29,3 +30,10 @@ def test_where_all_or_nothing_is_visible() -> None:
     pixels = noise(0)
     np.testing.assert_array_equal(fill_hidden(pixels, np.full((20, 30), 1, np.uint8)), pixels)
     assert not fill_hidden(pixels, np.zeros((20, 30), np.uint8)).any()
+
+
+def test_tiles_that_show_nothing() -> None:
+    alpha = np.zeros((20, 25), np.uint16)
+    alpha[7, 8] = alpha[19, 24] = 1
+    # Three rows of four tiles, the last ones partly beyond the image.
+    assert np.flatnonzero(~hidden_tiles(alpha, TileGrid(8, 2))).tolist() == [1, 11]

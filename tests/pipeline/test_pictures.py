@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from PIL import Image
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.imaging import Reading, Writing
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiles import Pixels, Upscaled
+from arm_batch.nets.infer import Upscaler
+from arm_batch.runtime import inline
 from arm_batch.store.codecs import Picture, decode
 from arm_batch.store.generation import list_generations
 from arm_batch.store.objects import open_store
+from arm_batch.store.plan import ShardId, read_plan
 from arm_batch.store.verify import verify_store
 from tests.archives import job, silent
 from tests.images import SRGB, WIDE, deep_png, exif, saved, smooth, tiff
@@ -202,3 +206,31 @@ def test_a_profile_for_rgb_does_not_reach_grey(tmp_path: Path) -> None:
     row = upscaled(tmp_path, {"grey.jpg": saved(RGB8[..., :1], "JPEG", icc_profile=SRGB)})["grey.jpg"]
     assert decode(row["image"]["bytes"]).metadata.icc is None
     assert row["notes"] == ["its colour profile is for RGB, not for its colours, and is dropped"]
+
+
+def test_what_nobody_sees_earns_no_flops(tmp_path: Path) -> None:
+    busy = np.random.default_rng(0).integers(0, 256, (64, 96, 4)).astype(np.uint8)
+    busy[..., 3] = 255
+    busy[:, 32:, 3] = 0
+    upscaled(tmp_path, {"half.png": saved(busy, "PNG")})
+    (image,) = read_plan(open_store(str(tmp_path / "out")), ShardId(0, 0)).images
+    assert (image.scores[[1, 2, 4, 5]] == 0).all()
+    assert (image.scores[[0, 3]] > 0).all()
+
+
+class Faulty(Upscaler):
+    """Finds one tile of each image in each batch not finite."""
+
+    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
+        return [Upscaled(upscaled.pixels, 1) for upscaled in super().run(subnet, pieces)]
+
+
+def test_tiles_that_a_net_fails_on_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inline, "Upscaler", Faulty)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(LOSSLESS["rgb.png"])
+    pipeline.upscale(job(tmp_path / "in", tmp_path / "out", budget="100%"), silent)
+    row = rows_of(tmp_path / "out")["a.png"]
+    batches = sum(tiles > 0 for tiles in row["subnet_tiles"][1:])
+    assert batches > 0
+    assert row["notes"] == [f"tiles interpolated because the net's output was not finite: {batches}"]

@@ -7,7 +7,7 @@ from PIL import UnidentifiedImageError
 from arm_batch.core.imaging import DEFAULT_READING, Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.picture import Picture
-from arm_batch.store.codecs.read_deep import read_avif, read_jp2
+from arm_batch.store.codecs.read_deep import read_heif, read_jp2
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.read_png import read_png
 from arm_batch.store.codecs.read_tiff import read_tiff
@@ -61,16 +61,6 @@ def _read(data: bytes, reading: Reading) -> Samples:
         return read_tiff(data, reading)
     if format in ("jp2", "jp2-lossless"):
         return read_jp2(data, reading, format)
-    if format == "avif":
-        return read_avif(data, reading)
-    if format == "heif":
-        _register_heif()
+    if format in ("avif", "heif"):
+        return read_heif(data, reading, format)
     return read_pillow(data, reading, format)
-
-
-def _register_heif() -> None:
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        raise ImageError("is HEIF, which takes `pip install 'arm-batch[heif]'`") from None
-    register_heif_opener()

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from arm_batch.core.imaging import Reading
+from arm_batch.errors import ImageError
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.samples import Samples
 
@@ -30,11 +31,25 @@ def read_jp2(data: bytes, reading: Reading, format: str) -> Samples:
     return replace(samples, bands=np.rint(bands.clip(0, 65535)).astype(np.uint16))
 
 
-def read_avif(data: bytes, reading: Reading) -> Samples:
-    """Samples of an AVIF file, in 8 bits."""
-    samples = read_pillow(data, reading, "avif")
-    depth = _avif_depth(data)
+def read_heif(data: bytes, reading: Reading, format: str) -> Samples:
+    """Samples of an AVIF or HEIF file, in 8 bits.
+
+    Raises:
+        ImageError: it is HEIF, and `pillow_heif` is not installed.
+    """
+    if format == "heif":
+        _register_heif()
+    samples = read_pillow(data, reading, format)
+    depth = _heif_depth(data)
     return samples if depth == 8 else _cut(samples, depth)
+
+
+def _register_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ImageError("is HEIF, which takes `pip install 'arm-batch[heif]'`") from None
+    register_heif_opener()
 
 
 def _cut(samples: Samples, depth: int) -> Samples:
@@ -47,7 +62,10 @@ def _jp2_depth(data: bytes) -> int:
     return (data[place] & 0x7F) + 1 if start >= 0 and place < len(data) else 8
 
 
-def _avif_depth(data: bytes) -> int:
-    configuration = data.find(b"av1C")
-    flags = data[configuration + 6] if 0 <= configuration < len(data) - 6 else 0
-    return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+def _heif_depth(data: bytes) -> int:
+    """As the configuration of the first picture in the file says, of AV1 or of HEVC."""
+    place = data.find(b"av1C") + 6
+    if 6 <= place < len(data):
+        return (12 if data[place] & 0x20 else 10) if data[place] & 0x40 else 8
+    place = data.find(b"hvcC") + 21
+    return 8 + (data[place] & 7) if 21 <= place < len(data) else 8
