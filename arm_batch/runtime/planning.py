@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from arm_batch.core.census import ShardCensus, take_census
+from arm_batch.core.ladder import Ladder
 from arm_batch.core.transparency import hidden_tiles
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import Failure, JobContext, ShardSummary
-from arm_batch.store.codecs import choose_format, decode
+from arm_batch.store.codecs import Picture, choose_format, decode
 from arm_batch.store.names import with_extension
-from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan, write_plan
+from arm_batch.store.plan import ImagePlan, Scores, Shard, ShardId, ShardPlan, read_plan, write_plan
 from arm_batch.store.sources import Entry
 
 
@@ -47,15 +48,21 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
             picture.has_alpha,
             picture.planes.shape[2],
         )
-        scores = context.ladder.scores(picture.pixels)
-        if picture.has_alpha:
-            # What nobody sees has nothing to win.
-            scores[hidden_tiles(picture.planes[..., 0], context.ladder.grid)] = 0
+        scores = score_picture(context.ladder, picture)
         notes = picture.notes if note is None else (*picture.notes, note)
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, height, width, scores, None, format, notes)
     except ImageError as error:
         return failed_plan(context, entry, output, size, str(error))
+
+
+def score_picture(ladder: Ladder, picture: Picture) -> Scores:
+    """The scores of the tiles of a picture, ``(n_tiles, n_scores)``."""
+    scores = ladder.scores(picture.pixels)
+    if picture.has_alpha:
+        # What nobody sees has nothing to win.
+        scores[hidden_tiles(picture.planes[..., 0], ladder.grid)] = 0
+    return scores
 
 
 def failed_plan(context: JobContext, entry: Entry, output: str, size: int, error: str) -> ImagePlan:

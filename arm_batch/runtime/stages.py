@@ -163,10 +163,12 @@ def _stitch(
     metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
     picture = Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=image.notes)
     broken = sum(upscaled.not_finite for _, upscaled in placed)
-    if broken:
-        note = f"tiles interpolated because the net's output was not finite: {broken}"
-        picture = replace(picture, notes=(*picture.notes, note))
-    return picture
+    return replace(picture, notes=(*picture.notes, *note_of_not_finite(broken)))
+
+
+def note_of_not_finite(tiles: int) -> list[str]:
+    """What the row says of so many tiles whose net went wrong."""
+    return [f"tiles interpolated because the net's output was not finite: {tiles}"] if tiles else []
 
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
@@ -174,8 +176,7 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Pict
     ladder = context.ladder
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
-    counts = np.zeros((ladder.lut.n_bins, len(ladder.subnets)), np.int64)
-    np.add.at(counts, (ladder.lut.bin_of(image.scores), subnets), 1)
+    counts = ladder.lut.counts(image.scores, subnets, len(ladder.subnets))
     per_subnet = counts.sum(axis=0)
     return ImageRecord(
         id=image_id(image.entry.path),
