@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from arm_batch.core.tiles import Pixels
 
-# It reads this when it is loaded; what it has to say comes as errors.
+# Set, whatever to, it keeps warnings to itself; it is read once, on loading. What counts comes as errors.
 os.environ.setdefault("VIPS_WARNING", "0")
 
 import pyvips
@@ -18,7 +17,9 @@ import pyvips
 # A cluster's parallelism is its workers.
 pyvips.concurrency_set(1)
 pyvips.cache_set_max(0)
-logging.getLogger("pyvips").setLevel(logging.ERROR)
+# Log messages may quote a broken file, and pyvips's handler fails on what is not UTF-8, saying so at length.
+if (remove_log_handler := getattr(pyvips, "_remove_log_handler", None)) is not None:
+    remove_log_handler()
 
 VipsError = pyvips.Error
 
