@@ -1,4 +1,4 @@
-"""libvips, as far as all codecs need it: one thread, nothing cached, arrays in and out."""
+"""libvips, set up in one place: one thread, nothing cached, nothing said; arrays in and out."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ Vips = Any
 """A ``pyvips.Image``."""
 
 _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
+
+
+def open_png(data: bytes) -> Vips:
+    """A PNG file; pixels are read when they are asked for, and what is missing of them is a `VipsError`."""
+    return pyvips.Image.pngload_buffer(data, fail_on="error")
+
+
+def open_tiff(data: bytes, page: int) -> Vips:
+    """A page of a TIFF file, likewise."""
+    return pyvips.Image.tiffload_buffer(data, page=page, fail_on="error")
 
 
 def from_array(array: Pixels, interpretation: str) -> Vips:
