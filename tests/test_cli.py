@@ -56,6 +56,8 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
         (["--ladder", "nowhere"], "neither a folder"),
         (["--scale", "3"], "ladder for x4"),
         (["--format", "gif"], "unknown format"),
+        (["--frames", "last"], "first, refuse"),
+        (["--float-range", "1"], "two numbers"),
     ],
 )
 def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
@@ -140,6 +142,8 @@ def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
         (["--plot", "FOLDER.jpg"], "must end in"),
         (["--json", "FOLDER/missing/plan.json"], "there is no folder"),
         (["--format", "gif"], "unknown format"),
+        (["--frames", "last"], "first, refuse"),
+        (["--float-range", "1"], "two numbers"),
         (["--scale", "2"], "ladder for x4"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,10 @@ from arm_batch.store.codecs.vips import VipsError, from_array, set_blob, to_arra
 Model = Literal["grey", "rgb", "cmyk"]
 """What the colour bands of an image mean."""
 
+_LAST_INTENT = 0xFFFF
+_WORDS_SINCE = 4
+"""Version of profiles."""
+
 _SPACES: dict[Model, str] = {"grey": "GRAY", "rgb": "RGB", "cmyk": "CMYK"}
 
 
@@ -22,14 +27,41 @@ def matching_profile(icc: bytes | None, model: Model, notes: list[str]) -> bytes
     if icc is None:
         return None
     try:
+        icc = _whole_profile(icc)
         space = ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.xcolor_space.strip()
-    except (OSError, ImageCms.PyCMSError):
+    except (OSError, ValueError, struct.error, ImageCms.PyCMSError):
         notes.append("its colour profile is broken and is dropped")
         return None
     if space != _SPACES[model]:
         notes.append(f"its colour profile is for {space}, not for its colours, and is dropped")
         return None
     return icc
+
+
+def _whole_profile(icc: bytes) -> bytes:
+    """The profile at the length that it says, which version 4 wants in whole words.
+
+    littleCMS forgives what libpng does not: an image with such a profile could be read and not be written.
+
+    Raises:
+        ValueError: its header or table of tags is broken, or it is not that of a device.
+        struct.error: it is too short.
+    """
+    size, device, space = struct.unpack_from(">I8x4s4x4s", icc)
+    (intent,) = struct.unpack_from(">I", icc, 64)
+    (n_tags,) = struct.unpack_from(">I", icc, 128)
+    if size > len(icc) or 132 + 12 * n_tags > size or intent > _LAST_INTENT:
+        raise ValueError("broken header")
+    if device in (b"abst", b"link") or space not in (b"XYZ ", b"Lab "):
+        raise ValueError("not of a device")
+    for number in range(n_tags):
+        start, length = struct.unpack_from(">II", icc, 136 + 12 * number)
+        if start + length > size:
+            raise ValueError("broken tag")
+    if icc[8] >= _WORDS_SINCE and size % 4:
+        whole = size + -size % 4
+        return struct.pack(">I", whole) + icc[4:size].ljust(whole - 4, b"\0")
+    return icc[:size]
 
 
 def to_srgb(colours: Pixels, model: Model, icc: bytes | None, notes: list[str]) -> tuple[Pixels, bytes | None]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import struct
 from functools import partial
 
-import pyvips
-
 from arm_batch.core.imaging import Reading
 from arm_batch.store.codecs.metadata import plausible_dpi, read_exif
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import get_blob, to_array
+from arm_batch.store.codecs.vips import get_blob, open_png, to_array
 
 _MM_PER_INCH = 25.4
 
@@ -23,8 +21,7 @@ def read_png(data: bytes, reading: Reading) -> Samples:
     index, notes = choose_frame(_count_frames(data), reading)
     if index > 0:
         return read_pillow(data, reading, "png")
-    # Only what is missing or garbled in the pixels counts; of odd chunks beside them nothing is said.
-    image = pyvips.Image.pngload_buffer(data, fail_on="error")
+    image = open_png(data)
     bands = to_array(image)
     physical = data.find(b"pHYs", 0, max(0, data.find(b"IDAT")))
     return Samples(

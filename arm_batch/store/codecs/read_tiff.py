@@ -6,7 +6,6 @@ import io
 import struct
 from functools import partial
 
-import pyvips
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.core.imaging import Reading
@@ -14,7 +13,7 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
 from arm_batch.store.codecs.metadata import exif_of_tiff, is_big
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import get_blob, to_array
+from arm_batch.store.codecs.vips import get_blob, open_tiff, to_array
 
 _EXTRA_SAMPLES = 338
 _ALPHA = (1, 2)
@@ -27,6 +26,10 @@ _MODELS: dict[str, Model] = {
     "scrgb": "rgb",
     "cmyk": "cmyk",
 }
+"""What else there is (inks, instruments) counts as grey with further bands."""
+
+_LAB = {"lab": "srgb", "labs": "rgb16"}
+"""What it becomes, in as many bits."""
 
 
 def read_tiff(data: bytes, reading: Reading) -> Samples:
@@ -36,12 +39,13 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         ImageError: it is refused.
         VipsError: it is broken, or of a kind that libvips does not read.
     """
-    first = pyvips.Image.tiffload_buffer(data)
+    first = open_tiff(data, 0)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
-    image = pyvips.Image.tiffload_buffer(data, page=index, fail_on="error")
+    image = open_tiff(data, index)
     check_size(image.width, image.height, reading, image.bands)
-    if image.interpretation not in _MODELS and image.bands >= 3:
-        image = image.colourspace("srgb")
+    if image.interpretation in _LAB:
+        notes = (*notes, "Lab, converted to sRGB")
+        image = image.colourspace(_LAB[image.interpretation])
     model = _MODELS.get(image.interpretation, "grey")
     directory, offset = _directory(data, index)
     extras = directory.get(_EXTRA_SAMPLES, ())

@@ -1,8 +1,7 @@
-"""libvips, as far as all codecs need it: one thread, nothing cached, arrays in and out."""
+"""libvips, set up in one place: one thread, nothing cached, nothing said; arrays in and out."""
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from arm_batch.core.tiles import Pixels
 
-# It reads this when it is loaded; what it has to say comes as errors.
+# Set, whatever to, it keeps warnings to itself; it is read once, on loading. What counts comes as errors.
 os.environ.setdefault("VIPS_WARNING", "0")
 
 import pyvips
@@ -18,7 +17,9 @@ import pyvips
 # A cluster's parallelism is its workers.
 pyvips.concurrency_set(1)
 pyvips.cache_set_max(0)
-logging.getLogger("pyvips").setLevel(logging.ERROR)
+# Log messages may quote a broken file, and pyvips's handler fails on what is not UTF-8, saying so at length.
+if (remove_log_handler := getattr(pyvips, "_remove_log_handler", None)) is not None:
+    remove_log_handler()
 
 VipsError = pyvips.Error
 
@@ -26,6 +27,16 @@ Vips = Any
 """A ``pyvips.Image``."""
 
 _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
+
+
+def open_png(data: bytes) -> Vips:
+    """A PNG file; pixels are read when they are asked for, and what is missing of them is a `VipsError`."""
+    return pyvips.Image.pngload_buffer(data, fail_on="error")
+
+
+def open_tiff(data: bytes, page: int) -> Vips:
+    """A page of a TIFF file, likewise."""
+    return pyvips.Image.tiffload_buffer(data, page=page, fail_on="error")
 
 
 def from_array(array: Pixels, interpretation: str) -> Vips:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image, ImageCms
 
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
-from arm_batch.store.codecs import decode
+from arm_batch.store.codecs import decode, encode
 from arm_batch.store.codecs.colour import to_srgb
 from tests.images import GREY_GAMMA, SRGB, WIDE, saved, smooth, tiff, with_alpha
 
@@ -84,6 +85,11 @@ def test_srgb_to_srgb_changes_nothing_to_speak_of() -> None:
     [
         (RGB8, b"nonsense", "is broken"),
         (RGB8, WIDE[:150], "is broken"),
+        (RGB8, WIDE[:100], "is broken"),
+        (RGB8, struct.pack(">I", len(WIDE) + 1) + WIDE[4:], "is broken"),
+        (RGB8, WIDE[:12] + b"link" + WIDE[16:], "is broken"),
+        (RGB8, WIDE[:64] + b"\0\1\0\0" + WIDE[68:], "is broken"),
+        (RGB8, WIDE[:136] + b"\0\1\0\0" + WIDE[140:], "is broken"),
         (RGB8, GREY_GAMMA, "is for GRAY"),
         (GREY8, WIDE, "is for RGB"),
     ],
@@ -146,6 +152,17 @@ def test_alpha_takes_no_part_in_colours() -> None:
 def test_the_result_of_a_conversion_is_contiguous() -> None:
     assert to_srgb(RGB8, "rgb", WIDE, [])[0].flags.c_contiguous
     assert to_srgb(GREY8, "grey", GREY_GAMMA, [])[0].flags.c_contiguous
+
+
+def test_a_profile_is_as_long_as_it_says() -> None:
+    assert decode(saved(RGB8, "TIFF", icc_profile=WIDE + b"more")).metadata.icc == WIDE
+    # Version 4 wants whole words, and libpng insists.
+    odd = struct.pack(">I", len(SRGB) + 1) + SRGB[4:] + b"x"
+    picture = decode(saved(RGB8, "TIFF", icc_profile=odd))
+    whole = picture.metadata.icc
+    assert whole is not None
+    assert struct.unpack(">I", whole[:4])[0] == len(whole) == len(SRGB) + 4
+    assert decode(encode(picture, "png")).metadata.icc == whole
 
 
 def test_a_profile_that_only_seems_sound_is_kept_with_a_note() -> None:

@@ -120,12 +120,29 @@ def test_alpha_becomes_a_plane(name: str) -> None:
     np.testing.assert_array_equal(visible(picture.pixels, alpha), visible(expected[..., :-1], alpha))
 
 
-def test_premultiplied_colours_are_divided() -> None:
-    alpha = np.full((20, 30, 1), 128, np.uint8)
-    multiplied = np.rint(RGB8 * (128 / 255)).astype(np.uint8)
-    picture = decode(tiff(np.dstack([multiplied, alpha]), photometric="rgb", extrasamples=["assocalpha"]))
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_premultiplied_colours_are_divided(channels: int, depth: int) -> None:
+    colours, peak = smooth(0, channels=channels, depth=depth), 2**depth - 1
+    alpha = np.full((40, 60, 1), peak // 2, colours.dtype)
+    multiplied = np.rint(colours * (alpha / peak)).astype(colours.dtype)
+    photometric = "rgb" if channels == 3 else "minisblack"
+    data = tiff(
+        np.dstack([multiplied, alpha]), photometric=photometric, planarconfig="contig", extrasamples=["assocalpha"]
+    )
+    picture = decode(data)
     np.testing.assert_array_equal(picture.planes, alpha)
-    assert np.abs(picture.pixels.astype(int) - RGB8).max() <= 2
+    assert np.abs(picture.pixels.astype(int) - colours).max() <= 1
+
+
+@pytest.mark.parametrize(("space", "dtype"), [("lab", np.uint8), ("labs", np.uint16)])
+def test_lab_becomes_rgb(space: str, dtype: type) -> None:
+    pixels = smooth(0)
+    image = pyvips.Image.new_from_array(pixels).copy(interpretation="srgb").colourspace(space)
+    picture = decode(image.tiffsave_buffer())
+    assert picture.pixels.dtype == dtype
+    assert np.abs(picture.pixels / (257 if dtype is np.uint16 else 1) - pixels).max() < 1.5
+    assert picture.notes == ("Lab, converted to sRGB",)
 
 
 BAND_KINDS = {
