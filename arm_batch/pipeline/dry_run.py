@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from arm_batch.core.imaging import Writing
 from arm_batch.core.timed import Fleet
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
@@ -89,15 +90,15 @@ class _Task:
 
 
 def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str]]:
-    """For the stages; and the settings. Sink and quality play no part in planning."""
+    """For the stages; and the settings. The sink plays no part in planning, nor how images are encoded."""
     ladder = files.ladder
-    check_ladder(ladder, spec.ladder, spec.scale, spec.format)
+    check_ladder(ladder, spec.ladder, spec.scale)
     input_url = open_store(spec.input, spec.endpoint_url).url
     output: ObjectStore = Nowhere()
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
     source = Source(open_input(spec.input, spec.endpoint_url).store)
-    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.format, quality=100)
+    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, Writing(spec.format))
     return context, spec.settings(input_url, ladder.digest)
 
 

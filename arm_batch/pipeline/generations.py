@@ -72,7 +72,9 @@ def begin_run(job: Job) -> Generation:
         BudgetError: no plan meets the budget.
     """
     entries = job.list_input()
-    return begin_with(job, shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits))
+    return begin_with(
+        job, shard_entries(0, entries, output_names(entries, job.spec.writing.format), job.spec.limits)
+    )
 
 
 def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
@@ -113,7 +115,7 @@ def extend_run(job: Job, generations: Sequence[Generation], entries: Sequence[En
     """Fix a further generation for images that came after the plan, with the budget asked for now."""
     check_budget(job, len(entries))
     _, taken = read_names(job.output, generations)
-    outputs = output_names(entries, job.spec.format, taken)
+    outputs = output_names(entries, job.spec.writing.format, taken)
     number = len(generations)
     shards = shard_entries(number, entries, outputs, job.spec.limits)
     run_id = generations[0].run_id

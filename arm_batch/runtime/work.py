@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arm_batch.core.census import Objective, ShardCensus
+from arm_batch.core.imaging import Reading, Writing
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Pixels
 from arm_batch.spec import ShardLimits, Sink
+from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId, ShardPlan
 from arm_batch.store.sources import Entry, Source
@@ -28,8 +30,8 @@ class JobContext:
     ladder: Ladder
     objective: Objective
     sink: Sink
-    format: str
-    quality: int
+    reading: Reading
+    writing: Writing
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """The small part of a shard's plan that reaches the driver and the budget."""
+    """The small part of a shard's plan that reaches the driver and the budget.
+
+    Attributes:
+        shard: which.
+        census: of its tiles.
+        pixels: of its images as they are read, by the format that they will be written in.
+        failures: what cannot be upscaled.
+    """
 
     shard: ShardId
     census: ShardCensus
+    pixels: Mapping[str, int]
     failures: tuple[Failure, ...]
 
 
@@ -73,12 +83,18 @@ class ImageHeader:
         channels: 1 or 3.
         dtype: of the pixels, as numpy names it.
         interpolated: windows of the tiles that get interpolation; they are cheap and skip the actors.
+        planes: alpha and further bands, as of `Picture`.
+        has_alpha: whether the first of them is alpha.
+        metadata: beside the pixels.
         error: why it could not be read, although planning could.
     """
 
     channels: int
     dtype: str
     interpolated: Pixels
+    planes: Pixels
+    has_alpha: bool
+    metadata: Metadata
     error: str | None
 
 

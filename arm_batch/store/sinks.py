@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
@@ -122,10 +123,11 @@ def _totals(records: Sequence[ImageRecord]) -> tuple[int, tuple[int, ...]]:
 
 def _parquet(records: Sequence[ImageRecord]) -> bytes:
     buffer = io.BytesIO()
-    plain = [field.name for field in SCHEMA if field.name not in ("image", "subnet_tiles")]
+    lists = [field.name for field in SCHEMA if pa.types.is_list(field.type)]
+    plain = [field.name for field in SCHEMA if field.name not in ("image", *lists)]
     # Images are compressed as they are, and statistics or dictionaries of them would only cost.
-    compression = {"image.bytes": "none", "image.path": "zstd", "subnet_tiles.list.element": "zstd"}
-    compression |= dict.fromkeys(plain, "zstd")
+    compression = {"image.bytes": "none", "image.path": "zstd"}
+    compression |= dict.fromkeys([*plain, *(f"{name}.list.element" for name in lists)], "zstd")
     with pq.ParquetWriter(
         buffer, SCHEMA, compression=compression, use_dictionary=plain, write_statistics=plain
     ) as writer:

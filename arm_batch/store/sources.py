@@ -12,7 +12,12 @@ from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectInfo, ObjectStore, open_store
 from arm_batch.store.parquet import parquet_names, read_row
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+EXTENSIONS = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+        *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpf", ".jpx"),
+    }
+)
 """Of image files, in lower case."""
 
 
