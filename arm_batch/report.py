@@ -49,7 +49,8 @@ class RunSummary:
         output: where it is.
         images: rows that count.
         failed: rows among them with status `failed`.
-        waiting: images that INPUT holds and the run does not.
+        waiting: images that INPUT holds and the run does not, although they are selected.
+        left_out: what else INPUT holds, a line for each kind.
         budget: as asked for.
         budget_flops: the same in executed FLOPs.
         full_flops: executed FLOPs of the largest subnet everywhere.
@@ -67,6 +68,7 @@ class RunSummary:
     images: int
     failed: int
     waiting: int
+    left_out: tuple[str, ...]
     budget: str
     budget_flops: int
     full_flops: int
@@ -192,4 +194,5 @@ def describe(summary: RunSummary) -> list[str]:
         lines.append(f"repaired   {len(summary.repaired):,} problems")
     if summary.waiting:
         lines.append(f"new        {summary.waiting:,} images came to the input later: --extend takes them up")
+    lines += [f"left out   {line}" for line in summary.left_out]
     return lines

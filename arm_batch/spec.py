@@ -9,7 +9,7 @@ from typing import Literal
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective
-from arm_batch.core.sample import Sample
+from arm_batch.core.selection import EVERYTHING, Selection
 
 Sink = Literal["parquet", "files"]
 ExecutorName = Literal["ray", "inline"]
@@ -70,6 +70,7 @@ class JobSpec:
         plan: folder that holds the plan of a dry run, to be carried out; ``None`` to plan now.
         resume: what else to do with an output that holds a run already.
         limits: of shards; only what is planned anew goes by them.
+        selection: of the images of `input`.
     """
 
     input: str
@@ -88,11 +89,12 @@ class JobSpec:
     plan: str | None = None
     resume: Resume = Resume()
     limits: ShardLimits = ShardLimits()
+    selection: Selection = EVERYTHING
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            **plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format),
+            **plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format, self.selection),
             "budget": self.budget.text,
             "sink": self.sink,
             "quality": str(self.quality),
@@ -111,12 +113,12 @@ class PlanSpec:
         format: of the images to be written, a key of `store.codecs.FORMATS`.
         budget: one to ask about beside the whole curve.
         output: folder or ``s3://`` prefix for the plan; ``None`` writes nothing.
-        sample: how many images to look at; ``None`` for all.
-        seed: of the choice of the sample, and of its intervals.
         executor: where the work runs.
         workers: as of `JobSpec`.
         endpoint_url: of an S3 service other than AWS.
         limits: of shards.
+        selection: of the images of `input`. Its sample is what to look at, and stands for what is selected without
+            it; its seed is also that of the intervals.
     """
 
     input: str
@@ -126,20 +128,19 @@ class PlanSpec:
     format: str = "png"
     budget: Budget | None = None
     output: str | None = None
-    sample: Sample | None = None
-    seed: int = 0
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
     limits: ShardLimits = ShardLimits()
+    selection: Selection = EVERYTHING
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that the plan is made for."""
-        return plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format)
+        return plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format, self.selection)
 
 
 def plan_settings(
-    input_url: str, ladder_digest: str, scale: int, objective: Objective, format: str
+    input_url: str, ladder_digest: str, scale: int, objective: Objective, format: str, selection: Selection
 ) -> dict[str, str]:
     """The settings that a plan has in common with every run that carries it out."""
     return {
@@ -148,6 +149,7 @@ def plan_settings(
         "scale": str(scale),
         "objective": objective,
         "format": format,
+        "selection": selection.text,
     }
 
 

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from arm_batch.core.sample import parse_sample
+from arm_batch.core.selection import Selection
 from arm_batch.errors import UsageError
 from arm_batch.nets.registry import Backbone, get_backbone
+
+Input = Annotated[
+    str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
+]
+Include = Annotated[
+    list[str] | None, typer.Option(help="Only images whose paths match this pattern; may be repeated.")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="No images whose paths match this pattern; may be repeated.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many images, the first by path.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the sample.")]
+
+
+def selection_of(
+    include: list[str] | None, exclude: list[str] | None, limit: int | None, sample: str | None, seed: int
+) -> Selection:
+    """The selection that these options describe; `UsageError` when one cannot be read."""
+    drawn = None if sample is None else parse_sample(sample)
+    return Selection(tuple(include or ()), tuple(exclude or ()), limit, drawn, seed)
 
 
 def parse_weights(text: str) -> tuple[Backbone, Path]:

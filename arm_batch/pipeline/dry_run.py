@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from arm_batch.core.pools import Pool
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
@@ -22,11 +20,12 @@ from arm_batch.runtime.executor import Stop
 from arm_batch.runtime.work import JobContext, shard_entries
 from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.store.generation import Generation, create_generation, list_generations, read_names, read_shards
+from arm_batch.store.inputs import open_input
 from arm_batch.store.names import output_names
 from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.plan import Shard, planned
-from arm_batch.store.sources import Entry, Source, open_input
+from arm_batch.store.sources import Entry, Source
 
 
 def plan(
@@ -52,15 +51,15 @@ def plan(
         StoppedError: `stop` said so before the end.
         StoreError: a store failed for good.
     """
-    if spec.sample is not None and spec.output is not None:
+    if spec.selection.sample is not None and spec.output is not None:
         raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
     if spec.budget is not None and spec.budget.target_db is None:
         # Of a time nothing can be told, and it is better said now than after planning.
         spec.budget.flops(1)
     files = load_ladder(find_ladder(spec.ladder))
     context, settings = _open(spec, files)
-    entries = open_input(spec.input, spec.endpoint_url).entries()
-    task = _task(spec, context.output, settings, entries)
+    found = open_input(spec.input, spec.endpoint_url).listing(spec.selection)
+    task = _task(spec, context.output, settings, found.entries)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     with started(spec.executor, context, files, spec.workers) as executor:
@@ -70,7 +69,13 @@ def plan(
             if spec.output is not None:
                 raise
             raise StoppedError("stopped before the end; nothing was kept, as there was no --plan-out") from None
-    scored = Scored(summaries, images=task.images, scored=task.generation.images, waiting=task.waiting)
+    scored = Scored(
+        summaries,
+        images=task.images,
+        scored=task.generation.images,
+        waiting=task.waiting,
+        left_out=found.left_out,
+    )
     return forecast(spec, settings["input"], context, scored, pools)
 
 
@@ -117,17 +122,16 @@ def _task(spec: PlanSpec, output: ObjectStore, settings: dict[str, str], entries
             raise OutputError(f"{output.url} holds a run: a plan needs a folder of its own")
         if told:
             raise OutputError(f"{output.url} holds the plan of something else: {'; '.join(told)}")
-        paths, _ = read_names(output, generations)
-        new = sum(entry.path not in paths for entry in entries)
+        taken, _ = read_names(output, generations)
+        new = len(spec.selection.choose([entry.path for entry in entries], taken))
         return _Task(generations[0], read_shards(output, generations[0]), generations[0].images, new)
     check_empty(output)
-    limits, chosen = spec.limits, entries
-    if spec.sample is not None:
+    limits, paths = spec.limits, [entry.path for entry in entries]
+    if spec.selection.sample is not None:
         # One image a shard, so that each image is counted by itself.
         limits = replace(limits, images=1)
-        draw = np.random.default_rng(spec.seed).choice(len(entries), spec.sample.size(len(entries)), replace=False)
-        chosen = [entries[position] for position in sorted(draw.tolist())]
+    chosen = [entries[position] for position in spec.selection.choose(paths)]
     shards = shard_entries(0, chosen, output_names(chosen, spec.format), limits)
     run_id = fingerprint(settings, [(e.path, e.size, e.etag) for e in chosen])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
-    return _Task(generation, shards, len(entries), 0)
+    return _Task(generation, shards, len(spec.selection.whole().choose(paths)), 0)

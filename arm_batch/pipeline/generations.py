@@ -20,6 +20,7 @@ from arm_batch.store.generation import (
     list_generations,
     read_names,
 )
+from arm_batch.store.inputs import Listing
 from arm_batch.store.names import output_names
 from arm_batch.store.objects import PROBE, ObjectStore
 from arm_batch.store.plan import Shard, ShardId, read_plan
@@ -65,13 +66,14 @@ def check_empty(output: ObjectStore) -> None:
 
 
 def begin_run(job: Job) -> Generation:
-    """Fix generation 0: all that INPUT holds now.
+    """Fix generation 0: what INPUT holds now, as far as it is selected.
 
     Raises:
         InputError: INPUT is missing or holds no image.
         BudgetError: no plan meets the budget.
     """
-    entries = job.list_input()
+    found = job.list_input().entries
+    entries = [found[position] for position in job.spec.selection.choose([entry.path for entry in found])]
     return begin_with(job, shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits))
 
 
@@ -88,8 +90,8 @@ def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
     return create_generation(job.output, "initial", 0, run_id, job.settings, shards, job.attempt)
 
 
-def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> list[Entry]:
-    """What INPUT holds and no generation has planned.
+def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> Listing:
+    """What INPUT holds and no generation has planned, as far as it is selected.
 
     Args:
         job: the attempt.
@@ -100,13 +102,14 @@ def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> l
         InputError: INPUT is missing or holds no image, but there is work left.
     """
     try:
-        entries = job.list_input()
+        found = job.list_input()
     except InputError:
         if complete:
-            return []
+            return Listing([])
         raise
-    paths, _ = read_names(job.output, generations)
-    return [entry for entry in entries if entry.path not in paths]
+    taken, _ = read_names(job.output, generations)
+    chosen = job.spec.selection.choose([entry.path for entry in found.entries], taken)
+    return Listing([found.entries[position] for position in chosen], found.left_out)
 
 
 def extend_run(job: Job, generations: Sequence[Generation], entries: Sequence[Entry]) -> Generation:
@@ -135,7 +138,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     failed = [c for c in commits.values() if c.failed is not None and c.shard not in replaced]
     if not failed:
         return None
-    now = {entry.path: entry for entry in job.list_input()}
+    now = {entry.path: entry for entry in job.list_input().entries}
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None

@@ -13,9 +13,10 @@ from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import JobSpec
 from arm_batch.store.codecs import FORMATS
+from arm_batch.store.inputs import Input, Listing, open_input
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.single_writer import SingleWriterStore
-from arm_batch.store.sources import Entry, Input, Source, open_input
+from arm_batch.store.sources import Source
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Job:
         """The subnets to choose from."""
         return self.context.ladder
 
-    def list_input(self) -> list[Entry]:
-        """The images that INPUT holds now.
+    def list_input(self) -> Listing:
+        """The images that INPUT holds now and that the patterns of the job let through.
 
         Raises:
             InputError: it is missing or holds none.
         """
-        return self.input.entries()
+        return self.input.listing(self.spec.selection)
 
 
 def open_job(spec: JobSpec, files: LadderFiles) -> Job:

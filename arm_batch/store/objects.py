@@ -72,6 +72,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        """`length` bytes, at least one, from `start`, in one request.
+
+        Raises:
+            FileNotFoundError: the object no longer has this ETag, or is too short.
+        """
+        ...
+
     def write(self, key: str, data: bytes) -> None:
         """Write the whole object or nothing; replaces what was there."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,7 @@ def image_column(schema: pa.Schema, where: str) -> ImageColumn:
     raise InputError(f"{where}: which column holds the images? There are: {', '.join(schema.names) or 'none'}")
 
 
-def parquet_names(store: ObjectStore, infos: list[ObjectInfo]) -> list[list[str]]:
+def parquet_names(store: ObjectStore, infos: Sequence[ObjectInfo]) -> list[list[str]]:
     """A path for each row of each file, unique among all of them.
 
     A row keeps the name that its file gives it where that is safe and no other row's; otherwise it gets the file's

@@ -108,6 +108,8 @@ ENTRY_FIELDS = [
     pa.field("row", pa.int64()),
     pa.field("size", pa.int64(), nullable=False),
     pa.field("etag", pa.string(), nullable=False),
+    pa.field("offset", pa.int64()),
+    pa.field("problem", pa.string()),
     pa.field("output", pa.string(), nullable=False),
 ]
 """Columns of an input and its output path, in plans and listings."""

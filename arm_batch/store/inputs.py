@@ -1,0 +1,190 @@
+"""INPUT: finding its images, and telling what else is there."""
+
+from __future__ import annotations
+
+import stat as stat_bits
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from arm_batch.core.selection import Selection
+from arm_batch.errors import InputError
+from arm_batch.store.folders import walk_folder
+from arm_batch.store.local import LocalStore
+from arm_batch.store.objects import ObjectInfo, ObjectStore, open_store
+from arm_batch.store.parquet import parquet_names
+from arm_batch.store.paths import distinct_paths, safe_path, shown
+from arm_batch.store.sources import EXTENSIONS, Entry, broken, is_image
+
+Kind = Literal["image", ".parquet"]
+
+_SUFFIXES_TOLD = 4
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an input holds.
+
+    Attributes:
+        entries: its images, sorted by path, each path once.
+        left_out: what there is beside them, a line for each kind.
+    """
+
+    entries: list[Entry]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where the images are, and which part of it was meant.
+
+    Attributes:
+        store: the folder or prefix.
+        key: of the one file that was asked for; None for all of the store.
+    """
+
+    store: ObjectStore
+    key: str | None
+
+    def listing(self, selection: Selection) -> Listing:
+        """The images that are there now and that the patterns of `selection` let through.
+
+        Raises:
+            InputError: the input is missing or holds no such image.
+            StoreError: the store cannot be reached.
+        """
+        found = self._all()
+        entries = [entry for entry in found.entries if selection.admits(entry.path)]
+        count = len(found.entries) - len(entries)
+        if not entries:
+            raise InputError(f"{self.store.url}: {selection.text} leaves none of {count:,} images")
+        told = (f"{count:,} images by --include and --exclude",) if count else ()
+        return Listing(entries, (*told, *found.left_out))
+
+    def _all(self) -> Listing:
+        if self.key is None:
+            return list_store(self.store)
+        try:
+            return _listing(self.store, [self.store.stat(self.key)])
+        except (FileNotFoundError, PermissionError) as error:
+            raise InputError(str(error)) from error
+
+
+def open_input(url: str, endpoint_url: str | None = None) -> Input:
+    """INPUT: a folder or prefix, one image file, or one Parquet file.
+
+    Args:
+        url: a path, ``file://`` or ``s3://`` URL.
+        endpoint_url: of an S3-compatible server other than AWS.
+
+    Raises:
+        UsageError: the URL makes no sense.
+        StoreError: the store cannot be reached.
+    """
+    parent, separator, name = url.rstrip("/").rpartition("/")
+    if _kind(name) is not None:
+        single = (
+            open_store(parent if parent or not separator else "/", endpoint_url) if separator else open_store(".")
+        )
+        try:
+            single.stat(name)
+        except (FileNotFoundError, PermissionError):
+            # Folders may be called so too; what is wrong otherwise, the listing says.
+            pass
+        else:
+            return Input(single, name)
+    return Input(open_store(url, endpoint_url), None)
+
+
+def list_store(store: ObjectStore) -> Listing:
+    """All images in a store.
+
+    What a file is, its extension tells. Image files are taken where there are any, else Parquet files as a dataset
+    of images. Names that start with a dot, and what is in folders so called, are left out.
+
+    Raises:
+        InputError: the input is missing or holds no image.
+        StoreError: the store cannot be reached.
+    """
+    if not store.exists():
+        raise InputError(f"{store.url} {_what_instead(store)}")
+    if isinstance(store, LocalStore):
+        walk = walk_folder(store.root, is_image)
+        infos, hidden, links = walk.infos, walk.hidden, walk.links
+        problems = [broken(path, path, reason) for path, reason in walk.problems]
+    else:
+        everything = list(store.list())
+        infos = [info for info in everything if not info.key.startswith(".") and "/." not in info.key]
+        hidden, links, problems = len(everything) - len(infos), [], []
+    found = _listing(store, infos, problems)
+    if not found.entries:
+        raise InputError(f"{store.url} holds no image: no {', '.join(sorted(EXTENSIONS))} and no .parquet file")
+    told = (f"{hidden:,} files or folders whose names begin with a dot",) if hidden else ()
+    return Listing(found.entries, (*found.left_out, *links, *told))
+
+
+def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence[Entry] = ()) -> Listing:
+    by_kind: dict[Kind, list[ObjectInfo]] = {kind: [] for kind in _LISTED}
+    others: Counter[str] = Counter()
+    for info in infos:
+        kind = _kind(info.key)
+        if kind is None:
+            others[PurePosixPath(info.key).suffix.lower() or "no extension"] += 1
+        else:
+            by_kind[kind].append(info)
+    taken = next((kind for kind, found in by_kind.items() if found), None)
+    entries = list(problems)
+    if taken is not None:
+        entries += _LISTED[taken](store, by_kind[taken])
+    paths = distinct_paths(entry.path for entry in entries)
+    entries = [e if e.path == path else replace(e, path=path) for e, path in zip(entries, paths, strict=True)]
+    passed = {kind: len(found) for kind, found in by_kind.items() if found and kind != taken}
+    return Listing(sorted(entries, key=lambda entry: entry.path), tuple(_told(taken, passed, others)))
+
+
+def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Iterator[Entry]:
+    del store
+    for info in infos:
+        yield Entry(safe_path(info.key), info.key, None, info.size, info.etag)
+
+
+def _rows(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Iterator[Entry]:
+    names = parquet_names(store, infos)
+    for info, paths in zip(infos, names, strict=True):
+        for row, path in enumerate(paths):
+            yield Entry(path, info.key, row, -1, info.etag)
+
+
+_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo]], Iterable[Entry]]] = {
+    "image": _files,
+    ".parquet": _rows,
+}
+"""What the images of each kind of file are; of several kinds the first that is there is taken."""
+
+
+def _kind(key: str) -> Kind | None:
+    if is_image(key):
+        return "image"
+    suffix = PurePosixPath(key).suffix.lower()
+    return next((kind for kind in _LISTED if kind == suffix), None)
+
+
+def _told(taken: Kind | None, passed: Mapping[Kind, int], others: Counter[str]) -> Iterator[str]:
+    for kind, count in passed.items():
+        yield f"{count:,} {kind} files: where there are {taken} files, those are taken"
+    if others:
+        kinds = [f"{suffix} {count:,}" for suffix, count in others.most_common(_SUFFIXES_TOLD)]
+        more = ", ..." if len(others) > _SUFFIXES_TOLD else ""
+        yield f"{others.total():,} files of other kinds ({shown(', '.join(kinds))}{more})"
+
+
+def _what_instead(store: ObjectStore) -> str:
+    if not isinstance(store, LocalStore):
+        return "does not exist or is empty"
+    try:
+        mode = Path(store.root).stat().st_mode
+    except OSError:
+        return "does not exist"
+    return "is a file of no kind that is read" if stat_bits.S_ISREG(mode) else "is not a folder"
