@@ -53,7 +53,7 @@ class JobSpec:
     """What the user asked for.
 
     Attributes:
-        input: folder, image, Parquet file or ``s3://`` prefix.
+        input: folder, ``s3://`` prefix, image, Parquet file or list of images.
         output: folder or ``s3://`` prefix.
         budget: bound on the executed FLOPs or on the time.
         ladder: a shipped name or a folder.
@@ -106,7 +106,7 @@ class PlanSpec:
     """What the user asked of a dry run.
 
     Attributes:
-        input: folder, image, Parquet file or ``s3://`` prefix.
+        input: folder, ``s3://`` prefix, image, Parquet file or list of images.
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what a budget is to make best.

@@ -25,7 +25,7 @@ from arm_batch.store.names import output_names
 from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.plan import Shard, planned
-from arm_batch.store.sources import Entry, Source
+from arm_batch.store.sources import Entry
 
 
 def plan(
@@ -104,7 +104,7 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     output: ObjectStore = Nowhere()
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
-    source = Source(open_input(spec.input, spec.endpoint_url).store)
+    source = open_input(spec.input, spec.endpoint_url).source
     context = JobContext(source, output, ladder, spec.objective, "parquet", spec.format, quality=100)
     return context, spec.settings(input_url, ladder.digest)
 

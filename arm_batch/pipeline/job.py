@@ -16,7 +16,6 @@ from arm_batch.store.codecs import FORMATS
 from arm_batch.store.inputs import Input, Listing, open_input
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.single_writer import SingleWriterStore
-from arm_batch.store.sources import Source
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     found = open_input(spec.input, spec.endpoint_url)
     if spec.single_writer:
         output = SingleWriterStore(output)
-    context = JobContext(Source(found.store), output, ladder, spec.objective, spec.sink, spec.format, spec.quality)
+    context = JobContext(found.source, output, ladder, spec.objective, spec.sink, spec.format, spec.quality)
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import stat as stat_bits
 from collections import deque
@@ -35,8 +36,8 @@ class Walk:
 def walk_folder(root: str, wanted: Callable[[str], bool]) -> Walk:
     """List a folder recursively; links are followed, and every folder is listed once.
 
-    Folders themselves go before links to them, and links in the order of their paths: whatever rings there are, a
-    file has one path, always the same.
+    Folders themselves go before links to them, and short paths before long ones: whatever rings there are, a file
+    has one path, always the same.
 
     Args:
         root: absolute path.
@@ -56,15 +57,14 @@ class _Walker:
         self._found = Walk()
         self._listed: dict[tuple[int, int], str] = {}
         self._folders = deque([""])
-        self._links: list[str] = []
+        self._links: list[tuple[int, str]] = []
 
     def run(self) -> Walk:
         while self._folders or self._links:
             while self._folders:
                 self._list(self._folders.popleft())
             if self._links:
-                self._links.sort()
-                self._follow(self._links.pop(0))
+                self._follow(heapq.heappop(self._links)[1])
         self._found.infos.sort(key=lambda info: info.key)
         self._found.problems.sort()
         return self._found
@@ -103,7 +103,7 @@ class _Walker:
         if child.is_dir(follow_symlinks=False):
             self._folders.append(key)
         elif child.is_symlink() and os.path.isdir(child.path):  # noqa: PTH112 - as above
-            self._links.append(key)
+            heapq.heappush(self._links, (key.count("/"), key))
         elif not is_safe_key(key):
             self._problem(key, "its name is not valid UTF-8: rename it")
         elif (stat := self._stat(key)) is not None:
@@ -134,7 +134,7 @@ class _Walker:
             self._found.problems.append((_readable(key), reason))
 
     def _path(self, key: str) -> str:
-        return f"{self._root}/{key}"
+        return f"{self._root}/{key}" if key else self._root or "/"
 
 
 def _reason(error: OSError, where: str) -> str:

@@ -12,11 +12,13 @@ from typing import Literal
 from arm_batch.core.selection import Selection
 from arm_batch.errors import InputError
 from arm_batch.store.folders import walk_folder
+from arm_batch.store.lists import TEXT_LISTS, list_entries, names_images
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectInfo, ObjectStore, open_store
 from arm_batch.store.parquet import parquet_names
 from arm_batch.store.paths import distinct_paths, safe_path, shown
-from arm_batch.store.sources import EXTENSIONS, Entry, broken, is_image
+from arm_batch.store.sources import EXTENSIONS, Entry, Source, broken, is_image
+from arm_batch.store.uris import Places
 
 Kind = Literal["image", ".parquet"]
 
@@ -43,10 +45,17 @@ class Input:
     Attributes:
         store: the folder or prefix.
         key: of the one file that was asked for; None for all of the store.
+        places: where the images are that the file lists; None where it is no list.
     """
 
     store: ObjectStore
     key: str | None
+    places: Places | None = None
+
+    @property
+    def source(self) -> Source:
+        """What reads its entries."""
+        return Source(self.store if self.places is None else self.places)
 
     def listing(self, selection: Selection) -> Listing:
         """The images that are there now and that the patterns of `selection` let through.
@@ -66,6 +75,8 @@ class Input:
     def _all(self) -> Listing:
         if self.key is None:
             return list_store(self.store)
+        if self.places is not None:
+            return _sorted(list_entries(self.store, self.key, self.places))
         try:
             return _listing(self.store, [self.store.stat(self.key)])
         except (FileNotFoundError, PermissionError) as error:
@@ -73,7 +84,7 @@ class Input:
 
 
 def open_input(url: str, endpoint_url: str | None = None) -> Input:
-    """INPUT: a folder or prefix, one image file, or one Parquet file.
+    """INPUT: a folder or prefix, one file that is or holds images, or one that lists them.
 
     Args:
         url: a path, ``file://`` or ``s3://`` URL.
@@ -84,17 +95,18 @@ def open_input(url: str, endpoint_url: str | None = None) -> Input:
         StoreError: the store cannot be reached.
     """
     parent, separator, name = url.rstrip("/").rpartition("/")
-    if _kind(name) is not None:
+    if _kind(name) is not None or _is_text_list(name):
         single = (
             open_store(parent if parent or not separator else "/", endpoint_url) if separator else open_store(".")
         )
         try:
-            single.stat(name)
+            info = single.stat(name)
         except (FileNotFoundError, PermissionError):
             # Folders may be called so too; what is wrong otherwise, the listing says.
             pass
         else:
-            return Input(single, name)
+            listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(single, info))
+            return Input(single, name, Places(endpoint_url) if listed else None)
     return Input(open_store(url, endpoint_url), None)
 
 
@@ -138,10 +150,14 @@ def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence
     entries = list(problems)
     if taken is not None:
         entries += _LISTED[taken](store, by_kind[taken])
-    paths = distinct_paths(entry.path for entry in entries)
-    entries = [e if e.path == path else replace(e, path=path) for e, path in zip(entries, paths, strict=True)]
     passed = {kind: len(found) for kind, found in by_kind.items() if found and kind != taken}
-    return Listing(sorted(entries, key=lambda entry: entry.path), tuple(_told(taken, passed, others)))
+    return _sorted(entries, tuple(_told(taken, passed, others)))
+
+
+def _sorted(entries: Sequence[Entry], left_out: tuple[str, ...] = ()) -> Listing:
+    paths = distinct_paths(entry.path for entry in entries)
+    named = (e if e.path == path else replace(e, path=path) for e, path in zip(entries, paths, strict=True))
+    return Listing(sorted(named, key=lambda entry: entry.path), left_out)
 
 
 def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Iterator[Entry]:
@@ -169,6 +185,10 @@ def _kind(key: str) -> Kind | None:
         return "image"
     suffix = PurePosixPath(key).suffix.lower()
     return next((kind for kind in _LISTED if kind == suffix), None)
+
+
+def _is_text_list(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in TEXT_LISTS
 
 
 def _told(taken: Kind | None, passed: Mapping[Kind, int], others: Counter[str]) -> Iterator[str]:

@@ -130,8 +130,8 @@ class LocalStore:
 
     def _file(self, key: str) -> Path:
         path = self.path(key)
-        if path.is_dir():
-            raise FileNotFoundError(f"{path} is a folder")
+        if not path.is_file() and path.exists():
+            raise FileNotFoundError(f"{path} is not a file")
         return path
 
     @contextmanager

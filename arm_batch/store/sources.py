@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from arm_batch.errors import ImageError
-from arm_batch.store.objects import ObjectStore
+from arm_batch.store.objects import Readable
 from arm_batch.store.parquet import read_row
 
 EXTENSIONS = frozenset(
@@ -46,10 +46,10 @@ class Source:
     """Reads entries; small, and travels to workers.
 
     Attributes:
-        store: where the input is.
+        store: where the keys of entries are.
     """
 
-    store: ObjectStore
+    store: Readable
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of an image as they were when they were listed.

@@ -75,7 +75,7 @@ def test_no_input(store: ObjectStore) -> None:
 def test_one_file(store: ObjectStore) -> None:
     store.write("a b/x.png", b"x")
     store.write("a b/y.png", b"y")
-    store.write("a b/z.txt", b"z")
+    store.write("a b/z.xml", b"z")
     write_parquet(store, "p.parquet", {"image": [b"one", b"two"]})
     endpoint = getattr(store, "endpoint_url", None)
     found = open_input(f"{store.url}/a b/x.png", endpoint)
@@ -87,7 +87,7 @@ def test_one_file(store: ObjectStore) -> None:
     found = open_input(f"{store.url}/a b/", endpoint)
     opened, entries = found.store, found.listing(ALL).entries
     assert [entry.path for entry in entries] == ["x.png", "y.png"]
-    for wrong in ("a b/missing.png", "a b/z.txt", "missing"):
+    for wrong in ("a b/missing.png", "a b/z.xml", "missing"):
         with pytest.raises(InputError):
             open_input(f"{store.url}/{wrong}", endpoint).listing(ALL)
 
