@@ -13,7 +13,7 @@ from arm_batch.errors import UsageError
 from arm_batch.nets.registry import Backbone, get_backbone
 
 Input = Annotated[
-    str, typer.Argument(metavar="INPUT", help="Folder, s3:// prefix, image, Parquet dataset or list of images.")
+    str, typer.Argument(metavar="INPUT", help="Folder, s3:// prefix, image, tar, Parquet dataset or list.")
 ]
 Include = Annotated[
     list[str] | None, typer.Option(help="Only images whose paths match this pattern; may be repeated.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat as stat_bits
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -16,13 +16,12 @@ from arm_batch.store.lists import TEXT_LISTS, list_entries, names_images
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectInfo, ObjectStore, open_store
 from arm_batch.store.parquet import parquet_names
-from arm_batch.store.paths import distinct_paths, safe_path, shown
+from arm_batch.store.paths import distinct_paths, safe_path, suffix_of, told_suffixes
 from arm_batch.store.sources import EXTENSIONS, Entry, Source, broken, is_image
+from arm_batch.store.tars import list_tars
 from arm_batch.store.uris import Places
 
-Kind = Literal["image", ".parquet"]
-
-_SUFFIXES_TOLD = 4
+Kind = Literal["image", ".tar", ".parquet"]
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ def open_input(url: str, endpoint_url: str | None = None) -> Input:
 def list_store(store: ObjectStore) -> Listing:
     """All images in a store.
 
-    What a file is, its extension tells. Image files are taken where there are any, else Parquet files as a dataset
-    of images. Names that start with a dot, and what is in folders so called, are left out.
+    What a file is, its extension tells. Image files are taken where there are any, else tar files, else Parquet
+    files as a dataset of images. Names that start with a dot, and what is in folders so called, are left out.
 
     Raises:
         InputError: the input is missing or holds no image.
@@ -123,7 +122,7 @@ def list_store(store: ObjectStore) -> Listing:
     if not store.exists():
         raise InputError(f"{store.url} {_what_instead(store)}")
     if isinstance(store, LocalStore):
-        walk = walk_folder(store.root, is_image)
+        walk = walk_folder(store.root, lambda key: _kind(key) is not None)
         infos, hidden, links = walk.infos, walk.hidden, walk.links
         problems = [broken(path, path, reason) for path, reason in walk.problems]
     else:
@@ -132,7 +131,8 @@ def list_store(store: ObjectStore) -> Listing:
         hidden, links, problems = len(everything) - len(infos), [], []
     found = _listing(store, infos, problems)
     if not found.entries:
-        raise InputError(f"{store.url} holds no image: no {', '.join(sorted(EXTENSIONS))} and no .parquet file")
+        extensions = ", ".join(sorted(EXTENSIONS))
+        raise InputError(f"{store.url} holds no image: no {extensions}, no .tar and no .parquet file")
     told = (f"{hidden:,} files or folders whose names begin with a dot",) if hidden else ()
     return Listing(found.entries, (*found.left_out, *links, *told))
 
@@ -143,15 +143,23 @@ def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence
     for info in infos:
         kind = _kind(info.key)
         if kind is None:
-            others[PurePosixPath(info.key).suffix.lower() or "no extension"] += 1
+            others[suffix_of(info.key)] += 1
         else:
             by_kind[kind].append(info)
     taken = next((kind for kind, found in by_kind.items() if found), None)
-    entries = list(problems)
+    # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
+    entries = [entry for entry in problems if _kind(entry.path) in (None, taken)]
+    told: tuple[str, ...] = ()
     if taken is not None:
-        entries += _LISTED[taken](store, by_kind[taken])
+        found = _LISTED[taken](store, by_kind[taken])
+        entries, told = entries + found.entries, found.left_out
     passed = {kind: len(found) for kind, found in by_kind.items() if found and kind != taken}
-    return _sorted(entries, tuple(_told(taken, passed, others)))
+    passed_over = [
+        f"{n:,} {kind} files: where there are {taken} files, those are taken" for kind, n in passed.items()
+    ]
+    if others:
+        passed_over.append(f"files: {told_suffixes(others)}")
+    return _sorted(entries, (*passed_over, *told))
 
 
 def _sorted(entries: Sequence[Entry], left_out: tuple[str, ...] = ()) -> Listing:
@@ -160,21 +168,29 @@ def _sorted(entries: Sequence[Entry], left_out: tuple[str, ...] = ()) -> Listing
     return Listing(sorted(named, key=lambda entry: entry.path), left_out)
 
 
-def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Iterator[Entry]:
+def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Listing:
     del store
-    for info in infos:
-        yield Entry(safe_path(info.key), info.key, None, info.size, info.etag)
+    return Listing([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
 
 
-def _rows(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Iterator[Entry]:
+def _members(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Listing:
+    return Listing(*list_tars(store, infos))
+
+
+def _rows(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Listing:
     names = parquet_names(store, infos)
-    for info, paths in zip(infos, names, strict=True):
-        for row, path in enumerate(paths):
-            yield Entry(path, info.key, row, -1, info.etag)
+    return Listing(
+        [
+            Entry(path, info.key, row, -1, info.etag)
+            for info, paths in zip(infos, names, strict=True)
+            for row, path in enumerate(paths)
+        ]
+    )
 
 
-_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo]], Iterable[Entry]]] = {
+_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo]], Listing]] = {
     "image": _files,
+    ".tar": _members,
     ".parquet": _rows,
 }
 """What the images of each kind of file are; of several kinds the first that is there is taken."""
@@ -189,15 +205,6 @@ def _kind(key: str) -> Kind | None:
 
 def _is_text_list(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in TEXT_LISTS
-
-
-def _told(taken: Kind | None, passed: Mapping[Kind, int], others: Counter[str]) -> Iterator[str]:
-    for kind, count in passed.items():
-        yield f"{count:,} {kind} files: where there are {taken} files, those are taken"
-    if others:
-        kinds = [f"{suffix} {count:,}" for suffix, count in others.most_common(_SUFFIXES_TOLD)]
-        more = ", ..." if len(others) > _SUFFIXES_TOLD else ""
-        yield f"{others.total():,} files of other kinds ({shown(', '.join(kinds))}{more})"
 
 
 def _what_instead(store: ObjectStore) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from arm_batch.store.objects import is_safe_key
+
+_SUFFIXES_TOLD = 4
 
 
 def safe_path(name: str) -> str:
@@ -46,6 +49,18 @@ def distinct_paths(paths: Iterable[str]) -> list[str]:
         taken.add(candidate)
         found.append(candidate)
     return found
+
+
+def suffix_of(name: str) -> str:
+    """The extension of a name in lower case, for counting."""
+    return PurePosixPath(name).suffix.lower() or "no extension"
+
+
+def told_suffixes(suffixes: Counter[str]) -> str:
+    """Such as ``3 of other kinds (.txt 2, .xml 1)``."""
+    kinds = [f"{suffix} {count:,}" for suffix, count in suffixes.most_common(_SUFFIXES_TOLD)]
+    more = ", ..." if len(suffixes) > _SUFFIXES_TOLD else ""
+    return f"{suffixes.total():,} of other kinds ({shown(', '.join(kinds))}{more})"
 
 
 def shown(path: str) -> str:

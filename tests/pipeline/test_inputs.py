@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,24 @@ def test_a_list(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "out")) == 6
 
 
+def test_tars_give_the_images_of_files(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "in")
+    pipeline.upscale(job(archive, tmp_path / "whole", budget="100%", shard_images=2), silent)
+    (tmp_path / "shards").mkdir()
+    for number, names in enumerate((["a.png", "b.png", "deep"], ["grey.png", "sixteen.png", "sixteen-grey.png"])):
+        with tarfile.open(tmp_path / "shards" / f"{number}.tar", "w") as tar:
+            for name in names:
+                tar.add(archive / name, name)
+    (tmp_path / "shards" / "2.tar").write_bytes((tmp_path / "shards" / "1.tar").read_bytes()[:3000])
+    spec = job(tmp_path / "shards", tmp_path / "out", budget="100%", sink="files", shard_images=2)
+    assert pipeline.upscale(spec, silent).failed == 1
+    found = rows(tmp_path / "out", "sha256", "error", "source_size")
+    assert "cut off within 'grey.png'" in found.pop("2.tar")["error"]
+    whole = rows(tmp_path / "whole", "sha256", "error", "source_size")
+    assert {path.partition("/")[2]: row for path, row in found.items()} == whole
+    assert (tmp_path / "out" / "images" / "0" / "deep" / "er" / "d.png").is_file()
+
+
 def test_a_messy_folder(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "in")
     write_png(tmp_path / "elsewhere" / "x" / "far.png", draw(0, 9, 9))
@@ -77,7 +96,7 @@ def test_a_messy_folder(tmp_path: Path) -> None:
     assert found["away/x/far.png"]["status"] == found["odd name\n+%.png"]["status"] == "ok"
     assert summary.left_out == (
         "1 .parquet files: where there are image files, those are taken",
-        "1 files of other kinds (.txt 1)",
+        "files: 1 of other kinds (.txt 1)",
         "ring is a link to INPUT, which is taken already",
         "1 files or folders whose names begin with a dot",
     )
