@@ -18,7 +18,7 @@ from arm_batch.store.objects import ObjectInfo, ObjectStore, open_store
 from arm_batch.store.parquet import parquet_names
 from arm_batch.store.paths import distinct_paths, safe_path, suffix_of, told_suffixes
 from arm_batch.store.sources import EXTENSIONS, Entry, Source, broken, is_image
-from arm_batch.store.tars import list_tars
+from arm_batch.store.tar_members import list_tars
 from arm_batch.store.uris import Places
 
 Kind = Literal["image", ".tar", ".parquet"]

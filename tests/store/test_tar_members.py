@@ -16,7 +16,7 @@ from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectInfo, ObjectStore
 from arm_batch.store.sources import Source
 from arm_batch.store.tar_headers import BLOCK
-from arm_batch.store.tars import list_members
+from arm_batch.store.tar_members import list_members
 
 Member = tuple[str, bytes]
 
