@@ -11,7 +11,7 @@ from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective
 from arm_batch.core.selection import EVERYTHING, Selection
 
-Sink = Literal["parquet", "files"]
+Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]
 
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
@@ -59,7 +59,7 @@ class JobSpec:
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what the budget is to make best.
-        sink: `parquet` puts the images into the rows, `files` beside them.
+        sink: `parquet` puts the images into the rows, `files` beside them, `webdataset` into tar files.
         format: of the images written, a key of `store.codecs.FORMATS`.
         quality: of lossy formats, 1..100.
         executor: where the work runs.

@@ -32,7 +32,7 @@ from arm_batch.core.lut import Lut
 from arm_batch.core.objective import Quality, predict, solve
 from arm_batch.core.quality import PEAK
 from arm_batch.core.score import laplacian_map, score_tiles
-from arm_batch.core.share_out import assign
+from arm_batch.core.share_out import Share, assign
 from arm_batch.core.tiles import Pixels, TileGrid, take
 from arm_batch.nets.calibrate import DEFAULT_SCORES, TileSample, build_lut
 from arm_batch.nets.checkpoint import load_supernet
@@ -103,7 +103,9 @@ class Job:
         allocation = solve(objective, lut, census, self._costs, budget)
         classes = np.array([image_class(objective, lut, bins) for bins in per_image])[tiles.image]
         cells = classes * lut.n_bins + self._bins
-        subnets = assign(self._scores[:, 0], cells, allocation.tiles.reshape(-1, len(self._costs)))
+        tiles_of_cell = allocation.tiles.reshape(-1, len(self._costs))
+        occupied = np.unique(cells)
+        subnets = assign(self._scores[:, 0], cells, Share(occupied, tiles_of_cell[occupied]))
         return Plan(subnets, int(self._costs[subnets].sum()), predict(lut, census, allocation.tiles, GRID.tile**2))
 
 

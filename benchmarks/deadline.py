@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -116,7 +117,7 @@ def main() -> None:
         archive = repeat(arguments.folder, arguments.repeat, Path(scratch) / "in")
         for budget in arguments.budgets:
             # One of its own: another program's cluster may run here too. Its start is not in the time.
-            ray.init(address="local", include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+            ray.init(address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
             ask(archive, Path(scratch) / budget, budget, arguments.ladder)
             ray.shutdown()
 

@@ -10,6 +10,7 @@ of a job; the work beside the nets is left out. Quote the ratios.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import statistics
 import tempfile
@@ -73,9 +74,9 @@ def main() -> None:
     files = load_ladder(find_ladder(arguments.ladder))
     n_subnets, window = len(files.nets), files.ladder.grid.window
     # One of its own: another program's cluster may run here too.
-    ray.init(address="local", include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    ray_shards.prepare_task = _Blank(window)
-    ray_shards.reduce_task = nothing
+    ray.init(address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    ray_shards.prepare_task = _Blank(window)  # type: ignore[assignment, attr-defined]
+    ray_shards.reduce_task = nothing  # type: ignore[assignment, attr-defined]
     pool = ActorPool((DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, arguments.threads)))
     reference = ray.put(files)
     names = [subnet.name for subnet in files.ladder.subnets]

@@ -63,7 +63,7 @@ def measure_images(upscaler: Upscaler, subnets: Sequence[Subnet], data: Path, ca
     counts = [GRID.count(*image.shape[:2]) for image in lr]
     pixels = np.array([(p.hr.shape[0] - 2 * SCALE) * (p.hr.shape[1] - 2 * SCALE) for p in pairs], np.float64)
     if not cache.exists():
-        errors = [[], []]
+        errors: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for pair in pairs:
             windows = take(GRID.windows(pair.lr), np.arange(GRID.count(*pair.lr.shape[:2])))
             outputs = [upscaler.run(s, [windows])[0] for s in range(len(subnets))]

@@ -9,6 +9,7 @@ photographs that scikit-image ships, several times over.
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import tempfile
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from arm_batch.core.budget import parse_budget
 from arm_batch.core.score import laplacian_map
 from arm_batch.core.share_out import Share, assign
 from arm_batch.core.tiles import Stitcher, take
+from arm_batch.nets.fsrcnn import Fsrcnn
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
@@ -57,7 +60,11 @@ def main() -> None:
         make_archive(Path(folder) / "few", 2)
         cores = os.cpu_count() or 1
         ray.init(
-            address="local", include_dashboard=False, logging_level="ERROR", log_to_driver=False, num_cpus=cores
+            address="local",
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            num_cpus=cores,
         )
         # Once for nothing: the worker processes start and import; "Ray's start aside" means them too.
         run_pipeline(Path(folder) / "few", Path(folder) / "warm-up")
@@ -75,7 +82,7 @@ def measure_subnets(files: LadderFiles, upscaler: Upscaler) -> None:
     print(f"subnets, one core, batches of {TILES} tiles of {files.ladder.grid.tile} px (+ halo):")
     for index, subnet in enumerate(files.ladder.subnets):
         upscaler.run(index, [windows])
-        seconds = min(timed(lambda index=index: upscaler.run(index, [windows])) for _ in range(3))
+        seconds = min(timed(partial(upscaler.run, index, [windows])) for _ in range(3))
         rate, gflops = TILES / seconds, TILES * subnet.flops / seconds / 1e9
         print(f"  {subnet.name:12} {rate:8.0f} tiles/s  {gflops:6.1f} GFLOP/s (executed)")
 
@@ -199,17 +206,18 @@ def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Se
     print(f"  batches of tiles {ours:.2f} s, one tile at a time {theirs:.2f} s, ratio {theirs / ours:.2f}")
 
 
-def as_published(files: LadderFiles) -> torch.nn.Module:
+def as_published(files: LadderFiles) -> Fsrcnn:
     """The largest subnet with torch's own transposed convolution."""
     supernet, width = files.nets[-1] or (None, 0)
     assert supernet is not None
     network = supernet.subnet(width)
+    assert isinstance(network, Fsrcnn)
     tail = network.tail_conv
-    plain = torch.nn.ConvTranspose2d(
-        tail.in_channels, 3, tail.kernel_size, tail.stride, tail.padding, tail.output_padding
-    )
+    kernel, stride = tail.kernel_size[0], tail.stride[0]
+    padding, output_padding = int(tail.padding[0]), tail.output_padding[0]
+    plain = torch.nn.ConvTranspose2d(tail.in_channels, 3, kernel, stride, padding, output_padding)
     plain.load_state_dict(tail.state_dict())
-    network.tail_conv = plain
+    network.tail_conv = plain  # type: ignore[assignment]
     return network
 
 

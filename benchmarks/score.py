@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import resources
 
 import cv2
@@ -38,12 +39,12 @@ def main() -> None:
     }
     pixels = image.shape[0] * image.shape[1]
     work: dict[str, Callable[[], object]] = {
-        f"decode {kind}": lambda data=data: decode(data) for kind, data in encoded.items()
+        f"decode {kind}": partial(decode, data) for kind, data in encoded.items()
     }
     scores = {name: [Score(name)] for name in ("laplacian", "octave")}
     scores["gain,level"] = list(ladder.lut.scores)
     for name, wanted in scores.items():
-        work[name] = lambda wanted=wanted: score_tiles(wanted, image, ladder.grid)
+        work[name] = partial(score_tiles, wanted, image, ladder.grid)
     upscaler = Upscaler(files.nets, ladder.grid, ladder.scale, "cpu")
     windows = take(ladder.grid.windows(image), np.arange(SMALLEST_TILES))
     work["network"] = lambda: upscaler.run(1, [windows])

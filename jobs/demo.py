@@ -72,10 +72,11 @@ def draw_comparison(before: Path, after: Path, path: Path) -> None:
         box = (left, top, left + CROP_PX, top + CROP_PX)
         pixels = np.asarray(Image.open(before / name).convert("RGB").crop(box))
         upscaled = Image.open((after / name).with_suffix(".png")).convert("RGB")
+        left, top, right, bottom = (SCALE * edge for edge in box)
         panels = (
             Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST),
             Image.fromarray(bicubic(pixels[None], SCALE)[0]),
-            upscaled.crop(tuple(SCALE * edge for edge in box)),
+            upscaled.crop((left, top, right, bottom)),
         )
         for column, panel in enumerate(panels):
             canvas.paste(panel, (column * (side + gap), header + row * (side + gap)))

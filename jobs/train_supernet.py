@@ -1,10 +1,14 @@
-"""``arm-batch train`` for ``ray job submit``: the same options, on one node of the cluster.
+"""``arm-batch train`` for ``ray job submit``: the same options.
+
+In the process that is submitted, which asks for its own device, or on several workers of the cluster:
 
     ray job submit --working-dir . --entrypoint-num-gpus 1 -- \
-        python jobs/train_supernet.py --data DIR --out DIR --backbone fsrcnn --device cuda
+        python jobs/train_supernet.py --data DIR --out DIR --backbone carn --device cuda
+    ray job submit --working-dir . -- \
+        python jobs/train_supernet.py --data DIR --out DIR --backbone carn --device cuda --workers 4
 
-Submitted again with the same options, it continues from its checkpoint. Both folders must be ones that every node
-sees. One process trains: these networks are too small for several workers to be worth their talk.
+Submitted again with the same options, it continues from its checkpoint; the number of workers may change. Both
+folders must be ones that every node sees.
 """
 
 from __future__ import annotations

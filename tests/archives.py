@@ -33,6 +33,18 @@ def write_png(path: Path, pixels: Pixels) -> None:
     path.write_bytes(data.tobytes())
 
 
+LR_SIZES = {
+    "a.png": (70, 90),
+    "b.png": (33, 40),
+    "deep/c.png": (64, 64),
+    "deep/er/d.png": (20, 130),
+    "grey.png": (50, 60),
+    "sixteen.png": (45, 70),
+    "sixteen-grey.png": (40, 40),
+}
+"""Height and width of what `make_archive` makes."""
+
+
 def make_archive(folder: Path) -> Path:
     """Seven readable images of different sizes, depths and folders."""
     for seed, (name, size) in enumerate(

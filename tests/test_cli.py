@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +179,21 @@ def test_a_damaged_ladder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureF
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path / "ladder"))
     assert code == exit_codes.USAGE
     assert "not a readable ladder" in err
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+def test_looking_at_an_output_loads_neither_torch_nor_ray(tmp_path: Path, command: str) -> None:
+    look = f"""
+import sys
+from arm_batch.cli import main
+try:
+    main(["{command}", {str(tmp_path)!r}])
+finally:
+    print(sorted({{"torch", "ray"}} & sys.modules.keys()))
+"""
+    told = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (exit_codes.USAGE, "[]\n")
+    assert "holds no arm_batch run" in told.stderr
 
 
 def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

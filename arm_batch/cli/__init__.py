@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from arm_batch.cli import budget, exit_codes
-from arm_batch.cli.evaluate import evaluate_command
-from arm_batch.cli.inspect import status_command, verify_command
-from arm_batch.cli.models import build_lut_command, train_command
-from arm_batch.cli.plan import plan_command
-from arm_batch.cli.upscale import upscale
+from arm_batch.cli import exit_codes
 from arm_batch.errors import ArmBatchError, StoppedError, UsageError
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray).",
-)
-app.command("plan")(plan_command)
-app.command("upscale")(upscale)
-app.command("status")(status_command)
-app.command("verify")(verify_command)
-app.add_typer(budget.app, name="budget")
-app.command("train")(train_command)
-app.command("build-lut")(build_lut_command)
-app.command("evaluate")(evaluate_command)
+COMMANDS = {
+    "plan": "arm_batch.cli.plan:plan_command",
+    "upscale": "arm_batch.cli.upscale:upscale",
+    "status": "arm_batch.cli.inspect:status_command",
+    "verify": "arm_batch.cli.inspect:verify_command",
+    "budget": "arm_batch.cli.budget:app",
+    "train": "arm_batch.cli.models:train_command",
+    "build-lut": "arm_batch.cli.models:build_lut_command",
+    "evaluate": "arm_batch.cli.evaluate:evaluate_command",
+}
+"""Module and function of each command. Imported when asked for: torch and Ray take seconds to load, and ``status``
+needs neither."""
+
+
+class _Commands(TyperGroup):
+    # Which click typer builds on, its own or the real one, depends on its version: so Any.
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(importlib.import_module(module), name)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name)(found)
+            found = single
+        command = get_command(found)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _about() -> None:
+    """Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray)."""
 
 
 def main(arguments: list[str] | None = None) -> None:

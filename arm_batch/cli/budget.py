@@ -16,7 +16,7 @@ from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.pool_journal import PoolJournal
 
-app = typer.Typer(no_args_is_help=True, help="Pools of FLOPs that several jobs draw from.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Pools of FLOPs that several jobs draw from.")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import numpy as np
-import torch
 import typer
 
 from arm_batch.cli.options import parse_reductions, parse_weights
+from arm_batch.cli.signals import stop_signals
 from arm_batch.core.tiles import TileGrid
-from arm_batch.errors import UsageError
 from arm_batch.nets.build_ladder import build_ladder
 from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
-from arm_batch.nets.checkpoint import load_supernet, sha256_of
-from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.data import split_images
 from arm_batch.nets.optimizers import OptimizerName
 from arm_batch.nets.registry import BACKBONES, get_backbone
-from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.strategies import Strategy
-from arm_batch.nets.train import Progress, TrainConfig, train
-
-Device = Literal["cpu", "cuda"]
-
-VALIDATION_CROPS = 64
-VALIDATION_CROP_PX = 64
+from arm_batch.nets.train import TrainConfig
+from arm_batch.nets.training_job import Device, TrainingJob, run_training
+from arm_batch.runtime.ray_training import train_on_ray
 
 
 def train_command(
@@ -48,17 +41,19 @@ def train_command(
     threads: Annotated[int, typer.Option(min=1)] = 1,
     device: Annotated[Device, typer.Option(help="On cuda the networks are compiled.")] = "cpu",
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train on so many processes of a Ray cluster; default: in this process, without Ray."
+        ),
+    ] = None,
 ) -> None:
-    """Train a supernet; one image in five is held out for `build-lut`."""
-    reduced = parse_reductions(reductions)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no CUDA device")
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    family = get_backbone(backbone)
-    supernet = Supernet(family, scale) if init is None else load_supernet(init, family, scale).train()
+    """Train a supernet; one image in five is held out for `build-lut`.
+
+    Ctrl-C and SIGTERM end it at the next checkpoint, a second one at once; either way the same command goes on.
+    """
     config = TrainConfig(
-        family.widths,
+        get_backbone(backbone).widths,
         steps,
         batch_size=batch,
         crop_px=crop,
@@ -69,19 +64,14 @@ def train_command(
         ema_decay=ema_decay,
         bf16_steps=bf16_steps,
         seed=seed,
-        initial_weights="" if init is None else sha256_of(init),
     )
-    training, held_out = split_images(data)
-    pairs = [load_pair(path, scale, reduction) for path in training for reduction in reduced]
-    sampler = CropSampler(pairs, crop, scale)
-    validation = CropSampler([load_pair(path, scale) for path in held_out], VALIDATION_CROP_PX, scale)
-    crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
-    if sampler.left_out:
-        typer.echo(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
-    supernet = supernet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if device == "cuda":
-        supernet.compile()
-    train(supernet, config, sampler, crops, out, _print_training, checkpoint_every)
+    reduced = tuple(parse_reductions(reductions))
+    job = TrainingJob(data, out, backbone, scale, reduced, config, init, device, threads, checkpoint_every)
+    if workers is None:
+        with stop_signals() as stop:
+            run_training(job, lambda progress: typer.echo(progress.line()), typer.echo, stop)
+    else:
+        train_on_ray(job, workers)
 
 
 def build_lut_command(
@@ -104,12 +94,3 @@ def build_lut_command(
     if built.dropped:
         typer.echo(f"left out, under the convex hull of cost and error in every bin: {', '.join(built.dropped)}")
     typer.echo(f"{built.lut.n_bins} bins from {int(built.lut.tiles.sum()):,} tiles")
-
-
-def _print_training(progress: Progress) -> None:
-    left = (progress.steps - progress.step) / progress.steps_per_second
-    psnr = "  ".join(f"{width}: {db:.2f}" for width, db in progress.validation_psnr_db.items())
-    typer.echo(
-        f"step {progress.step:,} of {progress.steps:,}  loss {progress.loss:.5f}  "
-        f"validation dB {psnr}  {progress.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
-    )

@@ -49,7 +49,7 @@ def upscale(
         typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error."),
     ] = DEFAULT_OBJECTIVE,
     sink: Annotated[
-        Sink, typer.Option(help="Images inside the Parquet rows, or as files beside them.")
+        Sink, typer.Option(help="Images inside the Parquet rows, or beside them as files or in WebDataset tars.")
     ] = "parquet",
     format: Annotated[str, typer.Option(help="png, jpeg or webp.")] = "png",
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 95,

@@ -84,49 +84,74 @@ def _downscale_axis(pixels: Pixels, scale: int, axis: int) -> Pixels:
 
 
 class CropSampler:
-    """Random aligned crops with flips and quarter turns, drawn from images held in memory.
+    """Random aligned crops with flips and quarter turns, drawn from images held in memory or on a GPU.
 
     A crop is a function of the generator alone: the trainer seeds one per step, so a resumed run sees what
-    an undisturbed one would have seen.
+    an undisturbed one would have seen, on whatever device. What is drawn is small and drawn on the CPU; pixels are
+    gathered where they lie, all crops of a batch at once.
+
+    Args:
+        pairs: the images.
+        lr_size: side of an LR crop, px.
+        scale: upscaling factor.
+        device: where the images are held and the crops come out.
 
     Attributes:
         left_out: how many images are smaller than one crop, and not used.
     """
 
-    def __init__(self, pairs: list[Pair], lr_size: int, scale: int) -> None:
-        self._pairs = [p for p in pairs if min(p.lr.shape[:2]) >= lr_size]
-        if not self._pairs:
+    def __init__(self, pairs: list[Pair], lr_size: int, scale: int, device: str = "cpu") -> None:
+        kept = [p for p in pairs if min(p.lr.shape[:2]) >= lr_size]
+        if not kept:
             raise TrainingError(f"every image is smaller than one crop of {lr_size} LR px")
-        self.left_out = len(pairs) - len(self._pairs)
-        area = np.array([p.lr.shape[0] * p.lr.shape[1] for p in self._pairs], dtype=np.float64)
+        self.left_out = len(pairs) - len(kept)
+        self._sides = [p.lr.shape[:2] for p in kept]
+        area = np.prod(np.array(self._sides, np.float64), axis=1)
         self._weights = area / area.sum()
         self._lr_size = lr_size
-        self._scale = scale
+        self._lr = _Gallery([p.lr for p in kept], lr_size, 1, device)
+        self._hr = _Gallery([p.hr for p in kept], lr_size, scale, device)
 
     def sample(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`count` crops as float32 RGB in [0, 1]: ``(n, 3, s, s)`` and ``(n, 3, scale*s, scale*s)``."""
-        lrs, hrs = [], []
-        for index in rng.choice(len(self._pairs), size=count, p=self._weights):
-            lr, hr = self._crop(self._pairs[index], rng)
-            turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
-            lrs.append(_dihedral(lr, turns, mirror))
-            hrs.append(_dihedral(hr, turns, mirror))
-        return _to_tensor(np.stack(lrs)), _to_tensor(np.stack(hrs))
+        images = rng.choice(len(self._sides), size=count, p=self._weights)
+        drawn = torch.from_numpy(np.array([self._draw(int(index), rng) for index in images], np.int64))
+        return self._lr.crops(drawn), self._hr.crops(drawn)
 
-    def _crop(self, pair: Pair, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-        size, scale = self._lr_size, self._scale
-        top = int(rng.integers(pair.lr.shape[0] - size + 1))
-        left = int(rng.integers(pair.lr.shape[1] - size + 1))
-        lr = pair.lr[top : top + size, left : left + size]
-        hr = pair.hr[scale * top : scale * (top + size), scale * left : scale * (left + size)]
-        return lr, hr
+    def _draw(self, image: int, rng: np.random.Generator) -> tuple[int, int, int, int, int]:
+        """A crop: number of the image, first row and column, quarter turns, and whether it is mirrored."""
+        height, width = self._sides[image]
+        top = int(rng.integers(height - self._lr_size + 1))
+        left = int(rng.integers(width - self._lr_size + 1))
+        return image, top, left, int(rng.integers(4)), int(rng.integers(2))
 
 
-def _dihedral(pixels: Pixels, turns: int, mirror: bool) -> Pixels:
-    turned = np.rot90(pixels, turns)
-    return turned[:, ::-1] if mirror else turned
+class _Gallery:
+    """Images of one resolution as one long row of pixels, from which crops are gathered by their indices."""
 
+    def __init__(self, images: list[Pixels], lr_size: int, scale: int, device: str) -> None:
+        sizes = [image.shape[0] * image.shape[1] for image in images]
+        self._pixels = torch.from_numpy(np.concatenate([image.reshape(-1, 3) for image in images])).to(device)
+        self._starts = torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()], device=device)
+        self._widths = torch.tensor([image.shape[1] for image in images], device=device)
+        side = lr_size * scale
+        grid = torch.arange(side * side).reshape(side, side)
+        # Which pixel of an upright crop lies where after so many quarter turns and perhaps a mirroring.
+        turned = [
+            moved.flip(1) if mirror else moved for t in range(4) for moved in [grid.rot90(t)] for mirror in (0, 1)
+        ]
+        self._places = torch.stack(turned).to(device)
+        self._side = side
+        self._scale = scale
 
-def _to_tensor(pixels: Pixels) -> torch.Tensor:
-    nchw = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    return nchw.to(torch.float32, memory_format=torch.channels_last).div_(255)
+    def crops(self, drawn: torch.Tensor) -> torch.Tensor:
+        """Crops ``(n, 3, s, s)`` in [0, 1]; rows of `drawn` as `CropSampler` draws them, in LR px."""
+        image, top, left, turns, mirror = drawn.to(self._pixels.device).unbind(1)
+        width = self._widths[image]
+        corner = self._starts[image] + top * self._scale * width + left * self._scale
+        place = self._places[2 * turns + mirror]
+        rows, columns = place // self._side, place % self._side
+        indices = corner[:, None, None] + rows * width[:, None, None] + columns
+        # Gathered as NHWC, which seen as NCHW is channels_last.
+        gathered = self._pixels.index_select(0, indices.flatten()).view(*indices.shape, 3)
+        return gathered.to(torch.float32).div_(255).permute(0, 3, 1, 2)

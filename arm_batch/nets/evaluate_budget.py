@@ -7,20 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.census import cells_of, take_census
+from arm_batch.core.choose import Indices, choose_subnets
 from arm_batch.core.ladder import Ladder
-from arm_batch.core.objective import solve
-from arm_batch.core.share_out import Share, assign
 from arm_batch.core.tiles import Stitcher, take
 from arm_batch.nets.data import Pixels
 from arm_batch.nets.evaluate import FLOPS_TILE_PX, Quality, mean_quality, measure, read_pairs
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.spec import DEFAULT_OBJECTIVE
-
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,8 @@ def evaluate_budgets(
     for _, pair in read_pairs(data, ladder.scale, limit):
         scores.append(ladder.scores(pair.lr))
         pixels.append(pair.lr.shape[0] * pair.lr.shape[1])
-    chosen = [_assign(ladder, scores, pixels, budget) for budget in budgets]
+    full = sum(map(len, scores)) * int(ladder.costs[-1])
+    chosen = [choose_subnets(ladder, DEFAULT_OBJECTIVE, scores, pixels, int(share * full)) for share in budgets]
     upscaler = Upscaler(files.nets, ladder.grid, ladder.scale, "cpu")
     measured: list[list[Quality]] = [[] for _ in budgets]
     area = sum(pixels)
@@ -80,21 +76,6 @@ def evaluate_budgets(
         flops, paper = (float(tiles @ costs) * FLOPS_TILE_PX**2 / area for costs in (ladder.costs, paper_costs))
         rows.append(BudgetQuality(budget, len(values), mean_quality(values), flops, paper, tuple(tiles.tolist())))
     return rows
-
-
-def _assign(
-    ladder: Ladder, scores: Sequence[NDArray[np.float32]], pixels: Sequence[int], budget: float
-) -> list[Indices]:
-    """The subnet of each tile of each image, the images taken as one archive, by the objective of a job."""
-    lut, objective = ladder.lut, DEFAULT_OBJECTIVE
-    bins = [lut.bin_of(values) for values in scores]
-    census = take_census(objective, lut, zip(bins, pixels, strict=True))
-    total = int(budget * int(census.tiles.sum()) * int(ladder.costs[-1]))
-    tiles = solve(objective, lut, census, ladder.costs, total).tiles.reshape(-1, len(ladder.subnets))
-    occupied = np.flatnonzero(tiles.sum(axis=1))
-    cells = np.concatenate([cells_of(objective, lut, image) for image in bins])
-    subnets = assign(np.concatenate(scores)[:, 0], cells, Share(occupied, tiles[occupied]))
-    return np.split(subnets, np.cumsum([len(values) for values in scores])[:-1])
 
 
 def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels, chosen: Indices) -> dict[int, Pixels]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from arm_batch.errors import TrainingError
+from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.data import CropSampler
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers
@@ -33,6 +33,15 @@ from arm_batch.nets.training_files import (
     save_state,
     trim_log,
 )
+from arm_batch.nets.workers import Workers
+
+Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """A `Stop` that never asks for it."""
+    return False
+
 
 WARM_UP_STEPS = 100
 """Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
@@ -84,6 +93,15 @@ class Progress:
     steps_per_second: float
     validation_psnr_db: dict[int, float]
 
+    def line(self) -> str:
+        """For a person."""
+        left = (self.steps - self.step) / self.steps_per_second
+        psnr = "  ".join(f"{width}: {db:.2f}" for width, db in self.validation_psnr_db.items())
+        return (
+            f"step {self.step:,} of {self.steps:,}  loss {self.loss:.5f}  "
+            f"validation dB {psnr}  {self.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
+        )
+
 
 def train(
     supernet: Supernet,
@@ -93,12 +111,14 @@ def train(
     out: Path,
     report: Callable[[Progress], None],
     report_every: int = 1000,
+    stop: Stop = never,
 ) -> None:
     """Train `supernet` in place and write averaged weights, log and checkpoint below `out`.
 
     Continues from the checkpoint in `out` when there is one. The draw of step k depends on the seed and k
     alone, so a run that was killed and continued takes the same steps as one that was not. Runs on the device
-    that `supernet` is on.
+    that `supernet` is on. Where `torch.distributed` has a process group, each of its processes takes an equal
+    share of every batch; all read the checkpoint, the first one writes and reports.
 
     Args:
         supernet: overwritten by the checkpoint, if any; holds the averaged weights afterwards.
@@ -107,11 +127,14 @@ def train(
         validation: LR and HR crops as `CropSampler.sample` gives them, never trained on.
         out: a folder, made if missing.
         report: called every `report_every` steps, after the checkpoint was written.
+        stop: asked at each checkpoint whether to end there.
 
     Raises:
+        StoppedError: `stop` said so before the end.
         LadderError: the checkpoint belongs to another configuration.
         TrainingError: the loss is not finite; the last checkpoint stays as it was.
     """
+    workers = Workers.current(config.batch_size)
     out.mkdir(parents=True, exist_ok=True)
     device = next(supernet.parameters()).device
     state = TrainState(
@@ -120,12 +143,13 @@ def train(
         optimizers=make_optimizers(config.optimizer, supernet, config.learning_rate),
     )
     restore_state(out / CHECKPOINT, state, asdict(config))
-    trim_log(out / LOG, state.step)
+    if workers.leads:
+        trim_log(out / LOG, state.step)
     chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
     validation = (validation[0].to(device), validation[1].to(device))
     seconds_before, first_step, started, losses = state.seconds, state.step, time.monotonic(), []
     while state.step < config.steps:
-        losses.append(_train_step(state, config, sampler, chances))
+        losses.append(_train_step(state, config, sampler, chances, workers))
         if state.step % report_every and state.step != config.steps:
             continue
         loss, losses = float(np.mean(losses)), []
@@ -135,12 +159,18 @@ def train(
             raise TrainingError(f"the loss is not finite at step {state.step}; the checkpoint before it is kept")
         elapsed = time.monotonic() - started
         state.seconds = seconds_before + elapsed
-        # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
-        append_log(out / LOG, state.step, learning_rate(config, state.step - 1), loss, state.seconds, psnr)
-        save_state(out / CHECKPOINT, state, asdict(config))
-        report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, psnr))
+        if workers.leads:
+            # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
+            append_log(out / LOG, state.step, learning_rate(config, state.step - 1), loss, state.seconds, psnr)
+            save_state(out / CHECKPOINT, state, asdict(config))
+            report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, psnr))
+        if state.step < config.steps and stop():
+            raise StoppedError(
+                f"stopped at step {state.step:,} of {config.steps:,}; the same command goes on there"
+            )
     supernet.load_state_dict(state.averaged.state_dict())
-    save_weights(out / WEIGHTS, supernet)
+    if workers.leads:
+        save_weights(out / WEIGHTS, supernet)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -160,16 +190,20 @@ def validate(supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: 
     return psnr
 
 
-def _train_step(state: TrainState, config: TrainConfig, sampler: CropSampler, chances: np.ndarray) -> float:
+def _train_step(
+    state: TrainState, config: TrainConfig, sampler: CropSampler, chances: np.ndarray, workers: Workers
+) -> float:
     rng = np.random.default_rng([config.seed, state.step])
     widths = widths_of_step(config.strategy, config.widths, chances, rng)
     device = next(state.supernet.parameters()).device
-    lr, hr = (crops.to(device, non_blocking=True) for crops in sampler.sample(rng, config.batch_size))
+    crops = sampler.sample(rng, config.batch_size)
+    lr, hr = (workers.share(side).to(device, non_blocking=True) for side in crops)
     for optimizer in state.optimizers:
         optimizer.zero_grad(set_to_none=True)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, state.step)
     loss = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16=state.step < config.bf16_steps)
+    loss = workers.average(state.supernet, loss)
     for optimizer in state.optimizers:
         optimizer.step()
     _average(state, config.ema_decay)

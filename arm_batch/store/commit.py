@@ -21,7 +21,7 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class Part:
-    """A Parquet file with rows.
+    """A file with rows: Parquet, or a tar of their images.
 
     Attributes:
         key: of the file.
@@ -49,6 +49,7 @@ class Commit:
         flops: executed for all rows.
         subnet_tiles: tiles per subnet of the ladder, cheapest first.
         origin: the shard whose failed rows these rows replace; None outside of retries.
+        tar: the images of `done`, where they are neither in the rows nor files of their own.
     """
 
     shard: ShardId
@@ -58,6 +59,11 @@ class Commit:
     flops: int
     subnet_tiles: tuple[int, ...]
     origin: ShardId | None = None
+    tar: Part | None = None
+
+    def files(self) -> list[str]:
+        """Keys of what the attempt wrote for this record alone."""
+        return [part.key for part in (self.done, self.failed, self.tar) if part is not None]
 
     @property
     def rows(self) -> int:
@@ -89,6 +95,7 @@ class Commit:
                 flops=int(document["flops"]),
                 subnet_tiles=tuple(int(n) for n in document["subnet_tiles"]),
                 origin=None if document["origin"] is None else ShardId.parse(document["origin"]),
+                tar=_part(document["tar"]),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"{where} is not a commit record: {error}") from error

@@ -22,6 +22,7 @@ from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 from arm_batch.store.sinks import DATA, IMAGES
+from arm_batch.store.tars import TARS
 
 MANIFEST_KEY = "manifest.json"
 
@@ -44,15 +45,16 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> list[Commit
     Raises:
         StoreError: a shard is not committed, or the store cannot be read or written.
     """
-    prefixes = [DATA, IMAGES]
+    prefixes = [DATA, IMAGES, TARS]
     prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "tables-")]
     candidates = [info.key for prefix in prefixes for info in store.list(prefix)]
     commits = committed(store)
     if missing_shards(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
     parts = visible_parts(commits.values())
-    store.write(MANIFEST_KEY, _document(generations, commits, parts))
-    named = {part.key for part in parts}
+    tars = [commit.tar for commit in commits.values() if commit.tar is not None]
+    store.write(MANIFEST_KEY, _document(generations, commits, parts, tars))
+    named = {part.key for part in parts} | {tar.key for tar in tars}
     for generation in generations:
         named |= {generation.listing, *tables_of(store, generation)}
     if any(key.startswith(IMAGES) for key in candidates):
@@ -89,7 +91,10 @@ def image_paths(store: ObjectStore, part: Part) -> list[str]:
 
 
 def _document(
-    generations: Sequence[Generation], commits: Mapping[ShardId, Commit], parts: Sequence[Part]
+    generations: Sequence[Generation],
+    commits: Mapping[ShardId, Commit],
+    parts: Sequence[Part],
+    tars: Sequence[Part],
 ) -> bytes:
     document = {
         "run_id": generations[0].run_id,
@@ -98,5 +103,6 @@ def _document(
         "rows": sum(part.rows for part in parts),
         "spent_flops": sum(commit.flops for commit in commits.values()),
         "parts": [dataclasses.asdict(part) for part in parts],
+        "tars": [dataclasses.asdict(tar) for tar in tars],
     }
     return (json.dumps(document, indent=1) + "\n").encode()

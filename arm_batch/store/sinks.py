@@ -16,8 +16,9 @@ from arm_batch.store.commit import Commit, Part, create_commit, read_commit
 from arm_batch.store.objects import ObjectStore, checked_key
 from arm_batch.store.plan import ShardId
 from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, to_table
+from arm_batch.store.tars import pack, tar_key
 
-Sink = Literal["parquet", "files"]
+Sink = Literal["parquet", "files", "webdataset"]
 
 DATA = "data/"
 """Folder of the output that holds the rows."""
@@ -45,7 +46,8 @@ def write_shard(
         store: the output.
         shard: which.
         records: its rows, with the encoded images in them.
-        sink: ``parquet`` keeps images in the rows, ``files`` as files under `IMAGES`.
+        sink: ``parquet`` keeps images in the rows, ``files`` as files under `IMAGES`, ``webdataset`` in a tar file
+            under `TARS`.
         attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
         origin: the shard whose failed rows these replace.
 
@@ -62,15 +64,25 @@ def write_shard(
         return winner
     if sink == "files":
         records = [_write_image(store, record) for record in records]
-    name = f"{DATA}part-{str(shard).replace('/', '-')}-{attempt}"
-    done = _write_part(store, f"{name}.parquet", [r for r in records if r.status == "ok"])
-    failed = _write_part(store, f"{name}-failed.parquet", [r for r in records if r.status == "failed"])
-    ours = Commit(shard, attempt, done, failed, *_totals(records), origin)
+    name = f"part-{str(shard).replace('/', '-')}-{attempt}"
+    done, failed = ([r for r in records if r.status == status] for status in ("ok", "failed"))
+    tar = None
+    if sink == "webdataset" and done:
+        data, done = pack(tar_key(name), done)
+        tar = _write(store, tar_key(name), len(done), data)
+    ours = Commit(
+        shard,
+        attempt,
+        _write_rows(store, f"{DATA}{name}.parquet", done),
+        _write_rows(store, f"{DATA}{name}-failed.parquet", failed),
+        *_totals(records),
+        origin,
+        tar,
+    )
     winner = create_commit(store, ours)
     if winner != ours:
-        for part in (done, failed):
-            if part is not None:
-                store.delete(part.key)
+        for key in ours.files():
+            store.delete(key)
     return winner
 
 
@@ -93,12 +105,13 @@ def _write_image(store: ObjectStore, record: ImageRecord) -> ImageRecord:
     return dataclasses.replace(record, image=stored, sha256=sha256)
 
 
-def _write_part(store: ObjectStore, key: str, records: Sequence[ImageRecord]) -> Part | None:
-    if not records:
-        return None
-    data = _parquet(records)
+def _write_rows(store: ObjectStore, key: str, records: Sequence[ImageRecord]) -> Part | None:
+    return _write(store, key, len(records), _parquet(records)) if records else None
+
+
+def _write(store: ObjectStore, key: str, rows: int, data: bytes) -> Part:
     store.write(key, data)
-    return Part(key, len(records), len(data), hashlib.sha256(data).hexdigest())
+    return Part(key, rows, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _totals(records: Sequence[ImageRecord]) -> tuple[int, tuple[int, ...]]:

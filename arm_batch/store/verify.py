@@ -17,6 +17,7 @@ from arm_batch.store.manifest import MANIFEST_KEY, missing_shards, read_manifest
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, plan_key, planned
 from arm_batch.store.sinks import DATA
+from arm_batch.store.tars import TARS
 from arm_batch.store.verify_shard import Findings, Problem, verify_record, verify_shard
 
 
@@ -139,7 +140,8 @@ def _verify_end(store: ObjectStore, commits: Sequence[Commit]) -> Iterator[Probl
         return
     if [part["key"] for part in manifest.get("parts", [])] != [part.key for part in parts]:
         yield Problem(MANIFEST_KEY, "does not name the parts that count", "finish")
-    named = {part.key for part in parts}
-    for info in store.list(DATA):
-        if info.key not in named:
-            yield Problem(info.key, "no record names it", "finish")
+    named = {part.key for part in parts} | {commit.tar.key for commit in commits if commit.tar is not None}
+    for prefix in (DATA, TARS):
+        for info in store.list(prefix):
+            if info.key not in named:
+                yield Problem(info.key, "no record names it", "finish")

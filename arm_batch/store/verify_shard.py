@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.store.codecs import decode
 from arm_batch.store.commit import Commit, Part, commit_key, read_commit
+from arm_batch.store.images import Images
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
 from arm_batch.store.records import SCHEMA, ImageRecord, from_table
@@ -86,10 +87,13 @@ def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], rep
         return Findings((Problem(plan_key(shard), str(error), "plan again", shard),), commit)
     problems: list[Problem] = []
     rows: list[ImageRecord] = []
-    for part in (commit.done, None if replaced else commit.failed):
+    for part in (commit.done, None if replaced else commit.failed, commit.tar):
         if part is not None:
             try:
-                rows += _read_part(store, part)
+                if part is commit.tar:
+                    _read_whole(store, part)
+                else:
+                    rows += _read_rows(store, part)
             except StoreError as error:
                 problems.append(Problem(part.key, str(error), "again", shard))
     if not problems:
@@ -100,13 +104,18 @@ def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], rep
     return Findings(tuple(problems), commit, done, failed)
 
 
-def _read_part(store: ObjectStore, part: Part) -> list[ImageRecord]:
+def _read_whole(store: ObjectStore, part: Part) -> bytes:
     try:
         data = store.read(part.key)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(f"the part cannot be read: {error}") from error
     if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:
         raise StoreError("the part is not what was committed: its size or SHA-256 differs")
+    return data
+
+
+def _read_rows(store: ObjectStore, part: Part) -> list[ImageRecord]:
+    data = _read_whole(store, part)
     try:
         table = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
@@ -136,16 +145,17 @@ def _verify_rows(commit: Commit, plan: ShardPlan, rows: list[ImageRecord], unrea
 def _verify_images(
     store: ObjectStore, commit: Commit, plan: ShardPlan, rows: list[ImageRecord], costs: tuple[int, ...]
 ) -> Iterator[Problem]:
+    images = Images(store)
     sizes = {image.entry.path: (image.height, image.width) for image in plan.images}
     for row in rows:
         if row.status == "ok":
             key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
-            for told in _verify_image(store, row, sizes.get(row.path, (0, 0)), costs):
+            for told in _verify_image(images, row, sizes.get(row.path, (0, 0)), costs):
                 yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
 
 
 def _verify_image(
-    store: ObjectStore, row: ImageRecord, lr_size: tuple[int, int], costs: tuple[int, ...]
+    images: Images, row: ImageRecord, lr_size: tuple[int, int], costs: tuple[int, ...]
 ) -> Iterator[str]:
     height, width = (side * row.scale for side in lr_size)
     if (row.height, row.width) != (height, width):
@@ -156,7 +166,7 @@ def _verify_image(
         yield "its row has no image"
         return
     try:
-        data = store.read(row.image.path) if row.image.bytes is None else row.image.bytes
+        data = images.read(row.image)
     except (FileNotFoundError, PermissionError) as error:
         yield f"its image cannot be read: {error}"
         return

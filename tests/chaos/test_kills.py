@@ -47,7 +47,7 @@ def test_killed_at_each_write_in_turn(spec: JobSpec, tmp_path: Path, reference: 
     assert_as_undisturbed(spec, reference)
 
 
-@pytest.mark.parametrize("sink", ["parquet", "files"])
+@pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
 def test_killed_at_random_in_process(
     spec: JobSpec, tmp_path: Path, reference: pa.Table, scale: Scale, sink: Sink
 ) -> None:

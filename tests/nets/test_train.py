@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from arm_batch.errors import LadderError, TrainingError
+from arm_batch.errors import LadderError, StoppedError, TrainingError
 from arm_batch.nets import train as train_module
 from arm_batch.nets.checkpoint import load_supernet
 from arm_batch.nets.data import CropSampler, Pair, downscale
@@ -87,6 +87,25 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, con
     assert [r.step for r in reports] == [2, 4, 6, 7]
     weights = [tmp_path / run / WEIGHTS for run in ("parts", "whole")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path):
+    undisturbed = fresh()
+    run(undisturbed, tmp_path / "whole")
+    crops = sampler()
+    validation = crops.sample(np.random.default_rng(9), 2)
+    asked = iter([False, True])
+    with pytest.raises(StoppedError, match="stopped at step 4 of 7"):
+        train(
+            *(fresh(), CONFIG, crops, validation, tmp_path / "parts"),
+            lambda _: None,
+            REPORT_EVERY,
+            lambda: next(asked),
+        )
+    resumed = fresh(seed=1)
+    run(resumed, tmp_path / "parts")
+    assert same_weights(resumed, undisturbed)
+    assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
 
 
 def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path):
@@ -174,8 +193,8 @@ def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, gradients_only: bool) 
     """Make one training step go wrong: a loss that is not a number, or a finite one with broken gradients."""
     original = train_module._train_step
 
-    def train_step(state, config, crops, chances):
-        loss = original(state, config, crops, chances)
+    def train_step(state, config, crops, chances, workers):
+        loss = original(state, config, crops, chances, workers)
         if state.step - 1 != step:
             return loss
         with torch.no_grad():

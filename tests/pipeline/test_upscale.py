@@ -20,17 +20,7 @@ from arm_batch.core.tiles import Pixels
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.store.codecs import decode
-from tests.archives import LADDER, job, make_archive, silent
-
-LR_SIZES = {
-    "a.png": (70, 90),
-    "b.png": (33, 40),
-    "deep/c.png": (64, 64),
-    "deep/er/d.png": (20, 130),
-    "grey.png": (50, 60),
-    "sixteen.png": (45, 70),
-    "sixteen-grey.png": (40, 40),
-}
+from tests.archives import LADDER, LR_SIZES, job, make_archive, silent
 
 
 def read_rgb(path: Path) -> Pixels:

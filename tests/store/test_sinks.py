@@ -78,7 +78,7 @@ def test_an_image_file_of_an_earlier_attempt_stays_and_the_row_tells_of_it(store
     assert row.sha256 == hashlib.sha256(b"earlier").hexdigest()
 
 
-@pytest.mark.parametrize("sink", ["parquet", "files"])
+@pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
 def test_the_first_attempt_counts(store: ObjectStore, sink: Sink) -> None:
     first = write_shard(store, shard(1), ROWS, sink, "first")
     assert write_shard(store, shard(1), ROWS[:1], sink, "second") == first

@@ -1,0 +1,89 @@
+"""A training as it is asked for: folders, networks and options, all that a process needs to take part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from arm_batch.errors import UsageError
+from arm_batch.nets.checkpoint import load_supernet, sha256_of
+from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.train import Progress, Stop, TrainConfig, never, train
+
+Device = Literal["cpu", "cuda"]
+
+VALIDATION_CROPS = 64
+VALIDATION_CROP_PX = 64
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What to train, on what, and where it goes.
+
+    Attributes:
+        data: folder of photographs; one in five is held out.
+        out: folder for weights, log and checkpoint; continued if it has one.
+        backbone: name of the networks' family.
+        scale: upscaling factor.
+        reductions: photographs are used reduced by each of these.
+        config: how to train; `initial_weights` is filled in from `init`.
+        init: weights to start from; ``None`` for random ones.
+        device: where it runs; on ``cuda`` the networks are compiled.
+        threads: of each process.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    data: Path
+    out: Path
+    backbone: str
+    scale: int
+    reductions: tuple[int, ...]
+    config: TrainConfig
+    init: Path | None
+    device: Device
+    threads: int
+    checkpoint_every: int
+
+
+def run_training(
+    job: TrainingJob, report: Callable[[Progress], None], warn: Callable[[str], None], stop: Stop = never
+) -> None:
+    """Carry a training out, or this process's share of it.
+
+    Args:
+        job: the same in all processes that train together; both folders must be ones that all of them see.
+        report: called at each checkpoint.
+        warn: called with a line about images that are left out.
+        stop: asked at each checkpoint whether to end there.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was written.
+        StoppedError, TrainingError: as `train`.
+    """
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device")
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(job.config.seed)
+    backbone = get_backbone(job.backbone)
+    supernet = (
+        Supernet(backbone, job.scale) if job.init is None else load_supernet(job.init, backbone, job.scale).train()
+    )
+    config = replace(job.config, initial_weights="" if job.init is None else sha256_of(job.init))
+    training, held_out = split_images(job.data)
+    pairs = [load_pair(path, job.scale, reduction) for path in training for reduction in job.reductions]
+    sampler = CropSampler(pairs, config.crop_px, job.scale, job.device)
+    validation = CropSampler([load_pair(path, job.scale) for path in held_out], VALIDATION_CROP_PX, job.scale)
+    crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
+    if sampler.left_out:
+        warn(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
+    supernet = supernet.to(job.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if job.device == "cuda":
+        supernet.compile()
+    train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every, stop)

@@ -1,0 +1,41 @@
+"""Reading output images, wherever the sink has put them."""
+
+from __future__ import annotations
+
+from arm_batch.store.objects import ObjectStore
+from arm_batch.store.records import StoredImage
+from arm_batch.store.tars import split_path, unpack
+
+
+class Images:
+    """Reads the images of rows; those of one tar file are cheapest one after the other.
+
+    Args:
+        store: the output.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._tar = ""
+        self._members: dict[str, bytes] = {}
+
+    def read(self, image: StoredImage) -> bytes:
+        """The encoded image.
+
+        Raises:
+            FileNotFoundError, PermissionError, StoreError: as `ObjectStore.read`.
+        """
+        if image.bytes is not None:
+            return image.bytes
+        place = split_path(image.path)
+        if place is None:
+            return self._store.read(image.path)
+        tar, member = place
+        if tar != self._tar:
+            try:
+                self._tar, self._members = tar, unpack(self._store.read(tar))
+            except ValueError as error:
+                raise FileNotFoundError(f"{self._store.url}/{tar} is {error}") from error
+        if member not in self._members:
+            raise FileNotFoundError(f"{self._store.url}/{image.path} does not exist")
+        return self._members[member]

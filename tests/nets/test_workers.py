@@ -1,0 +1,76 @@
+"""Several processes take the steps that one would take."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from arm_batch.errors import TrainingError
+from arm_batch.nets.train import TrainConfig
+from arm_batch.nets.training_files import CHECKPOINT, LOG, WEIGHTS
+from arm_batch.nets.workers import Workers
+from tests.nets.test_train import CONFIG, fresh, log_of, run
+
+EXACT = replace(CONFIG, batch_size=4, bf16_steps=0)
+
+
+def take_part(rank: int, count: int, meeting: str, out: Path, config: TrainConfig) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=count)
+    reports = run(fresh(), out, config)
+    assert bool(reports) == (rank == 0)
+    dist.destroy_process_group()
+
+
+def run_together(count: int, out: Path, config: TrainConfig) -> None:
+    out.mkdir(exist_ok=True)
+    # Not in `out`, whose content is compared.
+    meeting = str(out.with_suffix(f".meeting-{config.steps}"))
+    spawn = multiprocessing.get_context("spawn")
+    processes = [
+        spawn.Process(target=take_part, args=(rank, count, meeting, out, config)) for rank in range(count)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * count
+
+
+@pytest.mark.parametrize("change", [{}, {"optimizer": "muon", "strategy": "sandwich"}])
+def test_two_processes_train_as_one_does(tmp_path: Path, change: dict[str, str]) -> None:
+    config = replace(EXACT, **change)
+    alone = fresh()
+    run(alone, tmp_path / "alone", config)
+    run_together(2, tmp_path / "together", config)
+    assert sorted(p.name for p in (tmp_path / "together").iterdir()) == sorted([CHECKPOINT, LOG, WEIGHTS])
+    for ours, theirs in zip(log_of(tmp_path / "together"), log_of(tmp_path / "alone"), strict=True):
+        assert ours.keys() == theirs.keys()
+        assert [float(v) for v in ours.values()] == pytest.approx([float(v) for v in theirs.values()], rel=1e-4)
+    # One process goes on where two of them ended: finished, it has nothing to do but say what they have.
+    merged = fresh(seed=1)
+    run(merged, tmp_path / "together", config)
+    for ours, theirs in zip(merged.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    try:
+        assert Workers.current(3) == Workers()
+        monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+        with pytest.raises(TrainingError, match="batches of 3 crops cannot be shared out evenly among 2 workers"):
+            Workers.current(3)
+    finally:
+        monkeypatch.undo()
+        dist.destroy_process_group()
+
+
+def test_shares_make_up_the_batch() -> None:
+    batch = torch.arange(6)
+    assert torch.equal(torch.cat([Workers(rank, 3).share(batch) for rank in range(3)]), batch)

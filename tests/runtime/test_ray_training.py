@@ -1,0 +1,54 @@
+"""Training on workers of a Ray cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from arm_batch.errors import TrainingError, UsageError
+from arm_batch.nets.train import TrainConfig
+from arm_batch.nets.training_files import CHECKPOINT, WEIGHTS
+from arm_batch.nets.training_job import TrainingJob, run_training
+from arm_batch.runtime.ray_training import train_on_ray
+from tests.archives import draw, write_png
+
+CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> TrainingJob:
+    for seed in range(5):
+        write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 260, 260))
+    return TrainingJob(tmp_path / "photos", tmp_path / "ray", "fsrcnn", 2, (2,), CONFIG, None, "cpu", 1, 2)
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "training_log.csv").read_text().splitlines()[1:]
+    return [float(line.split(",")[2]) for line in lines]
+
+
+@pytest.mark.slow
+def test_two_workers_of_a_cluster_train_as_one_process_does(job: TrainingJob, tmp_path: Path) -> None:
+    train_on_ray(job, 2)
+    assert (job.out / WEIGHTS).is_file()
+    alone = replace(job, out=tmp_path / "alone")
+    run_training(alone, lambda _: None, lambda _: None)
+    assert losses(job.out) == pytest.approx(losses(alone.out), rel=1e-4)
+    assert len(losses(job.out)) == 2
+
+
+@pytest.mark.slow
+def test_what_stops_a_worker_is_told_and_nothing_is_overwritten(job: TrainingJob) -> None:
+    job.out.mkdir()
+    (job.out / CHECKPOINT).write_bytes(b"not a checkpoint")
+    with pytest.raises(UsageError, match="not a readable checkpoint"):
+        train_on_ray(job, 1)
+    assert [p.name for p in job.out.iterdir()] == [CHECKPOINT]
+    assert (job.out / CHECKPOINT).read_bytes() == b"not a checkpoint"
+
+
+def test_workers_must_divide_the_batch(job: TrainingJob) -> None:
+    with pytest.raises(TrainingError, match="batches of 2 crops cannot be shared out evenly among 3 workers"):
+        train_on_ray(job, 3)
