@@ -71,6 +71,7 @@ class JobSpec:
         resume: what else to do with an output that holds a run already.
         limits: of shards; only what is planned anew goes by them.
         selection: of the images of `input`.
+        dedup: whether an image that is there several times is upscaled once.
     """
 
     input: str
@@ -90,11 +91,12 @@ class JobSpec:
     resume: Resume = Resume()
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
+    dedup: bool = False
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            **plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format, self.selection),
+            **plan_settings(self, input_url, ladder_digest),
             "budget": self.budget.text,
             "sink": self.sink,
             "quality": str(self.quality),
@@ -119,6 +121,7 @@ class PlanSpec:
         limits: of shards.
         selection: of the images of `input`. Its sample is what to look at, and stands for what is selected without
             it; its seed is also that of the intervals.
+        dedup: as of `JobSpec`.
     """
 
     input: str
@@ -133,23 +136,23 @@ class PlanSpec:
     endpoint_url: str | None = None
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
+    dedup: bool = False
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that the plan is made for."""
-        return plan_settings(input_url, ladder_digest, self.scale, self.objective, self.format, self.selection)
+        return plan_settings(self, input_url, ladder_digest)
 
 
-def plan_settings(
-    input_url: str, ladder_digest: str, scale: int, objective: Objective, format: str, selection: Selection
-) -> dict[str, str]:
+def plan_settings(spec: JobSpec | PlanSpec, input_url: str, ladder_digest: str) -> dict[str, str]:
     """The settings that a plan has in common with every run that carries it out."""
     return {
         "input": input_url,
         "ladder": ladder_digest,
-        "scale": str(scale),
-        "objective": objective,
-        "format": format,
-        "selection": selection.text,
+        "scale": str(spec.scale),
+        "objective": spec.objective,
+        "format": spec.format,
+        "selection": spec.selection.text,
+        "dedup": "yes" if spec.dedup else "no",
     }
 
 

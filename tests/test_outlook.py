@@ -33,6 +33,7 @@ OUTLOOK = Outlook(
     failures=(),
     waiting=0,
     left_out=(),
+    copies=0,
     tiles=Estimate(123_456, None),
     full_flops=Estimate(100e9, None),
     output_pixels=Estimate(2_000_000_000, None),

@@ -24,6 +24,10 @@ Exclude = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many images, the first by path.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the sample.")]
 
+Dedup = Annotated[
+    bool, typer.Option("--dedup", help="Upscale images of the same bytes once; the others get its output.")
+]
+
 
 def selection_of(
     include: list[str] | None, exclude: list[str] | None, limit: int | None, sample: str | None, seed: int

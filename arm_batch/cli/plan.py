@@ -10,7 +10,7 @@ from rich.console import Console
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
-from arm_batch.cli.options import Exclude, Include, Input, Limit, Seed, selection_of
+from arm_batch.cli.options import Dedup, Exclude, Include, Input, Limit, Seed, selection_of
 from arm_batch.cli.outlook import outlook_lines, outlook_table
 from arm_batch.cli.plot import check_plot, plot_outlook
 from arm_batch.cli.progress import progress_bars
@@ -36,6 +36,7 @@ def plan_command(
     include: Include = None,
     exclude: Exclude = None,
     limit: Limit = None,
+    dedup: Dedup = False,
     budget: Annotated[
         str | None, typer.Option(help="A budget to tell about beside the curve: 40%, 2.5PFLOP, or 28dB.")
     ] = None,
@@ -69,6 +70,7 @@ def plan_command(
         workers=workers,
         endpoint_url=endpoint_url,
         selection=selection_of(include, exclude, limit, sample, seed),
+        dedup=dedup,
     )
     if plot is not None:
         check_plot(plot)

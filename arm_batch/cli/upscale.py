@@ -8,7 +8,7 @@ import typer
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
-from arm_batch.cli.options import Exclude, Include, Input, Limit, Seed, selection_of
+from arm_batch.cli.options import Dedup, Exclude, Include, Input, Limit, Seed, selection_of
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.budget import Budget, parse_budget, target_budget
@@ -61,6 +61,7 @@ def upscale(
     include: Include = None,
     exclude: Exclude = None,
     limit: Limit = None,
+    dedup: Dedup = False,
     sample: Annotated[
         str | None, typer.Option(help="Only so many images (500), or a share of them (2%), drawn at random.")
     ] = None,
@@ -104,6 +105,7 @@ def upscale(
         plan=plan,
         resume=Resume(extend, retry_failed, repair, None if add_budget is None else parse_budget(add_budget)),
         selection=selection_of(include, exclude, limit, sample, seed),
+        dedup=dedup,
     )
     with progress_bars("plan", "run") as progress, stop_signals() as stop:
         summary = pipeline.upscale(spec, progress, stop)

@@ -12,7 +12,7 @@ from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.outlook import Outlook
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
-from arm_batch.pipeline.generations import check_empty
+from arm_batch.pipeline.generations import check_empty, with_copies
 from arm_batch.pipeline.job import check_ladder, open_output
 from arm_batch.pipeline.main import never
 from arm_batch.pipeline.run import Progress, plan_shards
@@ -25,7 +25,7 @@ from arm_batch.store.names import output_names
 from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.plan import Shard, planned
-from arm_batch.store.sources import Entry
+from arm_batch.store.sources import Entry, Source
 
 
 def plan(
@@ -53,13 +53,17 @@ def plan(
     """
     if spec.selection.sample is not None and spec.output is not None:
         raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
+    if spec.selection.sample is not None and spec.dedup:
+        raise UsageError(
+            "--dedup looks for copies in all of an archive, not in a sample: leave out one of the two"
+        )
     if spec.budget is not None and spec.budget.target_db is None:
         # Of a time nothing can be told, and it is better said now than after planning.
         spec.budget.flops(1)
     files = load_ladder(find_ladder(spec.ladder))
     context, settings = _open(spec, files)
     found = open_input(spec.input, spec.endpoint_url).listing(spec.selection)
-    task = _task(spec, context.output, settings, found.entries)
+    task = _task(spec, context.source, context.output, settings, found.entries)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     with started(spec.executor, context, files, spec.workers) as executor:
@@ -109,7 +113,9 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     return context, spec.settings(input_url, ladder.digest)
 
 
-def _task(spec: PlanSpec, output: ObjectStore, settings: dict[str, str], entries: list[Entry]) -> _Task:
+def _task(
+    spec: PlanSpec, source: Source, output: ObjectStore, settings: dict[str, str], entries: list[Entry]
+) -> _Task:
     """All of the archive or a sample; or what an earlier attempt has begun in `output`.
 
     Raises:
@@ -130,7 +136,7 @@ def _task(spec: PlanSpec, output: ObjectStore, settings: dict[str, str], entries
     if spec.selection.sample is not None:
         # One image a shard, so that each image is counted by itself.
         limits = replace(limits, images=1)
-    chosen = [entries[position] for position in spec.selection.choose(paths)]
+    chosen = with_copies(spec, source, [entries[position] for position in spec.selection.choose(paths)])
     shards = shard_entries(0, chosen, output_names(chosen, spec.format), limits)
     run_id = fingerprint(settings, [(e.path, e.size, e.etag) for e in chosen])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)

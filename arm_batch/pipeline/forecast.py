@@ -69,6 +69,7 @@ def forecast(
         failures=tuple((f.path, f.reason) for summary in scored.summaries for f in summary.failures),
         waiting=scored.waiting,
         left_out=scored.left_out,
+        copies=sum(summary.copies for summary in scored.summaries),
         tiles=archive.total(archive.tiles),
         full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
         output_pixels=archive.total(pixels),

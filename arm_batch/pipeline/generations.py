@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,9 +11,10 @@ import pyarrow.parquet as pq
 from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
-from arm_batch.spec import differences, fingerprint
+from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
 from arm_batch.store.allocation import read_epochs
 from arm_batch.store.commit import Commit, committed
+from arm_batch.store.copies import put_copies_behind
 from arm_batch.store.generation import (
     Generation,
     create_generation,
@@ -24,7 +26,7 @@ from arm_batch.store.inputs import Listing
 from arm_batch.store.names import output_names
 from arm_batch.store.objects import PROBE, ObjectStore
 from arm_batch.store.plan import Shard, ShardId, read_plan
-from arm_batch.store.sources import Entry
+from arm_batch.store.sources import Entry, Source
 
 
 def find_run(job: Job) -> list[Generation]:
@@ -73,7 +75,8 @@ def begin_run(job: Job) -> Generation:
         BudgetError: no plan meets the budget.
     """
     found = job.list_input().entries
-    entries = [found[position] for position in job.spec.selection.choose([entry.path for entry in found])]
+    chosen = [found[position] for position in job.spec.selection.choose([entry.path for entry in found])]
+    entries = with_copies(job.spec, job.context.source, chosen)
     return begin_with(job, shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits))
 
 
@@ -84,10 +87,22 @@ def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
         BudgetError: no plan meets the budget.
     """
     entries = [entry for shard in shards for entry in shard.entries]
-    check_budget(job, len(entries))
+    check_budget(job, _originals(entries))
     check_writers(job)
     run_id = fingerprint(job.settings, [(e.path, e.size, e.etag) for e in entries])
     return create_generation(job.output, "initial", 0, run_id, job.settings, shards, job.attempt)
+
+
+def with_copies(spec: JobSpec | PlanSpec, source: Source, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries, and if copies are to be looked for, each copy marked and behind its original."""
+    if not spec.dedup:
+        return entries
+    # A few large images of the same bytes go together too: their output is held once, however often it is written.
+    return put_copies_behind(source, entries, spec.limits.images, 4 * spec.limits.source_bytes)
+
+
+def _originals(entries: Sequence[Entry]) -> int:
+    return sum(entry.copy_of is None for entry in entries)
 
 
 def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> Listing:
@@ -114,7 +129,8 @@ def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> L
 
 def extend_run(job: Job, generations: Sequence[Generation], entries: Sequence[Entry]) -> Generation:
     """Fix a further generation for images that came after the plan, with the budget asked for now."""
-    check_budget(job, len(entries))
+    entries = with_copies(job.spec, job.context.source, entries)
+    check_budget(job, _originals(entries))
     _, taken = read_names(job.output, generations)
     outputs = output_names(entries, job.spec.format, taken)
     number = len(generations)
@@ -174,8 +190,12 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
     failed = set(table["path"].to_pylist())
     images = [i for i in read_plan(store, commit.shard).images if i.entry.path in failed]
     # What is gone keeps its old entry, and fails again saying so.
-    entries = tuple(now.get(image.entry.path, image.entry) for image in images)
-    return Shard(shard, entries, tuple(image.output for image in images), origin=commit.shard)
+    entries = [now.get(image.entry.path, image.entry) for image in images]
+    # A copy stays one as long as neither it nor the other has changed.
+    same = {e.path for e, i in zip(entries, images, strict=True) if e == replace(i.entry, copy_of=e.copy_of)}
+    copies = [i.entry.copy_of if {i.entry.path, i.entry.copy_of} <= same else None for i in images]
+    marked = tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
+    return Shard(shard, marked, tuple(image.output for image in images), origin=commit.shard)
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:

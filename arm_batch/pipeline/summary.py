@@ -18,7 +18,7 @@ from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit, visible_parts
-from arm_batch.store.generation import Generation
+from arm_batch.store.generation import Generation, count_copies
 from arm_batch.store.inputs import Listing
 
 
@@ -53,6 +53,7 @@ def summarize(
         images=sum(parts.values()),
         failed=sum(part.rows for part in failed),
         waiting=len(notes.waiting.entries),
+        copies=count_copies(job.output, generations),
         left_out=notes.waiting.left_out,
         budget=" + ".join(budget_of(g) for g in generations if g.kind != "retry"),
         budget_flops=_budget(generations, verdicts),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from arm_batch.core.census import ShardCensus, take_census
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import Failure, JobContext, ShardSummary
@@ -12,11 +15,22 @@ from arm_batch.store.sources import Entry
 
 def plan_shard(context: JobContext, shard: Shard) -> ShardSummary:
     """Plan every image of a shard and keep the plan, unless another attempt did; that one counts then."""
-    plan = ShardPlan(
-        shard.id,
-        tuple(plan_image(context, *image) for image in zip(shard.entries, shard.outputs, strict=True)),
-        shard.origin,
-    )
+    return plan_with(context, shard, lambda entry, output: plan_image(context, entry, output))
+
+
+def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str], ImagePlan]) -> ShardSummary:
+    """Plan a shard by a function that plans one image, given its output path; see `plan_shard`.
+
+    A copy is planned as the image that it follows, without tiles.
+    """
+    images: dict[str, ImagePlan] = {}
+    for entry, output in zip(shard.entries, shard.outputs, strict=True):
+        if entry.copy_of is None:
+            images[entry.path] = plan_one(entry, output)
+        else:
+            first = images[entry.copy_of]
+            images[entry.path] = replace(first, entry=entry, output=output, scores=context.ladder.no_scores)
+    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin)
     return keep_plan(context, plan)
 
 
@@ -51,7 +65,8 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     counted = [image for image in plan.images if len(image.scores)]
     images = ((lut.bin_of(image.scores), image.height * image.width) for image in counted)
     failures = tuple(Failure(i.entry.path, i.error) for i in plan.images if i.error is not None)
-    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)), failures)
+    copies = sum(image.entry.copy_of is not None for image in plan.images)
+    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)), failures, copies)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

@@ -42,11 +42,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """The small part of a shard's plan that reaches the driver and the budget."""
+    """The small part of a shard's plan that reaches the driver and the budget.
+
+    Attributes:
+        shard: which.
+        census: of its tiles.
+        failures: images of it that cannot be upscaled.
+        copies: images of it that are copies of others, and have no tiles.
+    """
 
     shard: ShardId
     census: ShardCensus
     failures: tuple[Failure, ...]
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class ShardHead:
 def shard_entries(
     generation: int, entries: Sequence[Entry], outputs: Sequence[str], limits: ShardLimits
 ) -> list[Shard]:
-    """Consecutive shards within `limits`; an image that is larger than all has one of its own."""
+    """Consecutive shards within `limits`; an image that is larger than all has one of its own, with its copies."""
     shards: list[Shard] = []
     start = size = 0
 
@@ -104,7 +112,7 @@ def shard_entries(
     for position, entry in enumerate(entries):
         weight = max(entry.size, 0)
         full = position - start >= limits.images or size + weight > limits.source_bytes
-        if position > start and full:
+        if position > start and full and entry.copy_of is None:
             cut(position)
             start, size = position, 0
         size += weight

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
@@ -156,6 +157,20 @@ def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[s
         paths.update(table["path"].to_pylist())
         outputs.update(table["output"].to_pylist())
     return paths, outputs
+
+
+def count_copies(store: ObjectStore, generations: Iterable[Generation]) -> int:
+    """Inputs that are copies of others, each as the last of these generations has it."""
+    copies: set[str] = set()
+    for generation in generations:
+        file = _open_listing(store, generation)
+        with _damage_told(store, generation):
+            table = file.read(["path", "copy_of"])
+        marked = table.filter(pc.is_valid(table["copy_of"]))["path"].to_pylist()
+        if generation.kind == "retry":
+            copies.difference_update(table["path"].to_pylist())
+        copies.update(marked)
+    return len(copies)
 
 
 def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:

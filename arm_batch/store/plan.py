@@ -76,7 +76,7 @@ class ImagePlan:
         source_size: bytes; -1 when they could not be read.
         height: LR px.
         width: LR px.
-        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed.
+        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed or is a copy.
         error: why it failed.
     """
 
@@ -110,6 +110,7 @@ ENTRY_FIELDS = [
     pa.field("etag", pa.string(), nullable=False),
     pa.field("offset", pa.int64()),
     pa.field("problem", pa.string()),
+    pa.field("copy_of", pa.string()),
     pa.field("output", pa.string(), nullable=False),
 ]
 """Columns of an input and its output path, in plans and listings."""
@@ -122,6 +123,9 @@ _SCHEMA = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("scores", pa.list_(pa.field("element", pa.float32())), nullable=False),
         pa.field("error", pa.string()),
+        # The same in each row. Not in the file's metadata, which has no checksum.
+        pa.field("n_scores", pa.int32(), nullable=False),
+        pa.field("origin", pa.string()),
     ]
 )
 
@@ -188,10 +192,9 @@ def _to_parquet(plan: ShardPlan) -> bytes:
     scores = pa.array(plan.scores().ravel(), pa.float32())
     columns.append(pa.ListArray.from_arrays(offsets, scores, type=_SCHEMA.field("scores").type))
     columns.append(pa.array([i.error for i in images], pa.string()))
-    metadata = {"n_scores": str(plan.scores().shape[1])}
-    if plan.origin is not None:
-        metadata["origin"] = str(plan.origin)
-    table = pa.Table.from_arrays(columns, schema=_SCHEMA.with_metadata(metadata))
+    columns.append(pa.array([plan.scores().shape[1]] * len(images), pa.int32()))
+    columns.append(pa.array([None if plan.origin is None else str(plan.origin)] * len(images), pa.string()))
+    table = pa.Table.from_arrays(columns, schema=_SCHEMA)
     buffer = io.BytesIO()
     pq.write_table(
         table, buffer, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
@@ -201,8 +204,7 @@ def _to_parquet(plan: ShardPlan) -> bytes:
 
 def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
     scores = table["scores"].combine_chunks()
-    metadata = table.schema.metadata or {}
-    n_scores = int(metadata[b"n_scores"])
+    n_scores = table["n_scores"][0].as_py()
     offsets = scores.offsets.to_numpy() // n_scores
     per_image = np.split(scores.values.to_numpy().reshape(-1, n_scores), offsets[1:-1])
     rest = (table[name].to_pylist() for name in ("output", "source_size", "height", "width"))
@@ -212,5 +214,5 @@ def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
             entries_of(table), *rest, per_image, table["error"].to_pylist(), strict=True
         )
     )
-    origin = metadata.get(b"origin")
-    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin.decode()))
+    origin = table["origin"][0].as_py()
+    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin))

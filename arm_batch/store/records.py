@@ -47,6 +47,7 @@ class ImageRecord:
         source_size: bytes of the input image; -1 when it could not be read.
         source_etag: of the input object.
         sha256: hex, of the encoded output; None when failed.
+        copy_of: path of the input image of the same bytes whose output this is; None for most.
     """
 
     id: str
@@ -65,6 +66,7 @@ class ImageRecord:
     source_size: int
     source_etag: str
     sha256: str | None
+    copy_of: str | None = None
 
 
 def image_id(path: str) -> str:
@@ -90,6 +92,7 @@ _FIELDS = [
     pa.field("source_size", pa.int64(), nullable=False),
     pa.field("source_etag", pa.string(), nullable=False),
     pa.field("sha256", pa.string()),
+    pa.field("copy_of", pa.string()),
 ]
 
 

@@ -30,6 +30,7 @@ class Entry:
         etag: of the object when it was listed; empty where there was none to be read.
         offset: of its first byte within a tar file; None for anything else.
         problem: why it cannot be read, where that was plain when it was listed.
+        copy_of: path of the entry of the same bytes whose result it shares; None for most.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Entry:
     etag: str
     offset: int | None = None
     problem: str | None = None
+    copy_of: str | None = None
 
 
 @dataclass(frozen=True)

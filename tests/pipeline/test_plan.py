@@ -394,5 +394,5 @@ def test_a_plan_holds_no_budget(folder: Path) -> None:
     (generation,) = list_generations(LocalStore(str(folder)))
     ladder = load_ladder(find_ladder(LADDER)).ladder
     assert generation.kind == "plan"
-    assert generation.settings.keys() == {"input", "ladder", "scale", "objective", "format", "selection"}
+    assert generation.settings.keys() == {"input", "ladder", "scale", "objective", "format", "selection", "dedup"}
     assert generation.settings["ladder"] == ladder.digest

@@ -43,7 +43,7 @@ def test_the_columns_are_the_fields_in_order() -> None:
     assert SCHEMA.field("width").type == pa.int32()
     assert SCHEMA.field("flops").type == pa.int64()
     assert [field.name for field in SCHEMA if field.nullable] == [
-        *("error", "width", "height", "image", "psnr_predicted_db", "sha256")
+        *("error", "width", "height", "image", "psnr_predicted_db", "sha256", "copy_of")
     ]
 
 
