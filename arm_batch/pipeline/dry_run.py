@@ -12,20 +12,18 @@ from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.outlook import Outlook
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
-from arm_batch.pipeline.generations import check_empty, with_copies
+from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_ladder, open_output
 from arm_batch.pipeline.main import never
 from arm_batch.pipeline.run import Progress, plan_shards
 from arm_batch.runtime.executor import Stop
-from arm_batch.runtime.work import JobContext, shard_entries
+from arm_batch.runtime.work import JobContext
 from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.store.generation import Generation, create_generation, list_generations, read_names, read_shards
-from arm_batch.store.inputs import open_input
-from arm_batch.store.names import output_names
+from arm_batch.store.inputs import Listing, open_input
 from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.plan import Shard, planned
-from arm_batch.store.sources import Entry, Source
 
 
 def plan(
@@ -63,7 +61,7 @@ def plan(
     files = load_ladder(find_ladder(spec.ladder))
     context, settings = _open(spec, files)
     found = open_input(spec.input, spec.endpoint_url).listing(spec.selection)
-    task = _task(spec, context.source, context.output, settings, found.entries)
+    task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     with started(spec.executor, context, files, spec.workers) as executor:
@@ -113,14 +111,13 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     return context, spec.settings(input_url, ladder.digest)
 
 
-def _task(
-    spec: PlanSpec, source: Source, output: ObjectStore, settings: dict[str, str], entries: list[Entry]
-) -> _Task:
-    """All of the archive or a sample; or what an earlier attempt has begun in `output`.
+def _task(spec: PlanSpec, context: JobContext, settings: dict[str, str], found: Listing) -> _Task:
+    """All of the archive or a sample; or what an earlier attempt has begun in the output.
 
     Raises:
-        OutputError: `output` holds something else.
+        OutputError: the output holds something else.
     """
+    output, paths = context.output, [entry.path for entry in found.entries]
     generations = list_generations(output)
     if generations:
         told = differences(generations[0].settings, settings)
@@ -129,15 +126,12 @@ def _task(
         if told:
             raise OutputError(f"{output.url} holds the plan of something else: {'; '.join(told)}")
         taken, _ = read_names(output, generations)
-        new = len(spec.selection.choose([entry.path for entry in entries], taken))
+        new = len(spec.selection.choose(paths, taken))
         return _Task(generations[0], read_shards(output, generations[0]), generations[0].images, new)
     check_empty(output)
-    limits, paths = spec.limits, [entry.path for entry in entries]
-    if spec.selection.sample is not None:
-        # One image a shard, so that each image is counted by itself.
-        limits = replace(limits, images=1)
-    chosen = with_copies(spec, source, [entries[position] for position in spec.selection.choose(paths)])
-    shards = shard_entries(0, chosen, output_names(chosen, spec.format), limits)
-    run_id = fingerprint(settings, [(e.path, e.size, e.etag) for e in chosen])
+    # Of a sample one image a shard, so that each image is counted by itself.
+    each = spec if spec.selection.sample is None else replace(spec, limits=replace(spec.limits, images=1))
+    shards = first_shards(each, context.source, found, spec.selection.choose(paths))
+    run_id = fingerprint(settings, [(e.path, e.size, e.etag) for shard in shards for e in shard.entries])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
     return _Task(generation, shards, len(spec.selection.whole().choose(paths)), 0)

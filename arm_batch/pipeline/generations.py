@@ -15,9 +15,11 @@ from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
 from arm_batch.store.allocation import read_epochs
 from arm_batch.store.commit import Commit, committed
 from arm_batch.store.copies import put_copies_behind
+from arm_batch.store.extras import fitted
 from arm_batch.store.generation import (
     Generation,
     create_generation,
+    extras_schema,
     generation_prefix,
     list_generations,
     read_names,
@@ -74,10 +76,16 @@ def begin_run(job: Job) -> Generation:
         InputError: INPUT is missing or holds no image.
         BudgetError: no plan meets the budget.
     """
-    found = job.list_input().entries
-    chosen = [found[position] for position in job.spec.selection.choose([entry.path for entry in found])]
-    entries = with_copies(job.spec, job.context.source, chosen)
-    return begin_with(job, shard_entries(0, entries, output_names(entries, job.spec.format), job.spec.limits))
+    found = job.list_input()
+    chosen = job.spec.selection.choose([entry.path for entry in found.entries])
+    return begin_with(job, first_shards(job.spec, job.context.source, found, chosen))
+
+
+def first_shards(spec: JobSpec | PlanSpec, source: Source, found: Listing, chosen: Sequence[int]) -> list[Shard]:
+    """The shards of generation 0: the entries of `found` in the positions `chosen`."""
+    entries = with_copies(spec, source, [found.entries[position] for position in chosen])
+    extras = None if found.extras is None else found.extras.of(entry.path for entry in entries)
+    return shard_entries(0, entries, output_names(entries, spec.format), spec.limits, extras)
 
 
 def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
@@ -124,17 +132,23 @@ def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> L
         raise
     taken, _ = read_names(job.output, generations)
     chosen = job.spec.selection.choose([entry.path for entry in found.entries], taken)
-    return Listing([found.entries[position] for position in chosen], found.left_out)
+    return Listing([found.entries[position] for position in chosen], found.left_out, found.extras)
 
 
-def extend_run(job: Job, generations: Sequence[Generation], entries: Sequence[Entry]) -> Generation:
-    """Fix a further generation for images that came after the plan, with the budget asked for now."""
-    entries = with_copies(job.spec, job.context.source, entries)
+def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> Generation:
+    """Fix a further generation for images that came after the plan, with the budget asked for now.
+
+    Raises:
+        InputError: columns of INPUT are of other types now.
+    """
+    entries = with_copies(job.spec, job.context.source, found.entries)
     check_budget(job, _originals(entries))
     _, taken = read_names(job.output, generations)
     outputs = output_names(entries, job.spec.format, taken)
     number = len(generations)
-    shards = shard_entries(number, entries, outputs, job.spec.limits)
+    own = None if found.extras is None else found.extras.of(entry.path for entry in entries)
+    extras = fitted(own, len(entries), extras_schema(job.output, generations[0]))
+    shards = shard_entries(number, entries, outputs, job.spec.limits, extras)
     run_id = generations[0].run_id
     return create_generation(job.output, "extend", number, run_id, job.settings, shards, job.attempt)
 
@@ -188,14 +202,18 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{store.url}/{commit.failed.key} cannot be read: {error}") from error
     failed = set(table["path"].to_pylist())
-    images = [i for i in read_plan(store, commit.shard).images if i.entry.path in failed]
+    plan = read_plan(store, commit.shard)
+    images = [i for i in plan.images if i.entry.path in failed]
+    extras = None
+    if plan.extras is not None:
+        extras = plan.extras.filter(pa.array([image.entry.path in failed for image in plan.images]))
     # What is gone keeps its old entry, and fails again saying so.
     entries = [now.get(image.entry.path, image.entry) for image in images]
     # A copy stays one as long as neither it nor the other has changed.
     same = {e.path for e, i in zip(entries, images, strict=True) if e == replace(i.entry, copy_of=e.copy_of)}
     copies = [i.entry.copy_of if {i.entry.path, i.entry.copy_of} <= same else None for i in images]
     marked = tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
-    return Shard(shard, marked, tuple(image.output for image in images), origin=commit.shard)
+    return Shard(shard, marked, tuple(image.output for image in images), commit.shard, extras)
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:

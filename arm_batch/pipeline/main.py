@@ -61,7 +61,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         runner = _Runner(stack, job, files, clock, progress, stop)
         runner.run([g for g in generations if g.number in missing], spec.resume.add_budget)
         if spec.resume.extend and waiting.entries:
-            generations.append(extend_run(job, generations, waiting.entries))
+            generations.append(extend_run(job, generations, waiting))
             waiting = Listing([], waiting.left_out)
             runner.run(generations[-1:])
         if spec.resume.retry_failed and (retry := retry_run(job, generations)) is not None:

@@ -30,7 +30,7 @@ def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str]
         else:
             first = images[entry.copy_of]
             images[entry.path] = replace(first, entry=entry, output=output, scores=context.ladder.no_scores)
-    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin)
+    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin, shard.extras)
     return keep_plan(context, plan)
 
 

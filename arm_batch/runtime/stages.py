@@ -100,7 +100,9 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
     for image in plan.images:
         first = image.entry.copy_of
         rows[image.entry.path] = next(given) if first is None else _copied(context, image, rows[first])
-    return write_shard(context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin)
+    return write_shard(
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras
+    )
 
 
 def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> Prepared:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from arm_batch.core.census import Objective, ShardCensus
@@ -99,15 +100,28 @@ class ShardHead:
 
 
 def shard_entries(
-    generation: int, entries: Sequence[Entry], outputs: Sequence[str], limits: ShardLimits
+    generation: int,
+    entries: Sequence[Entry],
+    outputs: Sequence[str],
+    limits: ShardLimits,
+    extras: pa.Table | None = None,
 ) -> list[Shard]:
-    """Consecutive shards within `limits`; an image that is larger than all has one of its own, with its copies."""
+    """Consecutive shards within `limits`; an image that is larger than all has one of its own, with its copies.
+
+    Args:
+        generation: that the shards are of.
+        entries: in the order in which they go into shards.
+        outputs: their output paths.
+        limits: of a shard.
+        extras: the input's columns of each entry; None where it has none.
+    """
     shards: list[Shard] = []
     start = size = 0
 
     def cut(stop: int) -> None:
         shard = ShardId(generation, len(shards))
-        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop])))
+        own = None if extras is None else extras.slice(start, stop - start)
+        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), None, own))
 
     for position, entry in enumerate(entries):
         weight = max(entry.size, 0)

@@ -9,14 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+import pyarrow as pa
+
 from arm_batch.core.selection import Selection
 from arm_batch.errors import InputError
+from arm_batch.store.extras import Extras, clean
 from arm_batch.store.folders import walk_folder
 from arm_batch.store.lists import TEXT_LISTS, list_entries, names_images
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectInfo, ObjectStore, open_store
 from arm_batch.store.parquet import parquet_names
+from arm_batch.store.parquet_columns import other_columns
 from arm_batch.store.paths import distinct_paths, safe_path, suffix_of, told_suffixes
+from arm_batch.store.records import SCHEMA
 from arm_batch.store.sources import EXTENSIONS, Entry, Source, broken, is_image
 from arm_batch.store.tar_members import list_tars
 from arm_batch.store.uris import Places
@@ -31,10 +36,21 @@ class Listing:
     Attributes:
         entries: its images, sorted by path, each path once.
         left_out: what there is beside them, a line for each kind.
+        extras: columns that it has for its images; None for none.
     """
 
     entries: list[Entry]
     left_out: tuple[str, ...] = ()
+    extras: Extras | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What files hold: entries in any order, paths perhaps twice, and a row of `table` for each entry."""
+
+    entries: list[Entry]
+    left_out: tuple[str, ...] = ()
+    table: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +85,13 @@ class Input:
         if not entries:
             raise InputError(f"{self.store.url}: {selection.text} leaves none of {count:,} images")
         told = (f"{count:,} images by --include and --exclude",) if count else ()
-        return Listing(entries, (*told, *found.left_out))
+        return Listing(entries, (*told, *found.left_out), found.extras)
 
     def _all(self) -> Listing:
         if self.key is None:
             return list_store(self.store)
         if self.places is not None:
-            return _sorted(list_entries(self.store, self.key, self.places))
+            return _sorted(_Found(*list_entries(self.store, self.key, self.places)))
         try:
             return _listing(self.store, [self.store.stat(self.key)])
         except (FileNotFoundError, PermissionError) as error:
@@ -134,7 +150,7 @@ def list_store(store: ObjectStore) -> Listing:
         extensions = ", ".join(sorted(EXTENSIONS))
         raise InputError(f"{store.url} holds no image: no {extensions}, no .tar and no .parquet file")
     told = (f"{hidden:,} files or folders whose names begin with a dot",) if hidden else ()
-    return Listing(found.entries, (*found.left_out, *links, *told))
+    return Listing(found.entries, (*found.left_out, *links, *told), found.extras)
 
 
 def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence[Entry] = ()) -> Listing:
@@ -148,47 +164,50 @@ def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence
             by_kind[kind].append(info)
     taken = next((kind for kind, found in by_kind.items() if found), None)
     # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
-    entries = [entry for entry in problems if _kind(entry.path) in (None, taken)]
-    told: tuple[str, ...] = ()
-    if taken is not None:
-        found = _LISTED[taken](store, by_kind[taken])
-        entries, told = entries + found.entries, found.left_out
-    passed = {kind: len(found) for kind, found in by_kind.items() if found and kind != taken}
+    unread = [entry for entry in problems if _kind(entry.path) in (None, taken)]
+    found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken])
+    passed = {kind: len(infos) for kind, infos in by_kind.items() if infos and kind != taken}
     passed_over = [
         f"{n:,} {kind} files: where there are {taken} files, those are taken" for kind, n in passed.items()
     ]
     if others:
         passed_over.append(f"files: {told_suffixes(others)}")
-    return _sorted(entries, (*passed_over, *told))
+    return _sorted(replace(found, left_out=(*passed_over, *found.left_out)), unread)
 
 
-def _sorted(entries: Sequence[Entry], left_out: tuple[str, ...] = ()) -> Listing:
+def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
+    """By path, with entries that no file was opened for."""
+    entries = [*found.entries, *unread]
     paths = distinct_paths(entry.path for entry in entries)
     named = (e if e.path == path else replace(e, path=path) for e, path in zip(entries, paths, strict=True))
-    return Listing(sorted(named, key=lambda entry: entry.path), left_out)
+    extras = None
+    if found.table is not None:
+        rows = dict(zip(paths, range(len(found.entries)), strict=False))
+        extras = Extras(clean(found.table, SCHEMA.names), rows)
+    return Listing(sorted(named, key=lambda entry: entry.path), found.left_out, extras)
 
 
-def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Listing:
+def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> _Found:
     del store
-    return Listing([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
+    return _Found([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
 
 
-def _members(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Listing:
-    return Listing(*list_tars(store, infos))
+def _members(store: ObjectStore, infos: Sequence[ObjectInfo]) -> _Found:
+    return _Found(*list_tars(store, infos))
 
 
-def _rows(store: ObjectStore, infos: Sequence[ObjectInfo]) -> Listing:
+def _rows(store: ObjectStore, infos: Sequence[ObjectInfo]) -> _Found:
     names = parquet_names(store, infos)
-    return Listing(
-        [
-            Entry(path, info.key, row, -1, info.etag)
-            for info, paths in zip(infos, names, strict=True)
-            for row, path in enumerate(paths)
-        ]
-    )
+    entries = [
+        Entry(path, info.key, row, -1, info.etag)
+        for info, paths in zip(infos, names, strict=True)
+        for row, path in enumerate(paths)
+    ]
+    table, left_out = other_columns(store, infos)
+    return _Found(entries, left_out, table)
 
 
-_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo]], Listing]] = {
+_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo]], _Found]] = {
     "image": _files,
     ".tar": _members,
     ".parquet": _rows,

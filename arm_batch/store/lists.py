@@ -47,7 +47,9 @@ def names_images(store: ObjectStore, info: ObjectInfo) -> bool:
     return not holds and _name_column(texts, schema.names) is not None
 
 
-def list_entries(store: ObjectStore, key: str, places: Places) -> list[Entry]:
+def list_entries(
+    store: ObjectStore, key: str, places: Places
+) -> tuple[list[Entry], tuple[str, ...], pa.Table | None]:
     """The images that a list names, in its order. What cannot be found is an entry with a problem.
 
     Args:
@@ -55,11 +57,14 @@ def list_entries(store: ObjectStore, key: str, places: Places) -> list[Entry]:
         key: of the list.
         places: where its images are.
 
+    Returns:
+        The entries; nothing that is left out; and the columns of the list, if it has more than names.
+
     Raises:
         InputError: the list cannot be read, names nothing, or something that no store holds.
         StoreError: a store cannot be reached.
     """
-    names = _read(store, key)
+    names, table = _read(store, key)
     if not names:
         raise InputError(f"{store.url}/{key} names no image")
     named = [_named(store, key, number, uri) for number, uri in names]
@@ -67,7 +72,7 @@ def list_entries(store: ObjectStore, key: str, places: Places) -> list[Entry]:
     with ThreadPoolExecutor(_STATS_AT_ONCE) as threads:
         for start in range(0, len(named), _BATCH):
             entries += threads.map(lambda entry: _found(places, entry), named[start : start + _BATCH])
-    return entries
+    return entries, (), None if table is None or table.num_columns < 2 else table
 
 
 def _named(store: ObjectStore, key: str, number: int, uri: str) -> Entry:
@@ -92,7 +97,7 @@ def _found(places: Places, entry: Entry) -> Entry:
     return Entry(entry.path, entry.key, None, info.size, info.etag)
 
 
-def _read(store: ObjectStore, key: str) -> Names:
+def _read(store: ObjectStore, key: str) -> tuple[Names, pa.Table | None]:
     where = f"{store.url}/{key}"
     try:
         data = store.read(key)
@@ -107,11 +112,11 @@ def _read(store: ObjectStore, key: str) -> Names:
     text = data.decode("utf-8-sig", "backslashreplace")
     if suffix == ".txt":
         lines = enumerate(text.split("\n"), 1)
-        return [(n, line.rstrip("\r")) for n, line in lines if line.strip() and not line.startswith("#")]
+        return [(n, line.rstrip("\r")) for n, line in lines if line.strip() and not line.startswith("#")], None
     return _of_table(text, "," if suffix == ".csv" else "\t", where)
 
 
-def _of_table(text: str, delimiter: str, where: str) -> Names:
+def _of_table(text: str, delimiter: str, where: str) -> tuple[Names, pa.Table]:
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
     except csv.Error as error:
@@ -121,18 +126,23 @@ def _of_table(text: str, delimiter: str, where: str) -> Names:
     for number, row in enumerate(body, 1):
         if len(row) != len(header):
             raise InputError(f"{where}: row {number} has {len(row)} cells where the header has {len(header)}")
-    return [(number, row[position]) for number, row in enumerate(body, 1)]
+    # All of it stays text: guesses at types would change as lines are added.
+    columns = [pa.array(column, pa.string()) for column in zip(*body, strict=True)] or [
+        pa.array([], pa.string())
+    ] * len(header)
+    table = pa.Table.from_arrays(columns, [name or f"column {number}" for number, name in enumerate(header, 1)])
+    return [(number, row[position]) for number, row in enumerate(body, 1)], table
 
 
-def _of_parquet(data: bytes, where: str) -> Names:
+def _of_parquet(data: bytes, where: str) -> tuple[Names, pa.Table]:
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         texts = [field.name for field in file.schema_arrow if is_text(field.type)]
         name = _checked_column(texts, file.schema_arrow.names, where)
-        column = file.read(columns=[name]).column(name).to_pylist()
+        table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{where} cannot be read as Parquet: {' '.join(str(error).split())}") from error
-    return [(number, value or "") for number, value in enumerate(column, 1)]
+    return [(number, value or "") for number, value in enumerate(table[name].to_pylist(), 1)], table
 
 
 def _checked_column(texts: Sequence[str], columns: Sequence[str], where: str) -> str:

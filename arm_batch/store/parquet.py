@@ -158,12 +158,12 @@ def read_schema(store: Readable, info: ObjectInfo) -> pa.Schema:
         InputError: it cannot be read as Parquet.
         StoreError: the store cannot be reached.
     """
-    with _told(store, info) as file:
+    with reading(store, info) as file:
         return file.schema_arrow
 
 
 def _given_names(store: Readable, info: ObjectInfo) -> list[str | None]:
-    with _told(store, info) as file:
+    with reading(store, info) as file:
         column = image_column(file.schema_arrow, f"{store.url}/{info.key}")
         if column.path_leaf is None:
             return [None] * int(file.metadata.num_rows)
@@ -173,7 +173,7 @@ def _given_names(store: Readable, info: ObjectInfo) -> list[str | None]:
 
 
 @contextmanager
-def _told(store: Readable, info: ObjectInfo) -> Iterator[pq.ParquetFile]:
+def reading(store: Readable, info: ObjectInfo) -> Iterator[pq.ParquetFile]:
     """A file that is read while INPUT is listed, where its faults are those of INPUT."""
     where = f"{store.url}/{info.key}"
     try:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arm_batch.errors import StoreError
+from arm_batch.store.extras import from_store, to_store
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.sources import Entry
 
@@ -58,12 +59,14 @@ class Shard:
         entries: the inputs.
         outputs: their output paths.
         origin: the shard whose failed images these are, in a generation that tries them again.
+        extras: the input's columns of each entry; None where it has none.
     """
 
     id: ShardId
     entries: tuple[Entry, ...]
     outputs: tuple[str, ...]
     origin: ShardId | None = None
+    extras: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,12 @@ class ImagePlan:
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """One shard after planning: all that later stages need except the pixels."""
+    """One shard after planning: all that later stages need except the pixels; `extras` as of `Shard`."""
 
     id: ShardId
     images: tuple[ImagePlan, ...]
     origin: ShardId | None = None
+    extras: pa.Table | None = None
 
     def scores(self) -> Scores:
         """The scores of all tiles, image by image, ``(n_tiles, n_scores)``."""
@@ -156,12 +160,12 @@ def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
     key = plan_key(shard)
     try:
         table = pq.read_table(pa.BufferReader(store.read(key)), page_checksum_verification=True)
-        if not table.schema.equals(_SCHEMA):
+        if not table.select(_SCHEMA.names).schema.equals(_SCHEMA):
             raise StoreError(f"{store.url}/{key} is not the plan of a shard")
         return _from_table(shard, table)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(f"the plan of shard {shard} cannot be read: {error}") from error
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         raise StoreError(f"{store.url}/{key} is damaged: {' '.join(str(error).split())}") from error
 
 
@@ -194,7 +198,9 @@ def _to_parquet(plan: ShardPlan) -> bytes:
     columns.append(pa.array([i.error for i in images], pa.string()))
     columns.append(pa.array([plan.scores().shape[1]] * len(images), pa.int32()))
     columns.append(pa.array([None if plan.origin is None else str(plan.origin)] * len(images), pa.string()))
-    table = pa.Table.from_arrays(columns, schema=_SCHEMA)
+    added = to_store(plan.extras)
+    schema = pa.schema([*_SCHEMA, *(field for field, _ in added)])
+    table = pa.Table.from_arrays([*columns, *(column for _, column in added)], schema=schema)
     buffer = io.BytesIO()
     pq.write_table(
         table, buffer, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
@@ -215,4 +221,4 @@ def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
         )
     )
     origin = table["origin"][0].as_py()
-    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin))
+    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin), from_store(table))

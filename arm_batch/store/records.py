@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from arm_batch.store.extras import FEATURE
+
 Status = Literal["ok", "failed"]
 
 
@@ -104,31 +106,41 @@ def _feature(field: pa.Field) -> dict[str, Any]:
     return {"_type": "Value", "dtype": "float64" if pa.types.is_float64(field.type) else str(field.type)}
 
 
-def _hugging_face_metadata() -> dict[bytes, bytes]:
-    """What tells Hugging Face `datasets` that the column `image` holds images."""
+def output_schema(extras: pa.Schema | None = None) -> pa.Schema:
+    """The columns of every part of an output: ours, then those that came along with the input.
+
+    The metadata tells Hugging Face `datasets` that the column `image` holds images, and of the input's columns
+    what their metadata told.
+    """
     features = {field.name: _feature(field) for field in _FIELDS}
-    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    added = [] if extras is None else list(extras)
+    features |= {
+        field.name: json.loads(field.metadata[FEATURE]) for field in added if FEATURE in (field.metadata or {})
+    }
+    metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    return pa.schema([*_FIELDS, *(field.remove_metadata() for field in added)], metadata=metadata)
 
 
-SCHEMA: pa.Schema = pa.schema(_FIELDS, metadata=_hugging_face_metadata())
-"""Of every part; column order is part of the format."""
+SCHEMA: pa.Schema = output_schema()
+"""What all parts have in common, in this order; it is part of the format."""
 
 
-def to_table(records: Sequence[ImageRecord]) -> pa.Table:
-    """The records as rows of `SCHEMA`, in order. Their images must add up to less than 2 GiB."""
+def to_table(records: Sequence[ImageRecord], extras: pa.Table | None = None) -> pa.Table:
+    """The records as rows, in order, the input's columns behind. The images must add up to less than 2 GiB."""
     columns = []
     for field in SCHEMA:
         values = [getattr(record, field.name) for record in records]
         if field.name == "image":
             values = [None if v is None else {"bytes": v.bytes, "path": v.path} for v in values]
         columns.append(pa.array(values, field.type))
-    return pa.table(columns, schema=SCHEMA)
+    added = [] if extras is None else extras.columns
+    return pa.table([*columns, *added], schema=output_schema(None if extras is None else extras.schema))
 
 
 def from_table(table: pa.Table) -> list[ImageRecord]:
-    """The rows of a table in `SCHEMA`, in order."""
+    """The rows of a table, in order, without the input's columns."""
     records = []
-    for row in table.to_pylist():
+    for row in table.select(SCHEMA.names).to_pylist():
         image = row.pop("image")
         stored = None if image is None else StoredImage(image["bytes"], image["path"])
         records.append(ImageRecord(**row | {"image": stored, "subnet_tiles": tuple(row["subnet_tiles"])}))

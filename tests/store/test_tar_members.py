@@ -60,16 +60,41 @@ def local(tmp_path: Path) -> LocalStore:
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_shards_of_samples(store: ObjectStore, format: int) -> None:
     for shard in range(2):
-        samples = [(f"{n}.{kind}", b"%d" % n * n) for n in range(3) for kind in ("jpg", "json", "cls")]
+        samples = [(f"{n}.{kind}", b"%d" % n * n) for n in range(3) for kind in ("jpg", "json", "CLS", "npy")]
         store.write(f"train/{shard:05d}.tar", pack(*samples, format=format))
     store.write("train/index.parquet", b"not read")
     found = list_store(store)
     assert contents(store) == {f"train/{shard:05d}/{n}.jpg": b"%d" % n * n for shard in range(2) for n in range(3)}
     assert found.left_out == (
         "1 .parquet files: where there are .tar files, those are taken",
-        "in tar files: 12 of other kinds (.json 6, .cls 6)",
+        "in tar files: 6 of other kinds (.npy 6)",
     )
     assert [entry.size for entry in found.entries] == [0, 1, 2] * 2
+    assert found.extras is not None
+    texts = found.extras.of(entry.path for entry in found.entries)
+    assert texts.to_pydict() == {"json": ["", "1", "22"] * 2, "cls": ["", "1", "22"] * 2}
+
+
+def test_texts_go_with_all_images_of_their_key(local: LocalStore) -> None:
+    members = [
+        *(("./a/1.txt", "ü".encode()), ("a/1.left.png", b"l"), ("a/1.right.png", b"r"), ("a/1.json", b"{}")),
+        *(("b/1.png", b"other"), ("b/1.txt", b"\xff"), ("b/1.json", b"x" * 70_000), ("b/1.seg.txt", b"no")),
+    ]
+    local.write("t.tar", pack(*members))
+    found = list_store(local)
+    assert found.extras is not None
+    assert dict(
+        zip(
+            (e.path for e in found.entries),
+            found.extras.of(e.path for e in found.entries).to_pylist(),
+            strict=True,
+        )
+    ) == {
+        "t/a/1.left.png": {"json": "{}", "txt": "ü"},
+        "t/a/1.right.png": {"json": "{}", "txt": "ü"},
+        "t/b/1.png": {"json": None, "txt": None},
+    }
+    assert found.left_out == ("in tar files: 3 of other kinds (.txt 2, .json 1)",)
 
 
 def test_one_tar(store: ObjectStore) -> None:
