@@ -32,7 +32,7 @@ def test_rows_keep_the_output_contract(tmp_path: Path) -> None:
     summary = pipeline.upscale(job(archive, tmp_path / "out"), silent)
     table = open_dataset(str(tmp_path / "out")).to_table()
     names = "id path status error width height scale format image flops tiles subnet_tiles psnr_predicted_db"
-    assert table.column_names == [*names.split(), "source_size", "source_etag", "sha256"]
+    assert table.column_names == [*names.split(), "source_size", "source_etag", "sha256", "copy_of"]
     rows = {row["path"]: row for row in table.to_pylist()}
     assert rows.keys() == LR_SIZES.keys()
     for path, row in rows.items():
