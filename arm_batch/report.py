@@ -19,7 +19,17 @@ from arm_batch.core.timed import Forecast
 
 RUN_KEY = "run.json"
 
-LIBRARIES = ("arm-batch", "numpy", "opencv-python-headless", "pillow", "pyarrow", "ray", "torch")
+LIBRARIES = (
+    "arm-batch",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pyarrow",
+    "pyvips",
+    "pyvips-binary",
+    "ray",
+    "torch",
+)
 
 
 MEASURES: dict[Objective, str] = {

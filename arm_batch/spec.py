@@ -9,6 +9,7 @@ from typing import Literal
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective
+from arm_batch.core.imaging import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
 from arm_batch.core.selection import EVERYTHING, Selection
 
 Sink = Literal["parquet", "files", "webdataset"]
@@ -60,8 +61,8 @@ class JobSpec:
         scale: the factor asked for; must be the ladder's.
         objective: what the budget is to make best.
         sink: `parquet` puts the images into the rows, `files` beside them, `webdataset` into tar files.
-        format: of the images written, a key of `store.codecs.FORMATS`.
-        quality: of lossy formats, 1..100.
+        reading: which images are taken, and how.
+        writing: how the upscaled ones are written.
         executor: where the work runs.
         workers: CPU actors; ``None`` for one per core of the cluster.
         endpoint_url: of an S3 service other than AWS.
@@ -81,8 +82,8 @@ class JobSpec:
     scale: int
     objective: Objective = DEFAULT_OBJECTIVE
     sink: Sink = "parquet"
-    format: str = "png"
-    quality: int = 95
+    reading: Reading = DEFAULT_READING
+    writing: Writing = DEFAULT_WRITING
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
@@ -96,10 +97,10 @@ class JobSpec:
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            **plan_settings(self, input_url, ladder_digest),
+            **plan_settings(self, self.writing.format, input_url, ladder_digest),
+            **self.writing.settings(),
             "budget": self.budget.text,
             "sink": self.sink,
-            "quality": str(self.quality),
         }
 
 
@@ -112,7 +113,8 @@ class PlanSpec:
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what a budget is to make best.
-        format: of the images to be written, a key of `store.codecs.FORMATS`.
+        reading: which images are taken, and how.
+        format: of the images to be written, as of `Writing`.
         budget: one to ask about beside the whole curve.
         output: folder or ``s3://`` prefix for the plan; ``None`` writes nothing.
         executor: where the work runs.
@@ -128,7 +130,8 @@ class PlanSpec:
     ladder: str
     scale: int
     objective: Objective = DEFAULT_OBJECTIVE
-    format: str = "png"
+    reading: Reading = DEFAULT_READING
+    format: str = AUTO
     budget: Budget | None = None
     output: str | None = None
     executor: ExecutorName = "ray"
@@ -140,19 +143,20 @@ class PlanSpec:
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that the plan is made for."""
-        return plan_settings(self, input_url, ladder_digest)
+        return plan_settings(self, self.format, input_url, ladder_digest)
 
 
-def plan_settings(spec: JobSpec | PlanSpec, input_url: str, ladder_digest: str) -> dict[str, str]:
+def plan_settings(spec: JobSpec | PlanSpec, format: str, input_url: str, ladder_digest: str) -> dict[str, str]:
     """The settings that a plan has in common with every run that carries it out."""
     return {
         "input": input_url,
         "ladder": ladder_digest,
         "scale": str(spec.scale),
         "objective": spec.objective,
-        "format": spec.format,
+        "format": format,
         "selection": spec.selection.text,
         "dedup": "yes" if spec.dedup else "no",
+        **spec.reading.settings(),
     }
 
 

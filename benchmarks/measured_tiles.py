@@ -66,7 +66,7 @@ def measure_images(upscaler: Upscaler, subnets: Sequence[Subnet], data: Path, ca
         errors: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for pair in pairs:
             windows = take(GRID.windows(pair.lr), np.arange(GRID.count(*pair.lr.shape[:2])))
-            outputs = [upscaler.run(s, [windows])[0] for s in range(len(subnets))]
+            outputs = [upscaler.run(s, [windows])[0].pixels for s in range(len(subnets))]
             for kept, shave in zip(errors, (SCALE, 0), strict=True):
                 kept.append(np.stack([tile_errors(output, pair.hr, shave) for output in outputs], axis=1))
         np.savez(cache, errors=np.concatenate(errors[0]), whole_errors=np.concatenate(errors[1]))

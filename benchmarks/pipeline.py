@@ -28,6 +28,7 @@ import torch
 from arm_batch import pipeline
 from arm_batch.core.allocate import allocate
 from arm_batch.core.budget import parse_budget
+from arm_batch.core.imaging import Writing
 from arm_batch.core.score import laplacian_map
 from arm_batch.core.share_out import Share, assign
 from arm_batch.core.tiles import Stitcher, take
@@ -37,7 +38,7 @@ from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
 from arm_batch.runtime.work import Indices
 from arm_batch.spec import JobSpec
-from arm_batch.store.codecs import decode, encode
+from arm_batch.store.codecs import Picture, decode, encode
 from arm_batch.store.plan import Scores
 
 LADDER = "fsrcnn-x4"
@@ -101,7 +102,7 @@ def make_archive(folder: Path, copies: int) -> list[str]:
 
 def run_pipeline(archive: Path, out: Path) -> RunSummary:
     """The main job on the Ray that this process is connected to."""
-    spec = JobSpec(str(archive), str(out), parse_budget(BUDGET), LADDER, scale=4)
+    spec = JobSpec(str(archive), str(out), parse_budget(BUDGET), LADDER, scale=4, writing=Writing("png"))
     summary = pipeline.upscale(spec, lambda *_: None)
     assert summary.failed == 0
     record = json.loads((out / "run.json").read_text())
@@ -116,7 +117,7 @@ def measure_parts(files: LadderFiles, upscaler: Upscaler, archive: Path, names: 
     for name in names:
         data = (archive / name).read_bytes()
         with clock("decode"):
-            images.append(decode(data))
+            images.append(decode(data).pixels)
         with clock("score"):
             scores.append(ladder.scores(images[-1]))
     for pixels, chosen in zip(images, choose(files, scores), strict=True):
@@ -130,13 +131,13 @@ def measure_parts(files: LadderFiles, upscaler: Upscaler, archive: Path, names: 
             with clock("cut"):
                 windows = take(cells, tiles)
             with clock("net"):
-                outputs = upscaler.run(subnet, [windows])[0]
+                outputs = upscaler.run(subnet, [windows])[0].pixels
             with clock("stitch"):
                 stitcher.add(tiles, outputs)
         with clock("stitch"):
             image = stitcher.image()
         with clock("encode"):
-            encode(image, "png")
+            encode(Picture.plain(image), "png")
     return clock
 
 
@@ -188,7 +189,7 @@ def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Se
     network = as_published(files)
     ours = theirs = 0.0
     for name in names[:LOOP_IMAGES]:
-        pixels = decode((archive / name).read_bytes())
+        pixels = decode((archive / name).read_bytes()).pixels
         started = time.perf_counter()
         tiles = np.arange(files.ladder.grid.count(*pixels.shape[:2]))
         upscaler.run(len(files.nets) - 1, [take(files.ladder.grid.windows(pixels), tiles)])

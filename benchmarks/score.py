@@ -31,7 +31,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     files = load_ladder(find_ladder("fsrcnn-x4"))
     ladder = files.ladder
-    photograph = decode((resources.files("skimage.data") / "astronaut.png").read_bytes())
+    photograph = decode((resources.files("skimage.data") / "astronaut.png").read_bytes()).pixels
     image = np.tile(photograph, (2, 3, 1))
     encoded = {
         kind: cv2.imencode(kind, image[..., ::-1], options)[1].tobytes()

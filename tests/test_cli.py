@@ -56,6 +56,8 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
         (["--ladder", "nowhere"], "neither a folder"),
         (["--scale", "3"], "ladder for x4"),
         (["--format", "gif"], "unknown format"),
+        (["--frames", "last"], "first, refuse"),
+        (["--float-range", "1"], "two numbers"),
     ],
 )
 def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
@@ -95,7 +97,7 @@ def test_plan_tells_the_curve_and_upscale_carries_it_out(
     document = json.loads((tmp_path / "plan.json").read_text())
     assert document["asked"]["budget"] == "18dB"
     assert document["asked"]["outcome"]["predicted"]["image_psnr_db"] >= 18
-    pixels = decode((tmp_path / "plan.png").read_bytes())
+    pixels = decode((tmp_path / "plan.png").read_bytes()).pixels
     # Something of the curve's colour is on white.
     assert (pixels == 255).all(axis=2).mean() > 0.5
     assert (np.abs(pixels.astype(int) - [31, 119, 180]).max(axis=2) < 20).any()
@@ -113,7 +115,7 @@ def test_plan_tells_the_curve_and_upscale_carries_it_out(
     )
     code, _, err = run(capsys, "upscale", archive, output + "2", "--plan", folder, "--format", "webp")
     assert code == exit_codes.USAGE
-    assert "format was 'png', is 'webp'" in err
+    assert "format was 'auto', is 'webp'" in err
 
 
 def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
@@ -140,6 +142,8 @@ def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
         (["--plot", "FOLDER.jpg"], "must end in"),
         (["--json", "FOLDER/missing/plan.json"], "there is no folder"),
         (["--format", "gif"], "unknown format"),
+        (["--frames", "last"], "first, refuse"),
+        (["--float-range", "1"], "two numbers"),
         (["--scale", "2"], "ladder for x4"),
     ],
 )

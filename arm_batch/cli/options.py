@@ -1,4 +1,4 @@
-"""Option values that more than one command takes."""
+"""Options and their values that more than one command takes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from arm_batch.core.imaging import Reading, parse_float_range, parse_frames
 from arm_batch.core.sample import parse_sample
 from arm_batch.core.selection import Selection
 from arm_batch.errors import UsageError
@@ -28,6 +29,25 @@ Dedup = Annotated[
     bool, typer.Option("--dedup", help="Upscale images of the same bytes once; the others get its output.")
 ]
 
+FormatOption = Annotated[
+    str, typer.Option(help="auto (each image keeps the family of its own), png, jpeg, webp, tiff or avif.")
+]
+
+MaxPixelsOption = Annotated[int, typer.Option(min=1, help="Images of more pixels are failed rows.")]
+
+ToSrgbOption = Annotated[
+    bool, typer.Option("--to-srgb", help="Convert colours to sRGB; else the colour profile is kept.")
+]
+
+FloatRangeOption = Annotated[
+    str | None,
+    typer.Option(metavar="LOW,HIGH", help="What is black and white where samples are floats or of 32 bits."),
+]
+
+FramesOption = Annotated[
+    str, typer.Option(help="Of several frames or pages: first, one by its number from 0, or refuse.")
+]
+
 
 def selection_of(
     include: list[str] | None, exclude: list[str] | None, limit: int | None, sample: str | None, seed: int
@@ -35,6 +55,12 @@ def selection_of(
     """The selection that these options describe; `UsageError` when one cannot be read."""
     drawn = None if sample is None else parse_sample(sample)
     return Selection(tuple(include or ()), tuple(exclude or ()), limit, drawn, seed)
+
+
+def reading_of(max_pixels: int, to_srgb: bool, float_range: str | None, frames: str) -> Reading:
+    """What the options say; `UsageError` where they make no sense."""
+    levels = None if float_range is None else parse_float_range(float_range)
+    return Reading(max_pixels, to_srgb, levels, parse_frames(frames))
 
 
 def parse_weights(text: str) -> tuple[Backbone, Path]:

@@ -10,7 +10,21 @@ from rich.console import Console
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
-from arm_batch.cli.options import Dedup, Exclude, Include, Input, Limit, Seed, selection_of
+from arm_batch.cli.options import (
+    Dedup,
+    Exclude,
+    FloatRangeOption,
+    FormatOption,
+    FramesOption,
+    Include,
+    Input,
+    Limit,
+    MaxPixelsOption,
+    Seed,
+    ToSrgbOption,
+    reading_of,
+    selection_of,
+)
 from arm_batch.cli.outlook import outlook_lines, outlook_table
 from arm_batch.cli.plot import check_plot, plot_outlook
 from arm_batch.cli.progress import progress_bars
@@ -18,6 +32,7 @@ from arm_batch.cli.signals import stop_signals
 from arm_batch.cli.upscale import DEFAULT_LADDER, FAILURES_SHOWN
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.census import Objective
+from arm_batch.core.imaging import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
 from arm_batch.outlook import outlook_document
 from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, PlanSpec
@@ -45,7 +60,11 @@ def plan_command(
     objective: Annotated[
         Objective, typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error.")
     ] = DEFAULT_OBJECTIVE,
-    format: Annotated[str, typer.Option(help="Of the images to be written: png, jpeg or webp.")] = "png",
+    format: FormatOption = AUTO,
+    max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
+    to_srgb: ToSrgbOption = False,
+    float_range: FloatRangeOption = None,
+    frames: FramesOption = "first",
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).")] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything into this file.")] = None,
     executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
@@ -63,6 +82,7 @@ def plan_command(
         ladder=ladder,
         scale=scale,
         objective=objective,
+        reading=reading_of(max_pixels, to_srgb, float_range, frames),
         format=format,
         budget=None if budget is None else parse_budget(budget),
         output=plan_out,

@@ -8,11 +8,26 @@ import typer
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
-from arm_batch.cli.options import Dedup, Exclude, Include, Input, Limit, Seed, selection_of
+from arm_batch.cli.options import (
+    Dedup,
+    Exclude,
+    FloatRangeOption,
+    FormatOption,
+    FramesOption,
+    Include,
+    Input,
+    Limit,
+    MaxPixelsOption,
+    Seed,
+    ToSrgbOption,
+    reading_of,
+    selection_of,
+)
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.budget import Budget, parse_budget, target_budget
 from arm_batch.core.census import Objective
+from arm_batch.core.imaging import AUTO, DEFAULT_READING, Writing
 from arm_batch.errors import UsageError
 from arm_batch.report import describe
 from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, JobSpec, Resume, Sink
@@ -51,8 +66,15 @@ def upscale(
     sink: Annotated[
         Sink, typer.Option(help="Images inside the Parquet rows, or beside them as files or in WebDataset tars.")
     ] = "parquet",
-    format: Annotated[str, typer.Option(help="png, jpeg or webp.")] = "png",
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")] = 95,
+    format: FormatOption = AUTO,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg, webp and avif.")] = 95,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Leave out EXIF and XMP; the colour profile stays.")
+    ] = False,
+    max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
+    to_srgb: ToSrgbOption = False,
+    float_range: FloatRangeOption = None,
+    frames: FramesOption = "first",
     executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
     workers: Annotated[
         int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
@@ -96,8 +118,8 @@ def upscale(
         scale=scale,
         objective=objective,
         sink=sink,
-        format=format,
-        quality=quality,
+        reading=reading_of(max_pixels, to_srgb, float_range, frames),
+        writing=Writing(format, quality, strip_metadata),
         executor=executor,
         workers=workers,
         endpoint_url=endpoint_url,

@@ -24,3 +24,12 @@ def bicubic(windows: Pixels, scale: int) -> Pixels:
     for window, output in zip(windows, enlarged, strict=True):
         output[...] = cv2.resize(window, size, interpolation=cv2.INTER_CUBIC).reshape(output.shape)
     return enlarged
+
+
+def enlarge_planes(planes: Pixels, scale: int) -> Pixels:
+    """Enlarge bands of a whole image, each by itself: uint8 or uint16 ``(h, w, k)``, k >= 0, as `bicubic` does."""
+    height, width, count = planes.shape
+    enlarged = np.empty((height * scale, width * scale, count), planes.dtype)
+    for band in range(count):
+        enlarged[..., band] = bicubic(np.ascontiguousarray(planes[None, ..., band : band + 1]), scale)[0, ..., 0]
+    return enlarged

@@ -91,6 +91,12 @@ class Lut:
         """Tiles per bin, ``(n_bins,)``, of tiles with these scores, ``(n, n_scores)``."""
         return np.bincount(self.bin_of(scores), minlength=self.n_bins).astype(np.int64)
 
+    def counts(self, scores: NDArray[np.float32], subnets: NDArray[np.intp], n_subnets: int) -> NDArray[np.int64]:
+        """Tiles by bin and subnet ``(n_bins, n_subnets)``, of tiles with these scores on these subnets."""
+        counted = np.zeros((self.n_bins, n_subnets), np.int64)
+        np.add.at(counted, (self.bin_of(scores), subnets), 1)
+        return counted
+
     def psnr_of(self, tiles: NDArray[np.int64], area: float) -> float:
         """Predicted PSNR in dB from the pooled squared error of ``tiles[bin, subnet]`` tiles.
 

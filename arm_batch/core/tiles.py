@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -11,6 +11,18 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[Any]
 """uint8 or uint16, HWC with one (grey) or three (RGB) channels; batches of tiles are NHWC."""
+
+
+class Upscaled(NamedTuple):
+    """What became of some tiles of one image.
+
+    Attributes:
+        pixels: ``(n, scale*tile, scale*tile, c)``.
+        not_finite: how many of them were interpolated because the net's output was not finite.
+    """
+
+    pixels: Pixels
+    not_finite: int
 
 
 @dataclass(frozen=True)

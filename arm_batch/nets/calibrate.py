@@ -148,5 +148,7 @@ def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, num
     measured = score_tiles([Score(name) for name in MEASURED], pair.lr, grid)[tiles]
     windows = take(grid.windows(pair.lr), tiles)
     wanted = take(TileGrid(grid.tile * scale, 0).windows(pair.hr), tiles).astype(np.float64)
-    errors = [((upscaler.run(s, [windows])[0] - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)]
+    errors = [
+        ((upscaler.run(s, [windows])[0].pixels - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)
+    ]
     return TileSample(features, measured, np.stack(errors, axis=1), np.full(len(tiles), number, np.intp))

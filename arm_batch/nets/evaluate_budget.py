@@ -95,8 +95,8 @@ def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels, chosen: Indices)
     for subnet in np.unique(chosen).tolist():
         tiles = np.flatnonzero((chosen == subnet).any(axis=0))
         (upscaled,) = upscaler.run(subnet, [take(windows, tiles)])
-        outputs[subnet] = np.empty((chosen.shape[1], *upscaled.shape[1:]), upscaled.dtype)
-        outputs[subnet][tiles] = upscaled
+        outputs[subnet] = np.empty((chosen.shape[1], *upscaled.pixels.shape[1:]), lr.dtype)
+        outputs[subnet][tiles] = upscaled.pixels
     return outputs
 
 

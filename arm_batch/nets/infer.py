@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from arm_batch.core.interpolate import bicubic
-from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.core.tiles import Pixels, TileGrid, Upscaled
 from arm_batch.nets.ladder_files import Nets
 
 MICRO_BATCH = {"cpu": 16, "cuda": 256}
@@ -41,43 +42,54 @@ class Upscaler:
             for net in nets
         ]
 
-    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Pixels]:
+    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
         """Upscale windows with one subnet and cut their halos away.
 
         The pieces of a batch may differ in channels and depth (they come from different images); they are run
-        together, grey as three equal channels.
+        together, grey as three equal channels. Where a net's output is not finite, the tile is interpolated.
 
         Args:
             subnet: index in the ladder.
             pieces: uint8 or uint16 ``(n, window, window, c)`` each, c of 1 or 3.
 
         Returns:
-            For each piece ``(n, scale*tile, scale*tile, c)``, same dtype.
+            For each piece its tiles, same dtype and channels.
         """
         grid, scale = self._grid, self._scale
         module = self._subnets[subnet]
         if module is None:
-            return [grid.crop_halo(bicubic(piece, scale), scale) for piece in pieces]
+            return [Upscaled(self._interpolate(piece), 0) for piece in pieces]
         sizes = [len(piece) for piece in pieces]
         inputs = np.concatenate([_to_rgb_float(piece) for piece in pieces])
         peaks = np.repeat([float(np.iinfo(piece.dtype).max) for piece in pieces], sizes)
         grey = np.repeat([piece.shape[3] == 1 for piece in pieces], sizes)
         side = grid.tile * scale
+        finite = np.empty(len(inputs), np.bool_)
         outputs = np.empty((len(inputs), side, side, 3), np.result_type(*(piece.dtype for piece in pieces)))
         for start in range(0, len(inputs), self._micro_batch):
             part = slice(start, start + self._micro_batch)
-            levels = self._forward(module, inputs[part], peaks[part], grey[part])
-            np.copyto(outputs[part], levels, casting="unsafe")
-        parts = np.split(outputs, np.cumsum(sizes)[:-1])
+            levels, finite[part] = self._forward(module, inputs[part], peaks[part], grey[part])
+            with np.errstate(invalid="ignore"):
+                np.copyto(outputs[part], levels, casting="unsafe")
+        cuts = np.cumsum(sizes)[:-1]
         return [
-            part[..., : piece.shape[3]].astype(piece.dtype, copy=False)
-            for part, piece in zip(parts, pieces, strict=True)
+            self._finish(piece, part[..., : piece.shape[3]].astype(piece.dtype, copy=False), ~sound)
+            for piece, part, sound in zip(pieces, np.split(outputs, cuts), np.split(finite, cuts), strict=True)
         ]
+
+    def _finish(self, piece: Pixels, pixels: Pixels, broken: NDArray[np.bool_]) -> Upscaled:
+        if broken.any():
+            pixels[broken] = self._interpolate(piece[broken])
+        return Upscaled(pixels, int(broken.sum()))
+
+    def _interpolate(self, piece: Pixels) -> Pixels:
+        cropped: Pixels = self._grid.crop_halo(bicubic(piece, self._scale), self._scale)
+        return cropped
 
     def _forward(
         self, module: torch.nn.Module, windows: np.ndarray, peaks: np.ndarray, grey: np.ndarray
-    ) -> np.ndarray:
-        """float32 NHWC in [0, 1] to whole levels in 0..peak, upscaled and without halos."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """float32 NHWC in [0, 1] to whole levels in 0..peak, upscaled and without halos; and which are finite."""
         with torch.inference_mode():
             nhwc = torch.from_numpy(windows).to(self._device)
             # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
@@ -86,9 +98,11 @@ class Upscaler:
             if grey.any():
                 members = torch.from_numpy(grey).to(self._device)
                 cropped[members] = cropped[members].mean(dim=3, keepdim=True)
+            # A sum is not finite where a summand is not, and takes one pass.
+            finite: np.ndarray = cropped.sum(dim=(1, 2, 3)).isfinite().cpu().numpy()
             scale = torch.from_numpy(peaks).to(self._device, torch.float32)
             levels: np.ndarray = cropped.clamp(0, 1).mul_(scale[:, None, None, None]).round_().cpu().numpy()
-            return levels
+            return levels, finite
 
 
 def _to_rgb_float(piece: Pixels) -> np.ndarray:

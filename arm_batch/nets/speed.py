@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.core.tiles import Pixels, TileGrid, Upscaled
 from arm_batch.nets.infer import MICRO_BATCH
 
-Run = Callable[[int, Sequence[Pixels]], Sequence[Pixels]]
+Run = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
 """Upscales windows with the subnet of this number, as `Upscaler.run` does."""
 
 ROUNDS = 3

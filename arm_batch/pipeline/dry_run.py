@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from arm_batch.core.imaging import Writing
 from arm_batch.core.pools import Pool
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
@@ -99,15 +100,15 @@ class _Task:
 
 
 def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str]]:
-    """For the stages; and the settings. Sink and quality play no part in planning."""
+    """For the stages; and the settings. The sink plays no part in planning, nor how images are encoded."""
     ladder = files.ladder
-    check_ladder(ladder, spec.ladder, spec.scale, spec.format)
+    check_ladder(ladder, spec.ladder, spec.scale)
     input_url = open_store(spec.input, spec.endpoint_url).url
     output: ObjectStore = Nowhere()
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
     source = open_input(spec.input, spec.endpoint_url).source
-    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.format, quality=100)
+    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, Writing(spec.format))
     return context, spec.settings(input_url, ladder.digest)
 
 
@@ -131,7 +132,7 @@ def _task(spec: PlanSpec, context: JobContext, settings: dict[str, str], found: 
     check_empty(output)
     # Of a sample one image a shard, so that each image is counted by itself.
     each = spec if spec.selection.sample is None else replace(spec, limits=replace(spec.limits, images=1))
-    shards = first_shards(each, context.source, found, spec.selection.choose(paths))
+    shards = first_shards(each, spec.format, context.source, found, spec.selection.choose(paths))
     run_id = fingerprint(settings, [(e.path, e.size, e.etag) for shard in shards for e in shard.entries])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
     return _Task(generation, shards, len(spec.selection.whole().choose(paths)), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,8 @@ def forecast(
     """What budgets are predicted to come to for the archive; arguments as of `pipeline.plan`."""
     archive = _Archive(spec, context, scored, pools or ())
     pixels = context.ladder.scale**2 * archive.pixels
-    bytes_per_pixel = FORMATS[spec.format].bytes_per_pixel
+    output_bytes = context.ladder.scale**2 * archive.bytes_unscaled
+    bytes_per_pixel = float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0
     curve = budget_curve(archive.planner) if archive.planner.full else []
     asked, refused = archive.ask(spec.budget) if spec.budget is not None and curve else (None, None)
     outcomes = archive.outcomes([*curve, *([] if asked is None else [asked])])
@@ -74,7 +75,7 @@ def forecast(
         full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
         output_pixels=archive.total(pixels),
         bytes_per_pixel=bytes_per_pixel,
-        output_bytes=archive.total(pixels * bytes_per_pixel),
+        output_bytes=archive.total(output_bytes),
         curve=tuple(outcomes[: len(curve)]),
         knee=outcomes[curve.index(knee(curve, spec.objective))] if curve else None,
         asked=None if spec.budget is None else Asked(spec.budget.text, outcomes[-1] if asked else None, refused),
@@ -93,6 +94,7 @@ class _Archive:
         self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
         self.pixels = np.array([part.pixels.sum() for part in self._parts], np.float64)
+        self.bytes_unscaled = np.array([_bytes(summary.pixels) for summary in scored.summaries], np.float64)
         self._draws: Counts | None = None
         if spec.selection.sample is not None:
             size = len(self._parts)
@@ -140,3 +142,7 @@ class _Archive:
             subnet_tiles=tuple(tiles),
             pool_seconds={pool.kind: float(pool.seconds @ tiles) / pool.devices for pool in self._pools},
         )
+
+
+def _bytes(pixels: Mapping[str, int]) -> float:
+    return sum(count * FORMATS[format].bytes_per_pixel for format, count in pixels.items())

@@ -78,14 +78,16 @@ def begin_run(job: Job) -> Generation:
     """
     found = job.list_input()
     chosen = job.spec.selection.choose([entry.path for entry in found.entries])
-    return begin_with(job, first_shards(job.spec, job.context.source, found, chosen))
+    return begin_with(job, first_shards(job.spec, job.spec.writing.format, job.context.source, found, chosen))
 
 
-def first_shards(spec: JobSpec | PlanSpec, source: Source, found: Listing, chosen: Sequence[int]) -> list[Shard]:
-    """The shards of generation 0: the entries of `found` in the positions `chosen`."""
+def first_shards(
+    spec: JobSpec | PlanSpec, format: str, source: Source, found: Listing, chosen: Sequence[int]
+) -> list[Shard]:
+    """The shards of generation 0: the entries of `found` in the positions `chosen`, to be written in a format."""
     entries = with_copies(spec, source, [found.entries[position] for position in chosen])
     extras = None if found.extras is None else found.extras.of(entry.path for entry in entries)
-    return shard_entries(0, entries, output_names(entries, spec.format), spec.limits, extras)
+    return shard_entries(0, entries, output_names(entries, format), spec.limits, extras)
 
 
 def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
@@ -144,7 +146,7 @@ def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> G
     entries = with_copies(job.spec, job.context.source, found.entries)
     check_budget(job, _originals(entries))
     _, taken = read_names(job.output, generations)
-    outputs = output_names(entries, job.spec.format, taken)
+    outputs = output_names(entries, job.spec.writing.format, taken)
     number = len(generations)
     own = None if found.extras is None else found.extras.of(entry.path for entry in entries)
     extras = fitted(own, len(entries), extras_schema(job.output, generations[0]))

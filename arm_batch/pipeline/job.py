@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from arm_batch.core.census import Objective
 from arm_batch.core.ladder import Ladder
-from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
+from arm_batch.errors import BudgetError, InputError, LadderError, OutputError
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import JobSpec
-from arm_batch.store.codecs import FORMATS
 from arm_batch.store.inputs import Input, Listing, open_input
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.single_writer import SingleWriterStore
@@ -63,26 +62,24 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         StoreError: the output cannot be reached.
     """
     ladder = files.ladder
-    check_ladder(ladder, spec.ladder, spec.scale, spec.format)
+    check_ladder(ladder, spec.ladder, spec.scale)
     input_url = open_store(spec.input, spec.endpoint_url).url
     output = open_output(spec.output, input_url, spec.endpoint_url)
     found = open_input(spec.input, spec.endpoint_url)
     if spec.single_writer:
         output = SingleWriterStore(output)
-    context = JobContext(found.source, output, ladder, spec.objective, spec.sink, spec.format, spec.quality)
+    context = JobContext(found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing)
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
 
 
-def check_ladder(ladder: Ladder, asked: str, scale: int, format: str) -> None:
-    """Refuse what the ladder called `asked` and the codecs cannot do.
+def check_ladder(ladder: Ladder, asked: str, scale: int) -> None:
+    """Refuse what the ladder called `asked` cannot do.
 
     Raises:
-        UsageError: the ladder is for another scale, or the format is unknown.
+        LadderError: it is for another scale.
     """
     if ladder.scale != scale:
         raise LadderError(f"{asked} is a ladder for x{ladder.scale}, not x{scale}")
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
 
 
 def open_output(url: str, input_url: str, endpoint_url: str | None) -> ObjectStore:

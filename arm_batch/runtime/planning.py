@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from arm_batch.core.census import ShardCensus, take_census
+from arm_batch.core.ladder import Ladder
+from arm_batch.core.transparency import hidden_tiles
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import Failure, JobContext, ShardSummary
-from arm_batch.store.codecs import check_encodable, decode
-from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan, write_plan
+from arm_batch.store.codecs import Picture, choose_format, decode
+from arm_batch.store.names import with_extension
+from arm_batch.store.plan import ImagePlan, Scores, Shard, ShardId, ShardPlan, read_plan, write_plan
 from arm_batch.store.sources import Entry
 
 
@@ -29,7 +33,8 @@ def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str]
             images[entry.path] = plan_one(entry, output)
         else:
             first = images[entry.copy_of]
-            images[entry.path] = replace(first, entry=entry, output=output, scores=context.ladder.no_scores)
+            name = output if first.format is None else with_extension(output, first.format)
+            images[entry.path] = replace(first, entry=entry, output=name, scores=context.ladder.no_scores)
     plan = ShardPlan(shard.id, tuple(images.values()), shard.origin, shard.extras)
     return keep_plan(context, plan)
 
@@ -45,13 +50,33 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
     try:
         data = context.source.read(entry)
         size = len(data)
-        pixels = decode(data)
-        height, width = pixels.shape[:2]
+        picture = decode(data, context.reading)
+        height, width = picture.pixels.shape[:2]
         scale = context.ladder.scale
-        check_encodable(height * scale, width * scale, pixels.dtype, context.format)
-        return ImagePlan(entry, output, size, height, width, context.ladder.scores(pixels), None)
+        format, note = choose_format(
+            context.writing.format,
+            picture.format,
+            height * scale,
+            width * scale,
+            picture.pixels.dtype,
+            picture.has_alpha,
+            picture.planes.shape[2],
+        )
+        scores = score_picture(context.ladder, picture)
+        notes = picture.notes if note is None else (*picture.notes, note)
+        name = with_extension(output, format)
+        return ImagePlan(entry, name, size, height, width, scores, None, format, notes)
     except ImageError as error:
         return failed_plan(context, entry, output, size, str(error))
+
+
+def score_picture(ladder: Ladder, picture: Picture) -> Scores:
+    """The scores of the tiles of a picture, ``(n_tiles, n_scores)``."""
+    scores = ladder.scores(picture.pixels)
+    if picture.has_alpha:
+        # What nobody sees has nothing to win.
+        scores[hidden_tiles(picture.planes[..., 0], ladder.grid)] = 0
+    return scores
 
 
 def failed_plan(context: JobContext, entry: Entry, output: str, size: int, error: str) -> ImagePlan:
@@ -65,8 +90,13 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     counted = [image for image in plan.images if len(image.scores)]
     images = ((lut.bin_of(image.scores), image.height * image.width) for image in counted)
     failures = tuple(Failure(i.entry.path, i.error) for i in plan.images if i.error is not None)
+    pixels: Counter[str] = Counter()
+    for image in counted:
+        assert image.format is not None
+        pixels[image.format] += image.height * image.width
     copies = sum(image.entry.copy_of is not None for image in plan.images)
-    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)), failures, copies)
+    census = ShardCensus.of(take_census(context.objective, lut, images))
+    return ShardSummary(plan.id, census, pixels, failures, copies)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from arm_batch.core.share_out import Share
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiles import Pixels, Upscaled
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.nets.speed import hardware, measure_tiles
@@ -30,7 +30,7 @@ class UpscaleActor:
     def ready(self) -> None:
         """Answers once the actor has a place in the cluster."""
 
-    def run(self, files: list[Any], subnet: int, windows: Sequence[Pixels]) -> tuple[None, list[Pixels]]:
+    def run(self, files: list[Any], subnet: int, windows: Sequence[Pixels]) -> tuple[None, list[Upscaled]]:
         """Upscale one batch.
 
         The ladder comes with every call, as a reference that only the first call of an actor follows: an actor

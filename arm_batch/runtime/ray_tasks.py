@@ -15,7 +15,7 @@ import ray
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiles import Upscaled
 from arm_batch.core.timed import Deadline
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
@@ -65,7 +65,7 @@ def prepare_task(context: JobContext, shard: ShardId, share: Share) -> Any:
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def reduce_task(context: JobContext, share: Share, head: ShardHead, *outputs: Sequence[Pixels]) -> Commit:
+def reduce_task(context: JobContext, share: Share, head: ShardHead, *outputs: Sequence[Upscaled]) -> Commit:
     """Stitch, encode, write and commit one shard."""
     return commit_shard(context, head.plan, stitch_shard(context, head, share, outputs), uuid.uuid4().hex)
 

@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.interpolate import bicubic
+from arm_batch.core.interpolate import bicubic, enlarge_planes
 from arm_batch.core.share_out import Share
-from arm_batch.core.tiles import Pixels, Stitcher, take
+from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError
 from arm_batch.runtime.batches import assign_images, list_batches
 from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, ShardHead
-from arm_batch.store.codecs import decode, encode
+from arm_batch.store.codecs import Metadata, Picture, decode, encode, fit_metadata
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, read_plan
 from arm_batch.store.records import ImageRecord, StoredImage, image_id
 from arm_batch.store.sinks import write_shard
 
-Outputs = Sequence[Sequence[Pixels]]
+Outputs = Sequence[Sequence[Upscaled]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
 
-RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Pixels]]
+RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
 """Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 
@@ -113,20 +113,22 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     windows: list[list[Pixels]] = [[nothing] * len(batch.pieces) for batch in batches]
     for position, image in enumerate(plan.images):
         if image.entry.copy_of is not None:
-            headers.append(ImageHeader(0, "uint8", nothing, None))
+            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), None))
             continue
         try:
-            pixels = _read_planned(context, image)
+            picture = _read_planned(context, image)
         except ImageError as error:
-            headers.append(ImageHeader(0, "uint8", nothing, str(error)))
+            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), str(error)))
             continue
+        pixels, planes, metadata = picture.pixels, picture.planes, picture.metadata
         cells = context.ladder.grid.windows(pixels)
         for batch, cut in zip(batches, windows, strict=True):
             for place, piece in enumerate(batch.pieces):
                 if piece.image == position:
                     cut[place] = take(cells, piece.tiles)
         interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
-        headers.append(ImageHeader(pixels.shape[2], str(pixels.dtype), interpolated, None))
+        kind = str(pixels.dtype)
+        headers.append(ImageHeader(pixels.shape[2], kind, interpolated, planes, picture.has_alpha, metadata, None))
     return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
 
 
@@ -139,29 +141,28 @@ def _stitch_all(
         if image.entry.copy_of is not None:
             continue
         placed = [
-            (piece.tiles, pixels)
+            (piece.tiles, upscaled)
             for batch, results in zip(batches, outputs, strict=True)
-            for piece, pixels in zip(batch.pieces, results, strict=True)
+            for piece, upscaled in zip(batch.pieces, results, strict=True)
             if piece.image == position
         ]
         try:
             if header.error is not None:
                 raise ImageError(header.error)
-            pixels = _stitch(context, image, header, np.flatnonzero(assigned[position] == 0), placed)
-            data = encode(pixels, context.format, context.quality)
-            records.append(_done(context, image, assigned[position], data))
+            picture = _stitch(context, image, header, np.flatnonzero(assigned[position] == 0), placed)
+            records.append(_done(context, image, assigned[position], picture))
         except ImageError as error:
             records.append(failed_record(context, image, str(error)))
     return records
 
 
-def _read_planned(context: JobContext, image: ImagePlan) -> Pixels:
+def _read_planned(context: JobContext, image: ImagePlan) -> Picture:
     if image.error is not None:
         raise ImageError(image.error)
-    pixels = decode(context.source.read(image.entry))
-    if pixels.shape[:2] != (image.height, image.width):
+    picture = decode(context.source.read(image.entry), context.reading)
+    if picture.pixels.shape[:2] != (image.height, image.width):
         raise ImageError("changed since it was planned")
-    return pixels
+    return picture
 
 
 def _stitch(
@@ -169,21 +170,32 @@ def _stitch(
     image: ImagePlan,
     header: ImageHeader,
     interpolated: Indices,
-    placed: Sequence[tuple[Indices, Pixels]],
-) -> Pixels:
+    placed: Sequence[tuple[Indices, Upscaled]],
+) -> Picture:
     ladder = context.ladder
     dtype = np.dtype(header.dtype)
     stitcher = Stitcher(ladder.grid, image.height, image.width, header.channels, dtype, ladder.scale)
     stitcher.add(interpolated, ladder.grid.crop_halo(bicubic(header.interpolated, ladder.scale), ladder.scale))
-    for tiles, pixels in placed:
-        stitcher.add(tiles, pixels)
-    return stitcher.image()
+    for tiles, upscaled in placed:
+        stitcher.add(tiles, upscaled.pixels)
+    planes = enlarge_planes(header.planes, ladder.scale)
+    metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
+    picture = Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=image.notes)
+    broken = sum(upscaled.not_finite for _, upscaled in placed)
+    return replace(picture, notes=(*picture.notes, *note_of_not_finite(broken)))
 
 
-def _done(context: JobContext, image: ImagePlan, subnets: Indices, data: bytes) -> ImageRecord:
+def note_of_not_finite(tiles: int) -> list[str]:
+    """What the row says of so many tiles whose net went wrong."""
+    return [f"tiles interpolated because the net's output was not finite: {tiles}"] if tiles else []
+
+
+def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
+    assert image.format is not None
     ladder = context.ladder
-    counts = np.zeros((ladder.lut.n_bins, len(ladder.subnets)), np.int64)
-    np.add.at(counts, (ladder.lut.bin_of(image.scores), subnets), 1)
+    picture = fit_metadata(picture, image.format)
+    data = encode(picture, image.format, context.writing.quality)
+    counts = ladder.lut.counts(image.scores, subnets, len(ladder.subnets))
     per_subnet = counts.sum(axis=0)
     return ImageRecord(
         id=image_id(image.entry.path),
@@ -193,7 +205,9 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, data: bytes) 
         width=image.width * ladder.scale,
         height=image.height * ladder.scale,
         scale=ladder.scale,
-        format=context.format,
+        channels=picture.pixels.shape[2] + picture.planes.shape[2],
+        bit_depth=8 * picture.pixels.itemsize,
+        format=image.format,
         image=StoredImage(data, image.output),
         flops=int(per_subnet @ ladder.costs),
         tiles=len(subnets),
@@ -202,6 +216,7 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, data: bytes) 
         source_size=image.source_size,
         source_etag=image.entry.etag,
         sha256=hashlib.sha256(data).hexdigest(),
+        notes=picture.notes,
     )
 
 
@@ -232,7 +247,9 @@ def failed_record(context: JobContext, image: ImagePlan, error: str) -> ImageRec
         width=None,
         height=None,
         scale=context.ladder.scale,
-        format=context.format,
+        channels=None,
+        bit_depth=None,
+        format=None,
         image=None,
         flops=0,
         tiles=0,
@@ -241,5 +258,6 @@ def failed_record(context: JobContext, image: ImagePlan, error: str) -> ImageRec
         source_size=image.source_size,
         source_etag=image.entry.etag,
         sha256=None,
+        notes=image.notes,
         copy_of=image.entry.copy_of,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arm_batch.core.census import Objective, ShardCensus
+from arm_batch.core.imaging import Reading, Writing
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Pixels
 from arm_batch.spec import ShardLimits, Sink
+from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId, ShardPlan
 from arm_batch.store.sources import Entry, Source
@@ -29,8 +31,8 @@ class JobContext:
     ladder: Ladder
     objective: Objective
     sink: Sink
-    format: str
-    quality: int
+    reading: Reading
+    writing: Writing
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class ShardSummary:
     Attributes:
         shard: which.
         census: of its tiles.
-        failures: images of it that cannot be upscaled.
+        pixels: of its images as they are read, by the format that they will be written in.
+        failures: what cannot be upscaled.
         copies: images of it that are copies of others, and have no tiles.
     """
 
     shard: ShardId
     census: ShardCensus
+    pixels: Mapping[str, int]
     failures: tuple[Failure, ...]
     copies: int = 0
 
@@ -82,12 +86,18 @@ class ImageHeader:
         channels: 1 or 3.
         dtype: of the pixels, as numpy names it.
         interpolated: windows of the tiles that get interpolation; they are cheap and skip the actors.
+        planes: alpha and further bands, as of `Picture`.
+        has_alpha: whether the first of them is alpha.
+        metadata: beside the pixels.
         error: why it could not be read, although planning could.
     """
 
     channels: int
     dtype: str
     interpolated: Pixels
+    planes: Pixels
+    has_alpha: bool
+    metadata: Metadata
     error: str | None
 
 

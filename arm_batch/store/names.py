@@ -6,8 +6,10 @@ import hashlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
 
-from arm_batch.store.codecs import FORMATS
+from arm_batch.core.imaging import AUTO
+from arm_batch.store.codecs.formats import EXTENSION_FAMILY, FORMATS
 from arm_batch.store.sources import EXTENSIONS, Entry
 
 _MAX_NAME_BYTES = 255
@@ -18,31 +20,35 @@ _MAX_FOLDER_BYTES = 600
 
 _LAST_LEVEL = 3
 
+_WRITTEN = frozenset(format.extension for format in FORMATS.values())
+_LONGEST = max(map(len, _WRITTEN))
+
 
 def output_names(entries: Sequence[Entry], format: str, taken: Collection[str] = ()) -> list[str]:
     """A path for the output of each entry, unique also where case and Unicode composition do not count.
 
-    The extension is replaced. Where that makes two the same (``a.png``, ``a.jpg``, ``A.tif``), or makes a file
-    what is a folder elsewhere, all concerned keep their whole name before the new extension, and if that is not
+    The extension is replaced. Names are unique without it, because planning may find that an image needs another
+    format (see `with_extension`). Where two are the same (``a.png``, ``a.jpg``, ``A.tif``), or a file is what a
+    folder is elsewhere, all concerned keep their whole name before the new extension, and if that is not
     enough (or a name gets too long for a file system) it is told apart by a hash of the path. Folders that are too
     long get a hash for a name.
 
     Args:
         entries: with unique, safe paths.
-        format: a key of `FORMATS`.
+        format: a key of `FORMATS`; or `AUTO`, then the extension is that of the format to be expected.
         taken: names that are given already.
 
     Returns:
         Relative paths, in the order of the entries; they depend on the set of paths and on `taken` only.
     """
-    extension = FORMATS[format].extension
     paths = [entry.path for entry in entries]
     levels = [0] * len(paths)
-    given = {_folded(name) for name in taken}
+    given = {_folded(_stem(name)) for name in taken}
     # Neither may a file be called like a folder, nor lie in one that is called like a file.
-    folders = given | {_folded(folder) for folder in _folders([*map(_short_folders, paths), *taken])}
+    folders = _folders([*map(_short_folders, paths), *taken])
+    given |= {_folded(_stem(folder)) for folder in folders if _stem(folder) != folder}
     while True:
-        names = [_candidate(path, level, extension) for path, level in zip(paths, levels, strict=True)]
+        names = [_candidate(path, level) for path, level in zip(paths, levels, strict=True)]
         folded = [_folded(name) for name in names]
         sharing: dict[str, list[int]] = defaultdict(list)
         for name, level in zip(folded, levels, strict=True):
@@ -53,18 +59,33 @@ def output_names(entries: Sequence[Entry], format: str, taken: Collection[str] =
             for index, (name, level) in enumerate(zip(folded, levels, strict=True))
             if level < _LAST_LEVEL
             and (
-                name in folders
-                or _is_long(names[index])
-                or (len(sharing[name]) > 1 and level == min(sharing[name]))
+                name in given or _is_long(names[index]) or (len(sharing[name]) > 1 and level == min(sharing[name]))
             )
         ]
         if not clashes:
-            return names
+            return [name + _extension(path, format) for name, path in zip(names, paths, strict=True)]
         for index in clashes:
             levels[index] += 1
 
 
-def _candidate(path: str, level: int, extension: str) -> str:
+def with_extension(output: str, format: str) -> str:
+    """A name that `output_names` gave, for a file in another format; still unique."""
+    return _stem(output) + FORMATS[format].extension
+
+
+def _extension(path: str, format: str) -> str:
+    if format == AUTO:
+        format = EXTENSION_FAMILY.get(PurePosixPath(path).suffix.lower(), "png")
+    return FORMATS[format].extension
+
+
+def _stem(output: str) -> str:
+    """Without the extension, of a name with one of those that are written."""
+    stem, dot, suffix = output.rpartition(".")
+    return stem if f"{dot}{suffix}".lower() in _WRITTEN else output
+
+
+def _candidate(path: str, level: int) -> str:
     folder, slash, name = _short_folders(path).rpartition("/")
     stem, dot, suffix = name.rpartition(".")
     if stem and f"{dot}{suffix}".lower() in EXTENSIONS and level != 1:
@@ -74,7 +95,7 @@ def _candidate(path: str, level: int, extension: str) -> str:
         name = f"{name}-{digest[:8]}"
     elif level == _LAST_LEVEL:
         name = digest
-    return f"{folder}{slash}{name}{extension}"
+    return f"{folder}{slash}{name}"
 
 
 def _short_folders(path: str) -> str:
@@ -106,4 +127,4 @@ def _folded(name: str) -> str:
 
 
 def _is_long(name: str) -> bool:
-    return len(name.rpartition("/")[2].encode()) > _MAX_NAME_BYTES
+    return len(name.rpartition("/")[2].encode()) + _LONGEST > _MAX_NAME_BYTES

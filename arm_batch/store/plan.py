@@ -75,12 +75,14 @@ class ImagePlan:
 
     Attributes:
         entry: the input.
-        output: output path.
+        output: output path, with the extension of its format.
         source_size: bytes; -1 when they could not be read.
         height: LR px.
         width: LR px.
         scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed or is a copy.
         error: why it failed.
+        format: that it will be written in, a key of `FORMATS`; None when it failed.
+        notes: what a user should know of how it is read and written, one line each.
     """
 
     entry: Entry
@@ -90,6 +92,8 @@ class ImagePlan:
     width: int
     scores: Scores
     error: str | None
+    format: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ _SCHEMA = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("scores", pa.list_(pa.field("element", pa.float32())), nullable=False),
         pa.field("error", pa.string()),
+        pa.field("format", pa.string()),
+        pa.field("notes", pa.list_(pa.field("element", pa.string())), nullable=False),
         # The same in each row. Not in the file's metadata, which has no checksum.
         pa.field("n_scores", pa.int32(), nullable=False),
         pa.field("origin", pa.string()),
@@ -195,7 +201,8 @@ def _to_parquet(plan: ShardPlan) -> bytes:
     offsets = np.concatenate([[0], np.cumsum([i.scores.size for i in images])]).astype(np.int32)
     scores = pa.array(plan.scores().ravel(), pa.float32())
     columns.append(pa.ListArray.from_arrays(offsets, scores, type=_SCHEMA.field("scores").type))
-    columns.append(pa.array([i.error for i in images], pa.string()))
+    for name in ("error", "format", "notes"):
+        columns.append(pa.array([getattr(i, name) for i in images], _SCHEMA.field(name).type))
     columns.append(pa.array([plan.scores().shape[1]] * len(images), pa.int32()))
     columns.append(pa.array([None if plan.origin is None else str(plan.origin)] * len(images), pa.string()))
     added = to_store(plan.extras)
@@ -214,10 +221,11 @@ def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
     offsets = scores.offsets.to_numpy() // n_scores
     per_image = np.split(scores.values.to_numpy().reshape(-1, n_scores), offsets[1:-1])
     rest = (table[name].to_pylist() for name in ("output", "source_size", "height", "width"))
+    found = (table[name].to_pylist() for name in ("error", "format", "notes"))
     images = tuple(
-        ImagePlan(entry, output, size, height, width, values, error)
-        for entry, output, size, height, width, values, error in zip(
-            entries_of(table), *rest, per_image, table["error"].to_pylist(), strict=True
+        ImagePlan(entry, output, size, height, width, values, error, format, tuple(notes))
+        for entry, output, size, height, width, values, error, format, notes in zip(
+            entries_of(table), *rest, per_image, *found, strict=True
         )
     )
     origin = table["origin"][0].as_py()

@@ -40,7 +40,9 @@ class ImageRecord:
         width: of the output, px; None when failed.
         height: of the output, px; None when failed.
         scale: upscaling factor.
-        format: of the output image: ``png``, ``jpeg``, ``webp``.
+        channels: of the output, alpha and further bands included; None when failed.
+        bit_depth: per channel, 8 or 16; None when failed.
+        format: of the output image: ``png``, ``jpeg``, ``webp``, ``tiff``, ``avif``; None when failed.
         image: the encoded output; None when failed.
         flops: executed for this image.
         tiles: of the image; 0 when it could not be decoded.
@@ -49,6 +51,7 @@ class ImageRecord:
         source_size: bytes of the input image; -1 when it could not be read.
         source_etag: of the input object.
         sha256: hex, of the encoded output; None when failed.
+        notes: what a user should know of how it was read and written, one line each.
         copy_of: path of the input image of the same bytes whose output this is; None for most.
     """
 
@@ -59,7 +62,9 @@ class ImageRecord:
     width: int | None
     height: int | None
     scale: int
-    format: str
+    channels: int | None
+    bit_depth: int | None
+    format: str | None
     image: StoredImage | None
     flops: int
     tiles: int
@@ -68,6 +73,7 @@ class ImageRecord:
     source_size: int
     source_etag: str
     sha256: str | None
+    notes: tuple[str, ...]
     copy_of: str | None = None
 
 
@@ -84,7 +90,9 @@ _FIELDS = [
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
     pa.field("scale", pa.int32(), nullable=False),
-    pa.field("format", pa.string(), nullable=False),
+    pa.field("channels", pa.int32()),
+    pa.field("bit_depth", pa.int32()),
+    pa.field("format", pa.string()),
     pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
     pa.field("flops", pa.int64(), nullable=False),
     pa.field("tiles", pa.int32(), nullable=False),
@@ -94,6 +102,7 @@ _FIELDS = [
     pa.field("source_size", pa.int64(), nullable=False),
     pa.field("source_etag", pa.string(), nullable=False),
     pa.field("sha256", pa.string()),
+    pa.field("notes", pa.list_(pa.field("element", pa.string())), nullable=False),
     pa.field("copy_of", pa.string()),
 ]
 
@@ -143,5 +152,6 @@ def from_table(table: pa.Table) -> list[ImageRecord]:
     for row in table.select(SCHEMA.names).to_pylist():
         image = row.pop("image")
         stored = None if image is None else StoredImage(image["bytes"], image["path"])
-        records.append(ImageRecord(**row | {"image": stored, "subnet_tiles": tuple(row["subnet_tiles"])}))
+        lists = {name: tuple(row[name]) for name in ("subnet_tiles", "notes")}
+        records.append(ImageRecord(**row | lists | {"image": stored}))
     return records

@@ -133,11 +133,12 @@ def _totals(records: Sequence[ImageRecord]) -> tuple[int, tuple[int, ...]]:
 def _parquet(records: Sequence[ImageRecord], extras: pa.Table | None) -> bytes:
     buffer = io.BytesIO()
     schema = output_schema(None if extras is None else extras.schema)
-    plain = [field.name for field in SCHEMA if field.name not in ("image", "subnet_tiles")]
-    # Images are compressed as they are, and statistics or dictionaries of them would only cost.
-    compression = {"image.bytes": "none", "image.path": "zstd", "subnet_tiles.list.element": "zstd"}
+    lists = [field.name for field in SCHEMA if pa.types.is_list(field.type)]
+    plain = [field.name for field in SCHEMA if field.name not in ("image", *lists)]
     plain += [] if extras is None else _leaves(extras.schema)
-    compression |= dict.fromkeys(plain, "zstd")
+    # Images are compressed as they are, and statistics or dictionaries of them would only cost.
+    compression = {"image.bytes": "none", "image.path": "zstd"}
+    compression |= dict.fromkeys([*plain, *(f"{name}.list.element" for name in lists)], "zstd")
     with pq.ParquetWriter(
         buffer, schema, compression=compression, use_dictionary=plain, write_statistics=plain
     ) as writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.store.codecs import decode
 from arm_batch.store.commit import Commit, Part, commit_key, read_commit
@@ -18,6 +20,9 @@ from arm_batch.store.images import Images
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
 from arm_batch.store.records import ImageRecord, from_table, output_schema
+
+_ANY_SIZE = Reading(max_pixels=sys.maxsize)
+"""What was committed needs no guard."""
 
 Repair = Literal["none", "again", "plan again", "finish"]
 """What mends a problem: nothing can; the shard is run again; it is planned again; the run is finished again."""
@@ -175,7 +180,7 @@ def _verify_image(
         yield "its image is not what was committed: the SHA-256 differs"
         return
     try:
-        shape = decode(data).shape[:2]
+        shape = decode(data, _ANY_SIZE).pixels.shape[:2]
     except ImageError as error:
         yield f"its image does not decode: {error}"
         return

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from arm_batch.core.score import MEASURED, Score, score_tiles, tile_features
-from arm_batch.core.tiles import TileGrid
+from arm_batch.core.tiles import TileGrid, Upscaled
 from arm_batch.errors import InputError, LadderError, UsageError
 from arm_batch.nets.calibrate import (
     DEFAULT_SCORES,
@@ -28,9 +28,9 @@ SCALE = 2
 class Repeater:
     """Stands for an `Upscaler`: subnet `s` repeats pixels and adds `s` grey levels."""
 
-    def run(self, subnet: int, pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def run(self, subnet: int, pieces: Sequence[np.ndarray]) -> list[Upscaled]:
         enlarged = (piece.repeat(SCALE, axis=1).repeat(SCALE, axis=2) for piece in pieces)
-        return [GRID.crop_halo(e, SCALE) + np.uint8(subnet) for e in enlarged]
+        return [Upscaled(GRID.crop_halo(e, SCALE) + np.uint8(subnet), 0) for e in enlarged]
 
 
 def pair(height: int, width: int, seed: int = 0) -> Pair:

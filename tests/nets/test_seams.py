@@ -66,5 +66,5 @@ def upscale(grid: TileGrid, upscaler: Upscaler, n_subnets: int, lr: Pixels, scal
     stitcher = Stitcher(grid, *lr.shape[:2], 3, lr.dtype, scale)
     for subnet in range(n_subnets):
         tiles = np.flatnonzero(subnets == subnet)
-        stitcher.add(tiles, upscaler.run(subnet, [take(windows, tiles)])[0])
+        stitcher.add(tiles, upscaler.run(subnet, [take(windows, tiles)])[0].pixels)
     return stitcher.image().astype(np.float64)

@@ -13,6 +13,7 @@ import pytest
 from arm_batch import pipeline
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.census import OBJECTIVES, Objective
+from arm_batch.core.imaging import Writing
 from arm_batch.core.pools import Pool
 from arm_batch.core.sample import parse_sample
 from arm_batch.core.selection import Selection
@@ -28,6 +29,7 @@ from arm_batch.errors import (
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.outlook import Outlook, outlook_document
 from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits
+from arm_batch.store.codecs import FORMATS
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore
@@ -97,7 +99,7 @@ def test_it_tells_of_the_whole_archive_and_writes_nothing(
     assert outlook.tiles.value == 9 + 4 + 4 + 5 + 4 + 6 + 4
     lr_pixels = 70 * 90 + 33 * 40 + 64 * 64 + 20 * 130 + 50 * 60 + 45 * 70 + 40 * 40
     assert outlook.output_pixels.value == 16 * lr_pixels
-    assert outlook.output_bytes.value == pytest.approx(16 * lr_pixels * 1.28)
+    assert outlook.output_bytes.value == pytest.approx(16 * lr_pixels * FORMATS["png"].bytes_per_pixel)
     figures = [point.predicted.of(outlook.objective) for point in outlook.curve]
     assert figures == sorted(figures)
     assert outlook.curve[0].subnet_tiles == (36, 0, 0, 0)
@@ -323,11 +325,13 @@ def test_a_plan_for_something_else_is_refused_naming_each_difference(
     other = make_messy_archive(tmp_path / "other")
     before = files(folder)
     with pytest.raises(UsageError) as caught:
-        pipeline.upscale(replace(spec, input=str(other), objective="mse", format="jpeg", sink="files"), silent)
+        pipeline.upscale(
+            replace(spec, input=str(other), objective="mse", writing=Writing("jpeg"), sink="files"), silent
+        )
     for told in (
         f"input was '{archive}', is '{other}'",
         "objective was 'image-psnr', is 'mse'",
-        "format was 'png'",
+        "format was 'auto', is 'jpeg'",
     ):
         assert told in str(caught.value)
     assert "sink" not in str(caught.value)
@@ -394,5 +398,8 @@ def test_a_plan_holds_no_budget(folder: Path) -> None:
     (generation,) = list_generations(LocalStore(str(folder)))
     ladder = load_ladder(find_ladder(LADDER)).ladder
     assert generation.kind == "plan"
-    assert generation.settings.keys() == {"input", "ladder", "scale", "objective", "format", "selection", "dedup"}
+    assert generation.settings.keys() == {
+        *("input", "ladder", "scale", "objective", "format", "selection", "dedup"),
+        *("max-pixels", "to-srgb", "float-range", "frames"),
+    }
     assert generation.settings["ladder"] == ladder.digest

@@ -13,6 +13,7 @@ import pyarrow.compute
 import pytest
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.imaging import Writing
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.spec import JobSpec, Resume
@@ -271,10 +272,10 @@ def test_other_settings_are_refused_naming_each_difference(spec: JobSpec, tmp_pa
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, *stop_after("run", 1))
     before = files(tmp_path / "out")
-    other = replace(spec, budget=job("a", "b", budget="60%").budget, format="jpeg", quality=80)
+    other = replace(spec, budget=job("a", "b", budget="60%").budget, writing=Writing("jpeg", 80))
     with pytest.raises(OutputError) as caught:
         pipeline.upscale(other, silent)
-    for told in ("budget was '50%', is '60%'", "format was 'png', is 'jpeg'", "quality was '95', is '80'"):
+    for told in ("budget was '50%', is '60%'", "format was 'auto', is 'jpeg'", "quality was '95', is '80'"):
         assert told in str(caught.value)
     assert files(tmp_path / "out") == before
 

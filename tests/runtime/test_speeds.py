@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.core.tiles import Pixels, TileGrid, Upscaled
 from arm_batch.nets import speed
 from arm_batch.runtime import speed_cache
 from arm_batch.runtime.speed_cache import cache_file, recall, remember
@@ -25,10 +25,10 @@ class FakeNet:
         self.calls: list[tuple[int, int]] = []
         self._script = {subnet: iter(seconds) for subnet, seconds in script.items()}
 
-    def run(self, subnet: int, pieces: Sequence[Pixels]) -> Sequence[Pixels]:
+    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
         self.calls.append((subnet, len(pieces[0])))
         self.now += next(self._script[subnet])
-        return pieces
+        return [Upscaled(piece, 0) for piece in pieces]
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, script: dict[int, list[float]]) -> tuple[list[float], FakeNet]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from arm_batch.errors import OutputError
-from arm_batch.store.codecs import encode
+from arm_batch.store.codecs import Picture, encode
 from arm_batch.store.dataset import open_dataset
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore
@@ -38,7 +38,9 @@ def test_hugging_face_datasets_sees_images(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 3)).astype(np.uint8)
     store = LocalStore(str(tmp_path / "run"))
-    write_shard(store, ShardId(0, 0), [record("a.png", encode(pixels, "png")), FAILED], "parquet", "x")
+    write_shard(
+        store, ShardId(0, 0), [record("a.png", encode(Picture.plain(pixels), "png")), FAILED], "parquet", "x"
+    )
     loaded = datasets.load_dataset(
         "parquet", data_dir=str(tmp_path / "run/data"), split="train", cache_dir=str(tmp_path / "cache")
     )

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.store.names import output_names
+from arm_batch.store.codecs import FORMATS
+from arm_batch.store.names import output_names, with_extension
 from arm_batch.store.sources import Entry
 
 
@@ -34,6 +35,10 @@ def test_examples(paths: list[str], expected: list[str]) -> None:
 def test_extensions() -> None:
     assert names(["a.tif"], "jpeg") == ["a.jpg"]
     assert names(["a.tif"], "webp") == ["a.webp"]
+    kept = ["a.jpg", "b.webp", "c.tif", "d.avif", "e.png"]
+    assert names(kept, "auto") == kept
+    assert names(["a.JPEG", "b.tiff", "c.bmp", "train/7"], "auto") == ["a.jpg", "b.tif", "c.png", "train/7.png"]
+    assert names(["a.png", "a.jpg"], "auto") == ["a.png.png", "a.jpg.jpg"]
 
 
 def test_case_and_composition_alone_are_told_apart_by_a_hash() -> None:
@@ -43,11 +48,12 @@ def test_case_and_composition_alone_are_told_apart_by_a_hash() -> None:
 
 
 def test_a_long_name_is_shortened_to_a_hash() -> None:
+    (name,) = names(["d/" + "x" * 250 + ".png"], "png")
+    assert name == "d/" + "x" * 250 + ".png"
+    # With the longest extension that it may yet get it would be too long.
     (name,) = names(["d/" + "x" * 251 + ".png"], "png")
-    assert name == "d/" + "x" * 251 + ".png"
-    (name,) = names(["d/" + "x" * 251 + ".png"], "webp")
     assert name.startswith("d/")
-    assert len(name) == 2 + 64 + 5
+    assert len(name) == 2 + 64 + 4
 
 
 def test_long_folders_are_shortened_to_hashes() -> None:
@@ -64,14 +70,19 @@ def folded(name: str) -> str:
 
 
 parts = st.sampled_from(
-    ["a", "A", "b", "a.png", "a.jpg", "a.PNG", "a.png.png", "a.jpg.png", "a.tif", "b.webp", "é", "é"]
+    ["a", "A", "b", "a.png", "a.jpg", "a.PNG", "a.png.png", "a.jpg.png", "a.tif", "b.webp", "é", "é", "a.png.jpg"]
 )
 paths = st.lists(st.lists(parts, min_size=1, max_size=3).map("/".join), unique=True, max_size=30)
 
 
-@given(paths, st.sampled_from(["png", "jpeg", "webp"]))
-def test_names_are_unique_and_no_file_is_a_folder(paths: list[str], format: str) -> None:
-    outputs = names(paths, format)
+@given(paths, st.sampled_from(["auto", "png", "jpeg"]), st.data())
+def test_names_are_unique_and_no_file_is_a_folder(paths: list[str], format: str, data: st.DataObject) -> None:
+    # Whatever format planning finds for each.
+    found = st.sampled_from([None, *FORMATS])
+    outputs = [
+        name if (other := data.draw(found)) is None else with_extension(name, other)
+        for name in names(paths, format)
+    ]
     assert len({folded(name) for name in outputs}) == len(paths)
     folders = {folded(str(parent)) for name in outputs for parent in PurePosixPath(name).parents}
     assert not folders & {folded(name) for name in outputs}

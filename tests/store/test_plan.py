@@ -35,7 +35,10 @@ ROW = Entry("b.png", "train.parquet", 7, -1, "2a")
 
 
 def image(entry: Entry, scores: list[float], error: str | None = None) -> ImagePlan:
-    return ImagePlan(entry, f"{entry.path}.out", 12, 3, 4, np.array(scores, np.float32).reshape(-1, 1), error)
+    found = (None, ()) if error else ("png", ("frame 0 of 2", "ä"))
+    return ImagePlan(
+        entry, f"{entry.path}.out", 12, 3, 4, np.array(scores, np.float32).reshape(-1, 1), error, *found
+    )
 
 
 def shard(generation: int, index: int, *entries: Entry, origin: ShardId | None = None) -> Shard:

@@ -14,6 +14,8 @@ OK = ImageRecord(
     width=40,
     height=80,
     scale=4,
+    channels=4,
+    bit_depth=8,
     format="png",
     image=StoredImage(b"bytes", "a/ä.png"),
     flops=10**15,
@@ -23,9 +25,16 @@ OK = ImageRecord(
     source_size=123,
     source_etag="e",
     sha256="0" * 64,
+    notes=("frame 0 of 3",),
 )
 FAILED = replace(
-    OK, status="failed", error="broken", width=None, height=None, image=None, psnr_predicted_db=None, sha256=None
+    OK,
+    status="failed",
+    error="broken",
+    notes=(),
+    **dict.fromkeys(
+        ("width", "height", "channels", "bit_depth", "format", "image", "psnr_predicted_db", "sha256")
+    ),
 )
 
 
@@ -43,7 +52,8 @@ def test_the_columns_are_the_fields_in_order() -> None:
     assert SCHEMA.field("width").type == pa.int32()
     assert SCHEMA.field("flops").type == pa.int64()
     assert [field.name for field in SCHEMA if field.nullable] == [
-        *("error", "width", "height", "image", "psnr_predicted_db", "sha256", "copy_of")
+        *("error", "width", "height", "channels", "bit_depth", "format", "image", "psnr_predicted_db", "sha256"),
+        "copy_of",
     ]
 
 

@@ -1,0 +1,90 @@
+"""Pictures that are all in memory: a job without an archive, in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from arm_batch.core.census import Objective
+from arm_batch.core.choose import choose_subnets
+from arm_batch.core.interpolate import bicubic, enlarge_planes
+from arm_batch.core.ladder import Ladder
+from arm_batch.core.tiles import Stitcher, take
+from arm_batch.runtime.batches import list_batches
+from arm_batch.runtime.planning import score_picture
+from arm_batch.runtime.stages import RunBatch, note_of_not_finite
+from arm_batch.runtime.work import Indices
+from arm_batch.store.codecs import Picture
+
+
+@dataclass(frozen=True)
+class UpscaledPicture:
+    """What became of a picture.
+
+    Attributes:
+        picture: upscaled, with the metadata that it had.
+        flops: executed for it.
+        psnr_predicted_db: from the ladder's table.
+    """
+
+    picture: Picture
+    flops: int
+    psnr_predicted_db: float
+
+
+def upscale_pictures(
+    ladder: Ladder, run: RunBatch, objective: Objective, pictures: Sequence[Picture], share: float
+) -> list[UpscaledPicture]:
+    """Upscale pictures within one budget.
+
+    Args:
+        ladder: the subnets.
+        run: upscales a batch of windows, as `arm_batch.nets.infer.Upscaler.run` does.
+        objective: what the budget is to make best.
+        pictures: at least one.
+        share: of running the largest subnet on all their tiles, in (0, 1].
+
+    Returns:
+        One for each picture, in order.
+
+    Raises:
+        BudgetError: the budget is less than interpolation alone needs.
+    """
+    scores = [score_picture(ladder, picture) for picture in pictures]
+    pixels = [picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures]
+    full = sum(map(len, scores)) * int(ladder.costs[-1])
+    chosen = choose_subnets(ladder, objective, scores, pixels, int(share * full))
+    grid, scale = ladder.grid, ladder.scale
+    cells = [grid.windows(picture.pixels) for picture in pictures]
+    stitchers, broken = [], [0] * len(pictures)
+    for picture, windows, subnets in zip(pictures, cells, chosen, strict=True):
+        height, width, channels = picture.pixels.shape
+        stitcher = Stitcher(grid, height, width, channels, picture.pixels.dtype, scale)
+        interpolated = np.flatnonzero(subnets == 0)
+        stitcher.add(interpolated, grid.crop_halo(bicubic(take(windows, interpolated), scale), scale))
+        stitchers.append(stitcher)
+    for batch in list_batches(chosen, len(ladder.subnets)):
+        outputs = run(batch.subnet, [take(cells[piece.image], piece.tiles) for piece in batch.pieces])
+        for piece, upscaled in zip(batch.pieces, outputs, strict=True):
+            stitchers[piece.image].add(piece.tiles, upscaled.pixels)
+            broken[piece.image] += upscaled.not_finite
+    return [
+        _finish(ladder, picture, stitcher, of_image, subnets, lost)
+        for picture, stitcher, of_image, subnets, lost in zip(
+            pictures, stitchers, scores, chosen, broken, strict=True
+        )
+    ]
+
+
+def _finish(
+    ladder: Ladder, picture: Picture, stitcher: Stitcher, scores: np.ndarray, subnets: Indices, not_finite: int
+) -> UpscaledPicture:
+    counts = ladder.lut.counts(scores, subnets, len(ladder.subnets))
+    height, width = picture.pixels.shape[:2]
+    predicted = ladder.lut.psnr_of(counts, height * width / ladder.grid.tile**2)
+    notes = (*picture.notes, *note_of_not_finite(not_finite))
+    planes = enlarge_planes(picture.planes, ladder.scale)
+    enlarged = replace(picture, pixels=stitcher.image(), planes=planes, notes=notes)
+    return UpscaledPicture(enlarged, int(ladder.costs[subnets].sum()), predicted)

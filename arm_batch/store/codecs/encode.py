@@ -1,0 +1,132 @@
+"""Pictures to image files, by libvips; the same picture gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from arm_batch.core.tiles import Pixels
+from arm_batch.errors import ImageError
+from arm_batch.store.codecs.colour import Model, to_srgb
+from arm_batch.store.codecs.decode import one_line
+from arm_batch.store.codecs.formats import choose_format
+from arm_batch.store.codecs.picture import Picture
+from arm_batch.store.codecs.tiff_tags import with_tags
+from arm_batch.store.codecs.vips import Vips, from_array, set_blob
+
+_MM_PER_INCH = 25.4
+
+_FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
+"""Where libvips holds what it calls so otherwise."""
+
+_UNKNOWN_DPI = (72.0, 72.0)
+"""What a file says that has to say something."""
+
+_BIG_TIFF = 3 * 2**30
+"""Bytes of samples from which a TIFF file might pass the 4 GiB that ordinary offsets reach."""
+
+_SEGMENT = 65_500
+"""Bytes that a segment of JPEG can hold."""
+
+_SHORT = {"EXIF": ("png", "jpeg", "webp", "avif"), "XMP": ("jpeg",)}
+"""Formats that take no more of this than a segment; libexif takes no more wherever it is asked."""
+
+
+def _png(image: Vips, quality: int, keep: str) -> Any:
+    del quality
+    return image.pngsave_buffer(compression=2, filter="avg", keep=keep)
+
+
+def _jpeg(image: Vips, quality: int, keep: str) -> Any:
+    # From quality 90 on with colours at full resolution, for 2.5 dB.
+    return image.jpegsave_buffer(Q=quality, subsample_mode="auto", keep=keep)
+
+
+def _webp(image: Vips, quality: int, keep: str) -> Any:
+    return image.webpsave_buffer(Q=quality, effort=0, keep=keep)
+
+
+def _tiff(image: Vips, quality: int, keep: str) -> Any:
+    del quality
+    size = image.width * image.height * image.bands * (2 if image.format == "ushort" else 1)
+    return image.tiffsave_buffer(
+        compression="deflate", level=2, predictor="horizontal", bigtiff=size > _BIG_TIFF, keep=keep
+    )
+
+
+def _avif(image: Vips, quality: int, keep: str) -> Any:
+    return image.heifsave_buffer(compression="av1", Q=quality, effort=0, subsample_mode="auto", keep=keep)
+
+
+_SAVE: dict[str, Callable[[Vips, int, str], Any]] = {
+    "png": _png,
+    "jpeg": _jpeg,
+    "webp": _webp,
+    "tiff": _tiff,
+    "avif": _avif,
+}
+"""Settings are measured: see "Encoding" in docs/benchmarks.md."""
+
+
+def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
+    """Write a picture as a file, with its metadata as far as the format holds it (see `fit_metadata`).
+
+    Args:
+        picture: what to write.
+        format: a key of `FORMATS`.
+        quality: 1..100, for formats that lose something.
+
+    Raises:
+        ImageError: the format cannot hold it.
+    """
+    height, width = picture.pixels.shape[:2]
+    chosen, _ = choose_format(
+        format, picture.format, height, width, picture.pixels.dtype, picture.has_alpha, picture.planes.shape[2]
+    )
+    if chosen != format:
+        raise ImageError(f"cannot be written as {format}")
+    metadata = picture.metadata
+    model: Model = "grey" if picture.pixels.shape[2] == 1 else "rgb"
+    across, down = metadata.dpi or _UNKNOWN_DPI
+    image = from_array(_all_bands(picture), model).copy(xres=across / _MM_PER_INCH, yres=down / _MM_PER_INCH)
+    blobs = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    for name, blob in blobs.items():
+        set_blob(image, _FIELDS[name], blob)
+    # libvips makes up what it is not told to leave out.
+    keep = ":".join(name for name, blob in blobs.items() if blob is not None) or "none"
+    try:
+        data = bytes(_SAVE[format](image, quality, keep))
+        if format == "tiff":
+            extras = (2,) * picture.has_alpha + (0,) * (picture.planes.shape[2] - picture.has_alpha)
+            data = with_tags(data, metadata.exif, extras)
+    except Exception as error:
+        # Besides what libvips says: tags may hold what Pillow reads and cannot write.
+        raise ImageError(f"cannot be written as {format}: {one_line(error)}") from error
+    return data
+
+
+def fit_metadata(picture: Picture, format: str) -> Picture:
+    """The picture with only what this format can hold beside the pixels; notes say what could not be kept."""
+    metadata, notes = picture.metadata, list[str]()
+    pixels, icc = picture.pixels, metadata.icc
+    if format in ("webp", "avif") and icc is not None and pixels.shape[2] == 1:
+        # They know no grey, and a profile for grey would say nonsense about RGB.
+        pixels, _ = to_srgb(np.ascontiguousarray(pixels), "grey", icc, notes)
+        icc = None
+        notes.append(f"its grey was converted to sRGB, as {format} holds no grey")
+    kept = {"EXIF": metadata.exif, "XMP": metadata.xmp}
+    for name, block in kept.items():
+        if block is not None and len(block) > _SEGMENT and format in _SHORT[name]:
+            kept[name] = None
+            notes.append(f"its {name} of {len(block):,} bytes is dropped: {format} takes {_SEGMENT:,}")
+    fitted = replace(metadata, icc=icc, exif=kept["EXIF"], xmp=kept["XMP"])
+    return replace(picture, pixels=pixels, metadata=fitted, notes=(*picture.notes, *notes))
+
+
+def _all_bands(picture: Picture) -> Pixels:
+    if picture.planes.shape[2]:
+        return np.concatenate([picture.pixels, picture.planes], axis=2)
+    return np.ascontiguousarray(picture.pixels)

@@ -1,0 +1,71 @@
+"""Formats of which Pillow cuts more than 8 bits: what is to be had of the rest, and a note where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from arm_batch.core.imaging import Reading
+from arm_batch.errors import ImageError
+from arm_batch.store.codecs.read_pillow import read_pillow
+from arm_batch.store.codecs.samples import Samples
+
+_SIZE = b"\xff\x4f\xff\x51"
+_SIZE_TO_DEPTH = 42
+"""From the start of a codestream to the depth of its first component."""
+
+
+def read_jp2(data: bytes, reading: Reading, format: str) -> Samples:
+    """Samples of a JPEG 2000 file; colours of more than 8 bits by OpenCV, stretched to 16."""
+    # First by Pillow in any case: it notices what is missing of a truncated file.
+    samples = read_pillow(data, reading, format)
+    depth = _jp2_depth(data)
+    if depth <= 8 or samples.bands.dtype == np.uint16:
+        return samples
+    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.shape != samples.bands.shape or deep.dtype != np.uint16 or depth > 16:
+        return _cut(samples, depth)
+    bands = deep[..., [2, 1, 0, *range(3, deep.shape[2])]] * (65535 / (2**depth - 1))
+    return replace(samples, bands=np.rint(bands.clip(0, 65535)).astype(np.uint16))
+
+
+def read_heif(data: bytes, reading: Reading, format: str) -> Samples:
+    """Samples of an AVIF or HEIF file, in 8 bits.
+
+    Raises:
+        ImageError: it is HEIF, and `pillow_heif` is not installed.
+    """
+    if format == "heif":
+        _register_heif()
+    samples = read_pillow(data, reading, format)
+    depth = _heif_depth(data)
+    return samples if depth == 8 else _cut(samples, depth)
+
+
+def _register_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ImageError("is HEIF, which takes `pip install 'arm-batch[heif]'`") from None
+    register_heif_opener()
+
+
+def _cut(samples: Samples, depth: int) -> Samples:
+    return replace(samples, notes=(*samples.notes, f"cut from {depth} to 8 bits"))
+
+
+def _jp2_depth(data: bytes) -> int:
+    start = data.find(_SIZE)
+    place = start + _SIZE_TO_DEPTH
+    return (data[place] & 0x7F) + 1 if start >= 0 and place < len(data) else 8
+
+
+def _heif_depth(data: bytes) -> int:
+    """As the configuration of the first picture in the file says, of AV1 or of HEVC."""
+    place = data.find(b"av1C") + 6
+    if 6 <= place < len(data):
+        return (12 if data[place] & 0x20 else 10) if data[place] & 0x40 else 8
+    place = data.find(b"hvcC") + 21
+    return 8 + (data[place] & 7) if 21 <= place < len(data) else 8

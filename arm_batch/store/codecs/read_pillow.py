@@ -1,0 +1,95 @@
+"""Reading with Pillow: formats of 8 bits, and whatever has frames to be composed."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from arm_batch.core.imaging import Reading
+from arm_batch.store.codecs.colour import Model
+from arm_batch.store.codecs.metadata import plausible_dpi, read_exif
+from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
+
+# The limit is `Reading.max_pixels`, checked between the header and the pixels; Pillow's own would be in its way.
+Image.MAX_IMAGE_PIXELS = None
+
+_PILLOW_NAMES = {
+    "png": ("PNG",),
+    "jpeg": ("JPEG",),
+    "webp": ("WEBP",),
+    "webp-lossless": ("WEBP",),
+    "bmp": ("BMP",),
+    "gif": ("GIF",),
+    "avif": ("AVIF",),
+    "heif": ("HEIF",),
+    "jp2": ("JPEG2000",),
+    "jp2-lossless": ("JPEG2000",),
+}
+"""Pillow's other readers stay unused: some start other programs."""
+
+_MODELS: dict[str, tuple[str, Model, bool]] = {
+    "1": ("L", "grey", False),
+    "L": ("L", "grey", False),
+    "LA": ("LA", "grey", True),
+    "La": ("LA", "grey", True),
+    "RGB": ("RGB", "rgb", False),
+    "RGBA": ("RGBA", "rgb", True),
+    "RGBa": ("RGBA", "rgb", True),
+    "PA": ("RGBA", "rgb", True),
+    "P": ("RGB", "rgb", False),
+    "CMYK": ("CMYK", "cmyk", False),
+    "I;16": ("I;16", "grey", False),
+}
+"""Mode to convert to, what its colours are, and whether it has alpha; for the rest RGB will do."""
+
+
+def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
+    """Samples of a file.
+
+    Args:
+        data: the whole file.
+        reading: how.
+        format: of it.
+
+    Raises:
+        Whatever Pillow trips over in a broken file.
+    """
+    with Image.open(io.BytesIO(data), formats=_PILLOW_NAMES[format]) as image:
+        check_size(*image.size, reading)
+        # Further pictures in a photograph (MPO) are previews and depth maps, not its frames.
+        count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        index, notes = choose_frame(count, reading)
+        if index > 0:
+            image.seek(index)
+        image.load()
+        mode, model, has_alpha = _MODELS.get(image.mode, ("RGB", "rgb", False))
+        if "transparency" in image.info and not has_alpha:
+            mode, has_alpha = ("LA" if model == "grey" else "RGBA"), True
+        bands = np.array(image if image.mode == mode else image.convert(mode))
+        info = image.info
+        return Samples(
+            bands=bands.reshape(*bands.shape[:2], -1),
+            model=model,
+            has_alpha=has_alpha,
+            format=format,
+            icc=info.get("icc_profile") or None,
+            exif=partial(read_exif, info.get("exif") or b""),
+            xmp=_xmp(info.get("xmp")),
+            dpi=_dpi(info),
+            notes=notes,
+        )
+
+
+def _xmp(packet: bytes | str | None) -> bytes | None:
+    return packet.encode() if isinstance(packet, str) else packet or None
+
+
+def _dpi(info: dict[str | tuple[int, int], object]) -> tuple[float, float] | None:
+    # Of JPEG Pillow makes up 72 where nothing is said.
+    dpi = info.get("dpi")
+    if not isinstance(dpi, tuple) or ("jfif" in info and not info.get("jfif_unit")):
+        return None
+    return plausible_dpi(float(dpi[0]), float(dpi[1]))
