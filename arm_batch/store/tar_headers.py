@@ -74,7 +74,8 @@ class Window:
             self._length = min(2 * self._length, self._MOST) if near else self._LEAST
             self._start = start
             self._data = self._fetch(start, min(max(self._length, length), self.size - start))
-        return self._data[start - self._start :][:length]
+        first = start - self._start
+        return self._data[first : first + length]
 
 
 def read_headers(window: Window) -> Iterator[Member]:
