@@ -34,7 +34,9 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
     Writing to the store is left out: it waits more than it works.
     """
     plan = read_plan(context.output, shard) if isinstance(shard, ShardId) else _plan_some(context, shard)
-    sizes = {p: image.height * image.width for p, image in enumerate(plan.images) if image.error is None}
+    sizes = {
+        p: i.height * i.width for p, i in enumerate(plan.images) if i.error is None and i.entry.copy_of is None
+    }
     if not sizes:
         return 0.0, 0
     small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
@@ -56,6 +58,8 @@ def _plan_some(context: JobContext, shard: Shard) -> ShardPlan:
     """The plan of the first images of a shard, no more than are looked at."""
     images: list[ImagePlan] = []
     for entry, output in zip(shard.entries, shard.outputs, strict=True):
+        if entry.copy_of is not None:
+            continue
         images.append(plan_image(context, entry, output))
         if sum(image.height * image.width for image in images) >= SAMPLE_PIXELS:
             break
