@@ -153,7 +153,7 @@ def test_measured_speeds_give_wall_times(archive: Path, tmp_path: Path, speeds: 
 
 @pytest.mark.usefixtures("speeds")
 def test_wall_times_of_a_sample_are_the_whole_archives(large_archive: Path) -> None:
-    spec = replace(dry_run(large_archive), survey=True, sample=parse_sample("20"))
+    spec = replace(dry_run(large_archive), survey=True, selection=Selection(sample=parse_sample("20")))
     outlook = pipeline.plan(spec, silent)
     last = outlook.curve[-1]
     busy = float(np.array(last.subnet_tiles) @ [0.0, 1.0, 2.0, 4.0])
