@@ -12,6 +12,7 @@ import ray
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.sample import parse_sample
+from arm_batch.core.selection import Selection
 from arm_batch.errors import BudgetError
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.inline import InlineExecutor
@@ -70,7 +71,7 @@ def test_ray_plans_as_the_reference_does_and_starts_no_actor(
         LADDER,
         4,
         output=None if sample else str(tmp_path / "plan"),
-        sample=None if sample is None else parse_sample(sample),
+        selection=Selection(sample=None if sample is None else parse_sample(sample)),
         executor="inline",
         survey=False,
         limits=ShardLimits(images=2),
