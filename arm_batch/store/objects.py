@@ -103,6 +103,29 @@ class ObjectStore(Readable, Protocol):
         """
         ...
 
+    def scratch_folder(self) -> Path:
+        """A local folder for files that are to become objects, from where that is cheapest."""
+        ...
+
+    def create_file(self, key: str, finished: Path) -> bool:
+        """Make a local file an object unless there is one, without ever holding it in memory.
+
+        Args:
+            key: of the object.
+            finished: the file, best in `scratch_folder`; from now on nobody may change it.
+
+        Returns:
+            True when the object is this file, False when another was there first.
+
+        Raises:
+            UnsupportedError: the store says that it has no such operation.
+        """
+        ...
+
+    def write_file(self, key: str, finished: Path) -> None:
+        """The same, replacing what was there; the file may be gone afterwards."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
         ...
