@@ -76,7 +76,8 @@ def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArr
     Raises:
         LadderError: a fitted score on tiles whose side is not a multiple of `FITTED_ALIGNMENT`.
     """
-    return score_rows(scores, lambda start, stop: image[start:stop], *image.shape[:2], grid)
+    height, width = image.shape[:2]
+    return score_rows(scores, lambda start, stop: image[start:stop], height, width, grid)
 
 
 def score_rows(
@@ -120,7 +121,8 @@ def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
         LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
     """
     _check_alignment(grid)
-    bands = _bands(*image.shape[:2], grid)
+    height, width = image.shape[:2]
+    bands = _bands(height, width, grid)
     return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -116,13 +117,18 @@ class _Upload:
 
     def _complete(self, parts: list[CompletedPartTypeDef], only_new: bool) -> bool:
         def attempt() -> bool:
-            whole = {"Parts": parts}
-            names = {"Bucket": self._bucket, "Key": self._key, "UploadId": self._id}
+            complete = functools.partial(
+                self._client.complete_multipart_upload,
+                Bucket=self._bucket,
+                Key=self._key,
+                UploadId=self._id,
+                MultipartUpload={"Parts": parts},
+            )
             try:
                 if only_new:
-                    self._client.complete_multipart_upload(**names, MultipartUpload=whole, IfNoneMatch="*")
+                    complete(IfNoneMatch="*")
                 else:
-                    self._client.complete_multipart_upload(**names, MultipartUpload=whole)
+                    complete()
             except FAILURES as error:
                 # Whatever the answer, the object may be there by now: ours, if an answer got lost.
                 there = self._token_there()

@@ -17,10 +17,10 @@ _NAMED = f"{PREFIX}scratch-"
 
 @contextmanager
 def scratch_file(folder: Path) -> Iterator[Path]:
-    """An empty file to be filled, removed at the end; what processes left there that were killed goes first.
+    """An empty file to be filled, removed at the end; before, what killed processes left there goes.
 
-    As long as it is in use it is locked, so that nobody takes it for a leftover. Where a file system knows no locks
-    it may be swept away while it is written; then publishing it fails, and the work is done again.
+    As long as it is in use it is locked, so that nobody takes it for a leftover. Where the file system has no
+    locks, it may be swept away while it is written; then publishing it fails, and the work is done again.
 
     Args:
         folder: where; it is made if it is missing.
