@@ -11,8 +11,8 @@ from typing import Any, cast
 from arm_batch.core.share_out import Share
 from arm_batch.runtime.batches import batch_subnets
 from arm_batch.runtime.ray_faults import Ref, WorkerLostError, get
-from arm_batch.runtime.ray_pool import ActorPool, Worker
-from arm_batch.runtime.ray_tasks import prepare_task, reduce_task
+from arm_batch.runtime.ray_pool import CALLS_PER_ACTOR, ActorPool, Worker
+from arm_batch.runtime.ray_tasks import commit_task, prepare_task, reduce_task
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import ShardId
 
@@ -24,14 +24,15 @@ class ShardRun:
     Attributes:
         shard: which.
         share: of the budget.
-        head: reference to its `ShardHead`.
-        outputs: references to the upscaled tiles of each batch, as far as they are there.
+        head: reference to its `ShardHead`; None where its images run one by one.
+        outputs: references to the upscaled tiles of each batch, or to the row of each image, as far as they are
+            there.
         over: whether the attempt is given up; what still comes of it is dropped.
     """
 
     shard: ShardId
     share: Share
-    head: Ref
+    head: Ref | None
     outputs: list[Ref | None]
     over: bool = False
 
@@ -46,14 +47,44 @@ class Lost:
 
 @dataclass(order=True)
 class _Queued:
-    """A batch whose windows are cut or being cut; ordered by the rank of its subnet, then by age."""
+    """Something for an actor to do; ordered by rank, then by age."""
 
     rank: int
     number: int
-    subnet: int = field(compare=False)
-    windows: Ref = field(compare=False)
     run: ShardRun = field(compare=False)
     position: int = field(compare=False)
+
+    weight = 1
+    """How many calls it counts for."""
+
+    def submit(self, actor: Any, files: list[Ref], context: Ref) -> tuple[Ref, Ref]:
+        """Call the actor: references to nothing, and to what comes of it."""
+        raise NotImplementedError
+
+
+@dataclass(order=True)
+class _Batch(_Queued):
+    """A batch whose windows are cut or being cut."""
+
+    subnet: int = field(compare=False)
+    windows: Ref = field(compare=False)
+
+    def submit(self, actor: Any, files: list[Ref], context: Ref) -> tuple[Ref, Ref]:
+        del context
+        told, pixels = actor.run.options(num_returns=2).remote(files, self.subnet, self.windows)
+        return told, pixels
+
+
+@dataclass(order=True)
+class _Image(_Queued):
+    """An image that runs by itself. It may take long, so nothing else waits behind it at its actor."""
+
+    weight = CALLS_PER_ACTOR
+
+    def submit(self, actor: Any, files: list[Ref], context: Ref) -> tuple[Ref, Ref]:
+        run, method = self.run, actor.run_image.options(num_returns=2)
+        told, row = method.remote(files, context, run.shard, run.share, self.position)
+        return told, row
 
 
 class ShardFlow:
@@ -92,9 +123,17 @@ class ShardFlow:
         run = ShardRun(shard, share, head, [None] * len(subnets))
         self._runs.add(run)
         for position, (subnet, ref) in enumerate(zip(subnets, windows, strict=True)):
-            insort(self._queue, _Queued(self._ranks[subnet], next(self._numbers), subnet, ref, run, position))
+            insort(self._queue, _Batch(self._ranks[subnet], next(self._numbers), run, position, subnet, ref))
         if not subnets:
             self._reduce(run)
+
+    def start_alone(self, shard: ShardId, share: Share, images: int) -> None:
+        """Start an attempt at a shard with giants: each of its images runs by itself, first of all on a GPU."""
+        run = ShardRun(shard, share, None, [None] * images)
+        self._runs.add(run)
+        rank = len(self._ranks) if self._pool.is_mixed else -1
+        for position in range(images):
+            insort(self._queue, _Image(rank, next(self._numbers), run, position))
 
     def dispatch(self) -> None:
         """Hand queued batches to actors that have room."""
@@ -102,9 +141,9 @@ class ShardFlow:
             if not self._queue:
                 return
             item = self._queue.pop(0 if self._pool.is_first_kind(worker) else -1)
-            told, pixels = worker.actor.run.options(num_returns=2).remote(self._files, item.subnet, item.windows)
-            self._calls[told] = (item, worker, pixels)
-            worker.calls += 1
+            told, output = item.submit(worker.actor, self._files, self._context)
+            self._calls[told] = (item, worker, output)
+            worker.calls += item.weight
 
     def pending(self) -> list[Ref]:
         """What to wait for."""
@@ -113,9 +152,9 @@ class ShardFlow:
     def resolve(self, ref: Ref) -> Commit | Lost | None:
         """Take note of a reference of `pending` that is there: a commit, the loss of an attempt, or a step on."""
         if ref in self._calls:
-            item, worker, pixels = self._calls.pop(ref)
-            worker.calls -= 1
-            return self._resolve_call(ref, item, worker, pixels)
+            item, worker, output = self._calls.pop(ref)
+            worker.calls -= item.weight
+            return self._resolve_call(ref, item, worker, output)
         run = self._reduces.pop(ref)
         try:
             commit = cast(Commit, get(ref))
@@ -131,7 +170,7 @@ class ShardFlow:
             self._end(run)
         return runs
 
-    def _resolve_call(self, ref: Ref, item: _Queued, worker: Worker, pixels: Ref) -> Lost | None:
+    def _resolve_call(self, ref: Ref, item: _Queued, worker: Worker, output: Ref) -> Lost | None:
         try:
             get(ref)
         except WorkerLostError as error:
@@ -139,13 +178,17 @@ class ShardFlow:
                 self._pool.replace(worker)
             return self._give_up(item.run, error)
         if not item.run.over:
-            item.run.outputs[item.position] = pixels
+            item.run.outputs[item.position] = output
             if None not in item.run.outputs:
                 self._reduce(item.run)
         return None
 
     def _reduce(self, run: ShardRun) -> None:
-        self._reduces[reduce_task.remote(self._context, run.share, run.head, *run.outputs)] = run
+        if run.head is None:
+            commit = commit_task.remote(self._context, run.shard, {}, *run.outputs)
+        else:
+            commit = reduce_task.remote(self._context, run.share, run.head, *run.outputs)
+        self._reduces[commit] = run
 
     def _give_up(self, run: ShardRun, error: WorkerLostError) -> Lost | None:
         """Once an attempt; what else fails of it is a consequence."""

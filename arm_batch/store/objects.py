@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from arm_batch.errors import StoreError, UnsupportedError, UsageError
+
+_HASHED_AT_ONCE = 1 << 20
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,19 @@ def checked_key(key: str) -> str:
     if not is_safe_key(key):
         raise StoreError(f"not a key that stays inside its folder: {key!r}")
     return key
+
+
+def hash_object(store: ObjectStore, key: str) -> str:
+    """The SHA-256 of an object, hex, which is read piece by piece.
+
+    Raises:
+        FileNotFoundError, PermissionError, StoreError: as `ObjectStore`.
+    """
+    digest = hashlib.sha256()
+    with store.open(store.stat(key)) as stream:
+        while data := stream.read(_HASHED_AT_ONCE):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 PROBE = "probe-"

@@ -12,6 +12,7 @@ import numpy as np
 import pyvips
 from PIL import Image
 
+from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import fill_hidden
@@ -24,7 +25,6 @@ from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, to
 from arm_batch.store.codecs.sniff import sniff
 from arm_batch.store.codecs.vips import Vips, to_array
 from arm_batch.store.giants.header import header_of
-from arm_batch.store.giants.limits import Giants
 from arm_batch.store.giants.probe import HEAD_BYTES, probe_size
 from arm_batch.store.giants.strips import Strips, of_picture
 from arm_batch.store.giants.vips_source import VipsSource
@@ -47,9 +47,9 @@ _LOADERS: dict[str, Callable[..., Vips]] = {
 def open_strips(stream: BinaryIO, reading: Reading, giants: Giants) -> Strips:
     """Open an image to be read from top to bottom.
 
-    Images of at most `Giants.streamed` pixels are decoded at once, as all others are. Larger ones are read in strips,
-    which TIFF, PNG and JPEG allow, and then: their EXIF orientation is kept instead of applied; alpha is kept where
-    it is opaque everywhere; and colours under full transparency are found within the strip.
+    Images of at most `Giants.streamed` pixels are decoded at once, by `decode`. Larger ones are read in strips, as
+    TIFF, PNG and JPEG allow, and then: their EXIF orientation is kept instead of applied; alpha is kept where it
+    is opaque everywhere; and colours under full transparency are found within the strip.
 
     Args:
         stream: the file, seekable; in use as long as rows are read.

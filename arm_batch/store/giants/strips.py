@@ -42,9 +42,9 @@ class Strips:
     notes: tuple[str, ...]
     rows: Rows
 
-    def colour_rows(self, start: int, stop: int) -> Pixels:
+    def rows_of_colours(self, start: int, stop: int) -> Pixels:
         """The rows without the planes."""
-        return self.rows(start, stop)[..., : self.colours]
+        return np.ascontiguousarray(self.rows(start, stop)[..., : self.colours])
 
 
 def read_through(strips: Strips) -> None:
@@ -61,6 +61,8 @@ def of_picture(picture: Picture) -> Strips:
     pixels, planes = picture.pixels, picture.planes
 
     def rows(start: int, stop: int) -> Pixels:
+        if not planes.shape[2]:
+            return pixels[start:stop]
         return np.concatenate([pixels[start:stop], planes[start:stop]], axis=2)
 
     height, width, colours = pixels.shape

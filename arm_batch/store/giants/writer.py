@@ -24,6 +24,7 @@ from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.codecs.tiff_tags import add_tags
 from arm_batch.store.codecs.vips import Vips
 from arm_batch.store.giants.rows_as_png import PngRows
+from arm_batch.store.giants.strips import Strips
 
 _TILE = 256
 """Side of the tiles of TIFF files, px."""
@@ -57,12 +58,26 @@ class Canvas:
     orientation: int = 1
 
 
+def canvas_of(strips: Strips, scale: int, strip_metadata: bool) -> Canvas:
+    """For an image that is enlarged `scale` times, with or without its EXIF and XMP."""
+    return Canvas(
+        height=strips.height * scale,
+        width=strips.width * scale,
+        colours=strips.colours,
+        planes=strips.planes,
+        has_alpha=strips.has_alpha,
+        dtype=strips.dtype,
+        metadata=strips.metadata.stripped() if strip_metadata else strips.metadata,
+        orientation=strips.orientation,
+    )
+
+
 def _tiff(image: Vips, path: str, quality: int, keep: str) -> None:
     del quality
     image.tiffsave(
         path,
         compression="deflate",
-        level=1,
+        level=2,
         predictor="horizontal",
         tile=True,
         tile_width=_TILE,
@@ -78,7 +93,7 @@ def _png(image: Vips, path: str, quality: int, keep: str) -> None:
 
 
 def _jpeg(image: Vips, path: str, quality: int, keep: str) -> None:
-    image.jpegsave(path, Q=quality, subsample_mode="on", keep=keep)
+    image.jpegsave(path, Q=quality, subsample_mode="auto", keep=keep)
 
 
 _SAVE: dict[str, Callable[[Vips, str, int, str], None]] = {"tiff": _tiff, "png": _png, "jpeg": _jpeg}
@@ -139,19 +154,19 @@ class GiantWriter:
         canvas = self._canvas
         self._thread.start()
         samples = canvas.width * (canvas.colours + canvas.planes)
-        self._rows = self._sent(lambda: PngRows(self._ours.sendall, canvas.height, samples, canvas.dtype))
+        self._rows = PngRows(self._send, canvas.height, samples, canvas.dtype)
         return self
 
     def add(self, rows: Pixels) -> None:
         """The next rows, ``(n, width, colours + planes)``."""
-        self._sent(lambda: self._rows.add(rows))
+        self._rows.add(rows)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if error is None:
-                self._sent(self._rows.end)
+                self._rows.end()
         finally:
             # Without this end of file what was begun waits for ever.
             self._ours.close()
@@ -160,14 +175,13 @@ class GiantWriter:
             self._check()
             self._add_tags()
 
-    def _sent(self, send: Callable[[], Any]) -> Any:
+    def _send(self, data: bytes) -> None:
         try:
-            return send()
+            self._ours.sendall(data)
         except BrokenPipeError:
-            self._ours.close()
             self._thread.join()
             self._check()
-            raise
+            # It has all rows and did not wait for what ends the file.
 
     def _save(self) -> None:
         """Runs beside the caller: it reads what is sent and writes the file."""
@@ -198,8 +212,12 @@ class GiantWriter:
     def _add_tags(self) -> None:
         if self._format == "tiff":
             extras = (2,) * self._canvas.has_alpha + (0,) * (self._canvas.planes - self._canvas.has_alpha)
-            with self._path.open("r+b") as file:
-                add_tags(file, self._canvas.metadata.exif, extras)
+            try:
+                with self._path.open("r+b") as file:
+                    add_tags(file, self._canvas.metadata.exif, extras)
+            except Exception as error:
+                # Tags may hold what Pillow reads and cannot write.
+                raise ImageError(f"cannot be written as tiff: {one_line(error)}") from error
 
     def _check(self) -> None:
         if self._failure is None:

@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.store.codecs import Metadata, Picture, decode, encode
 from arm_batch.store.codecs.vips import from_array
-from arm_batch.store.giants import Giants, GiantWriter, choose_giant_format, open_strips, probe_size, read_through
+from arm_batch.store.giants import GiantWriter, choose_giant_format, open_strips, probe_size, read_through
 from arm_batch.store.giants.window import Window
 from arm_batch.store.giants.writer import Canvas
 
