@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from arm_batch.core.share_out import Share
@@ -47,44 +48,23 @@ class Lost:
 
 @dataclass(order=True)
 class _Queued:
-    """Something for an actor to do; ordered by rank, then by age."""
+    """Something for an actor to do, a batch or an image by itself; ordered by rank, then by age.
+
+    Attributes:
+        rank: place in the queue.
+        number: age.
+        run: the attempt it belongs to.
+        position: of what comes of it in the attempt's outputs.
+        submit: calls an actor; references to nothing, which tells how it went, and to what comes of it.
+        weight: how many calls it counts for.
+    """
 
     rank: int
     number: int
     run: ShardRun = field(compare=False)
     position: int = field(compare=False)
-
-    weight = 1
-    """How many calls it counts for."""
-
-    def submit(self, actor: Any, files: list[Ref], context: Ref) -> tuple[Ref, Ref]:
-        """Call the actor: references to nothing, and to what comes of it."""
-        raise NotImplementedError
-
-
-@dataclass(order=True)
-class _Batch(_Queued):
-    """A batch whose windows are cut or being cut."""
-
-    subnet: int = field(compare=False)
-    windows: Ref = field(compare=False)
-
-    def submit(self, actor: Any, files: list[Ref], context: Ref) -> tuple[Ref, Ref]:
-        del context
-        told, pixels = actor.run.options(num_returns=2).remote(files, self.subnet, self.windows)
-        return told, pixels
-
-
-@dataclass(order=True)
-class _Image(_Queued):
-    """An image that runs by itself. It may take long, so nothing else waits behind it at its actor."""
-
-    weight = CALLS_PER_ACTOR
-
-    def submit(self, actor: Any, files: list[Ref], context: Ref) -> tuple[Ref, Ref]:
-        run, method = self.run, actor.run_image.options(num_returns=2)
-        told, row = method.remote(files, context, run.shard, run.share, self.position)
-        return told, row
+    submit: Callable[[Any], tuple[Ref, Ref]] = field(compare=False)
+    weight: int = field(compare=False)
 
 
 class ShardFlow:
@@ -123,7 +103,8 @@ class ShardFlow:
         run = ShardRun(shard, share, head, [None] * len(subnets))
         self._runs.add(run)
         for position, (subnet, ref) in enumerate(zip(subnets, windows, strict=True)):
-            insort(self._queue, _Batch(self._ranks[subnet], next(self._numbers), run, position, subnet, ref))
+            submit = partial(_submit_batch, files=self._files, subnet=subnet, windows=ref)
+            insort(self._queue, _Queued(self._ranks[subnet], next(self._numbers), run, position, submit, 1))
         if not subnets:
             self._reduce(run)
 
@@ -133,7 +114,9 @@ class ShardFlow:
         self._runs.add(run)
         rank = len(self._ranks) if self._pool.is_mixed else -1
         for position in range(images):
-            insort(self._queue, _Image(rank, next(self._numbers), run, position))
+            submit = partial(_submit_image, files=self._files, context=self._context, run=run, position=position)
+            # It may take long: nothing else is to wait behind it at its actor.
+            insort(self._queue, _Queued(rank, next(self._numbers), run, position, submit, CALLS_PER_ACTOR))
 
     def dispatch(self) -> None:
         """Hand queued batches to actors that have room."""
@@ -141,7 +124,7 @@ class ShardFlow:
             if not self._queue:
                 return
             item = self._queue.pop(0 if self._pool.is_first_kind(worker) else -1)
-            told, output = item.submit(worker.actor, self._files, self._context)
+            told, output = item.submit(worker.actor)
             self._calls[told] = (item, worker, output)
             worker.calls += item.weight
 
@@ -202,3 +185,14 @@ class ShardFlow:
         run.outputs.clear()
         self._runs.discard(run)
         self._queue = [item for item in self._queue if item.run is not run]
+
+
+def _submit_batch(actor: Any, files: list[Ref], subnet: int, windows: Ref) -> tuple[Ref, Ref]:
+    told, pixels = actor.run.options(num_returns=2).remote(files, subnet, windows)
+    return told, pixels
+
+
+def _submit_image(actor: Any, files: list[Ref], context: Ref, run: ShardRun, position: int) -> tuple[Ref, Ref]:
+    method = actor.run_image.options(num_returns=2)
+    told, row = method.remote(files, context, run.shard, run.share, position)
+    return told, row
