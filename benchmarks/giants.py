@@ -83,8 +83,8 @@ def draw(path: Path, side: int) -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (STRIP, 4096 + side % 4096 + 1)).astype(np.float32)
     x = np.arange(side, dtype=np.float32)
-    # Regions some hundred px wide in which the noise comes and goes.
-    strength = np.maximum(0, np.sin(x / 977)) ** 4 * 24
+    # It comes and goes within some hundred px, also in the middle.
+    strength = np.sin((x - side / 2) / 311) ** 2 * 24
     texture = np.take(noise, np.arange(side) % noise.shape[1], axis=1) * strength
     canvas = Canvas(side, side, 3, 0, False, np.dtype(np.uint8), Metadata())
     with GiantWriter(path, "tiff", 95, canvas) as writer:
@@ -146,9 +146,10 @@ def report(output: Path, seconds: float, whole: int, largest: int) -> None:
     row = open_dataset(str(output)).to_table().to_pylist()[0]
     size = (output / row["image"]["path"]).stat().st_size
     pixels = row["width"] * row["height"]
-    stages = json.loads((output / "run.json").read_text())["seconds"]
+    timings = json.loads((output / "run.json").read_text())["timings"]
+    stages = ", ".join(f"{name.removesuffix('_seconds')} {taken:.0f} s" for name, taken in timings.items())
     print(f"output: {row['width']} x {row['height']} px, {size / 1e9:.2f} GB, {row['flops'] / 1e12:.2f} TFLOP")
-    print(f"run: {seconds:.0f} s, {pixels / seconds / 1e6:.1f} Mpx/s of output; stages {stages}")
+    print(f"run: {seconds:.0f} s, {pixels / seconds / 1e6:.1f} Mpx/s of output: {stages}")
     print(f"memory: at most {whole / 1e9:.2f} GB in all, {largest / 1e9:.2f} GB in one process")
 
 
@@ -167,7 +168,7 @@ def check_middle(spec: JobSpec, source: Path, output: Path) -> None:
     image = region(source, crop[0], crop[1])
     cells = grid.windows(image)
     mine = subnets[first[0] - 1 :][: sides[0] + 2, first[1] - 1 :][:, : sides[1] + 2].ravel()
-    stitcher = Stitcher(grid, *image.shape[:2], 3, image.dtype, SCALE)
+    stitcher = Stitcher(grid, image.shape[0], image.shape[1], 3, image.dtype, SCALE)
     upscaler = Upscaler(files.nets, grid, SCALE, "cpu")
     for subnet in np.unique(mine):
         tiles = np.flatnonzero(mine == subnet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +18,7 @@ from arm_batch.runtime.rows import note_of_not_finite, done_record, failed_recor
 from arm_batch.runtime.work import Indices, JobContext, RunBatch
 from arm_batch.store.codecs import Picture, fit_metadata
 from arm_batch.store.giants import Canvas, GiantWriter, Strips, canvas_of, open_strips
-from arm_batch.store.objects import ObjectStore, checked_key, hash_object
+from arm_batch.store.objects import ObjectStore, checked_key, hash_object, hash_stream
 from arm_batch.store.plan import ImagePlan
 from arm_batch.store.records import ImageRecord, StoredImage
 from arm_batch.store.scratch import scratch_file
@@ -163,7 +162,7 @@ def _publish(output: ObjectStore, key: str, path: Path) -> tuple[StoredImage, st
     try:
         if output.create_file(key, path):
             with path.open("rb") as file:
-                return StoredImage(None, key), hashlib.file_digest(file, "sha256").hexdigest()
+                return StoredImage(None, key), hash_stream(file)
         return StoredImage(None, key), hash_object(output, key)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(str(error)) from error

@@ -207,10 +207,15 @@ def hash_object(store: ObjectStore, key: str) -> str:
     Raises:
         FileNotFoundError, PermissionError, StoreError: as `ObjectStore`.
     """
-    digest = hashlib.sha256()
     with store.open(store.stat(key)) as stream:
-        while data := stream.read(_HASHED_AT_ONCE):
-            digest.update(data)
+        return hash_stream(stream)
+
+
+def hash_stream(stream: BinaryIO) -> str:
+    """The SHA-256, hex, of what is left of a stream."""
+    digest = hashlib.sha256()
+    while data := stream.read(_HASHED_AT_ONCE):
+        digest.update(data)
     return digest.hexdigest()
 
 

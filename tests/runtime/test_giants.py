@@ -48,8 +48,11 @@ def run(archive: Path, output: Path, giants: Giants, **more: Any) -> dict[str, I
 
 
 def verified(output: Path | str, endpoint: str | None = None) -> Verification:
+    """By decoding at once, after reading in strips has found the same."""
     store = open_store(str(output), endpoint)
-    return verify_store(store, list_generations(store))
+    whole, streamed = (verify_store(store, list_generations(store), giants) for giants in (Giants(), STREAMED))
+    assert whole == streamed
+    return whole
 
 
 @pytest.fixture(scope="module")

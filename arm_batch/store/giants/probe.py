@@ -25,7 +25,7 @@ def probe_size(stream: BinaryIO, reading: Reading) -> tuple[int, int] | None:
     Then the decoder says what is wrong with it.
 
     Args:
-        stream: the file, at its beginning; left there.
+        stream: the file; left at its beginning.
         reading: which page it is about.
 
     Raises:
@@ -48,6 +48,7 @@ def probe_size(stream: BinaryIO, reading: Reading) -> tuple[int, int] | None:
 
 
 def _size(stream: BinaryIO, reading: Reading) -> tuple[int, int]:
+    stream.seek(0)
     head = stream.read(HEAD_BYTES)
     format = sniff(head)
     if format == "png":
