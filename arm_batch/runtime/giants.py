@@ -14,7 +14,7 @@ from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.runtime.batches import BATCH_TILES
-from arm_batch.runtime.rows import note_of_not_finite, done_record, failed_record
+from arm_batch.runtime.rows import done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Indices, JobContext, RunBatch
 from arm_batch.store.codecs import Picture, fit_metadata
 from arm_batch.store.giants import Canvas, GiantWriter, Strips, canvas_of, open_strips
@@ -59,7 +59,9 @@ def upscale_giant(context: JobContext, image: ImagePlan, subnets: Indices, run: 
                 broken = sum(_write_bands(context, strips, subnets, run, writer, image.height))
             stored, sha256 = _publish(context.output, f"{IMAGES}{checked_key(image.output)}", path)
         channels, depth = canvas.colours + canvas.planes, 8 * canvas.dtype.itemsize
-        return done_record(context, image, subnets, channels, depth, stored, sha256, notes + note_of_not_finite(broken))
+        return done_record(
+            context, image, subnets, channels, depth, stored, sha256, notes + note_of_not_finite(broken)
+        )
     except ImageError as error:
         return failed_record(context, image, str(error))
 

@@ -8,12 +8,11 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
-from pyvips.vimage import FORMAT_TO_TYPESTR
 
 from arm_batch.store.codecs.metadata import exif_of_tiff, plausible_dpi, read_exif
 from arm_batch.store.codecs.read_tiff import ALPHA, EXTRA_SAMPLES, MODELS, read_directory
 from arm_batch.store.codecs.samples import Samples
-from arm_batch.store.codecs.vips import Vips, get_blob
+from arm_batch.store.codecs.vips import Vips, dtype_of, get_blob
 
 ReadExif = Callable[[], Image.Exif]
 
@@ -41,7 +40,7 @@ def header_of(image: Vips, stream: BinaryIO, format: str, page: int, notes: tupl
     if format == "jpeg" or (format == "png" and _has_density(stream)):
         dpi = plausible_dpi(image.xres * _MM_PER_INCH, image.yres * _MM_PER_INCH)
     return Samples(
-        bands=np.zeros((1, 1, image.bands), FORMAT_TO_TYPESTR[image.format]),
+        bands=np.zeros((1, 1, image.bands), dtype_of(image)),
         model=MODELS.get(image.interpretation, "grey"),
         has_alpha=has_alpha,
         format=format,

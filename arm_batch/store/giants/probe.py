@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-import pyvips
 from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ArmBatchError, ImageError
 from arm_batch.store.codecs.read_pillow import PILLOW_NAMES
 from arm_batch.store.codecs.sniff import sniff
+from arm_batch.store.codecs.vips import VipsError, open_source
 from arm_batch.store.giants.vips_source import VipsSource
 from arm_batch.store.quiet import no_warnings
 
@@ -58,8 +58,8 @@ def _size(stream: BinaryIO, reading: Reading) -> tuple[int, int]:
         source = VipsSource(stream)
         try:
             page = reading.frames if isinstance(reading.frames, int) else 0
-            image = pyvips.Image.tiffload_source(source.source, page=page, access="sequential")
-        except pyvips.Error:
+            image = open_source(source.source, format, page)
+        except VipsError:
             source.check()
             raise
         return image.height, image.width

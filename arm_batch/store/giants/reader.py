@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
 import numpy as np
-import pyvips
 from PIL import Image
 
 from arm_batch.core.giants import Giants
@@ -20,10 +19,10 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs import decode
 from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.metadata import orientation_of
-from arm_batch.store.codecs.read_tiff import MODELS
+from arm_batch.store.codecs.read_tiff import in_known_colours
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, to_picture
 from arm_batch.store.codecs.sniff import sniff
-from arm_batch.store.codecs.vips import Vips, to_array
+from arm_batch.store.codecs.vips import STREAMED, Vips, VipsError, open_source, to_array
 from arm_batch.store.giants.header import header_of
 from arm_batch.store.giants.probe import HEAD_BYTES, probe_size
 from arm_batch.store.giants.strips import Strips, of_picture
@@ -35,13 +34,6 @@ _STRIP_PX = 2**23
 """Of what is decoded at once: of wide images fewer rows."""
 
 _ORIENTATION = 0x0112
-
-_LOADERS: dict[str, Callable[..., Vips]] = {
-    "tiff": pyvips.Image.tiffload_source,
-    "png": pyvips.Image.pngload_source,
-    "jpeg": pyvips.Image.jpegload_source,
-}
-"""For the formats that can be read in strips."""
 
 
 def open_strips(stream: BinaryIO, reading: Reading, giants: Giants) -> Strips:
@@ -123,19 +115,17 @@ def _rows(source: VipsSource, image: Vips, found: Samples, reading: Reading) -> 
 
 def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -> tuple[Vips, Samples]:
     """The image, of which nothing is decoded yet, and what its header says."""
-    if format not in _LOADERS:
+    if format not in STREAMED:
         raise ImageError(f"is too large for {format}: it can be read as TIFF, PNG or JPEG")
-    load = _LOADERS[format]
-    image = load(source.source, access="sequential", fail_on="error")
+    image = open_source(source.source, format)
     page, notes = choose_frame(image.get("n-pages") if image.get_typeof("n-pages") else 1, reading)
     if page:
-        image = load(source.source, page=page, access="sequential", fail_on="error")
+        image = open_source(source.source, format, page)
     if any(image.get_typeof(name) and image.get(name) for name in ("interlaced", "jpeg-multiscan")):
         raise ImageError(f"is too large for an interlaced {format}: it can be read without interlacing")
-    if image.interpretation not in MODELS and image.bands >= 3:
-        image = image.colourspace("srgb")
     check_size(image.width, image.height, reading, image.bands)
-    return image, header_of(image, stream, format, page, notes)
+    image, more = in_known_colours(image)
+    return image, header_of(image, stream, format, page, (*notes, *more))
 
 
 @contextmanager
@@ -143,7 +133,7 @@ def _damage_told(source: VipsSource) -> Iterator[None]:
     """Errors of libvips as `ImageError`, unless the stream itself failed: then what it raised."""
     try:
         yield
-    except pyvips.Error as error:
+    except VipsError as error:
         source.check()
         raise ImageError(f"cannot be decoded: {one_line(error)}") from error
     source.check()

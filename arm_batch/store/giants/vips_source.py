@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
-import pyvips
+from arm_batch.store.codecs.vips import stream_source
 
 
 class VipsSource:
@@ -20,9 +20,7 @@ class VipsSource:
         self._error: Exception | None = None
         # Its own, as others read the stream in between.
         self._position = 0
-        self.source = pyvips.SourceCustom()
-        self.source.on_read(self._read)
-        self.source.on_seek(self._seek)
+        self.source = stream_source(self._read, self._seek)
 
     def check(self) -> None:
         """Raise what the stream raised, if it did."""

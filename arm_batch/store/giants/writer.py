@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError, StoreError
@@ -22,7 +21,7 @@ from arm_batch.store.codecs.encode import with_metadata
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.codecs.tiff_tags import add_tags
-from arm_batch.store.codecs.vips import Vips
+from arm_batch.store.codecs.vips import Vips, VipsError, open_socket, set_orientation
 from arm_batch.store.giants.rows_as_png import PngRows
 from arm_batch.store.giants.strips import Strips
 
@@ -187,7 +186,7 @@ class GiantWriter:
         """Runs beside the caller: it reads what is sent and writes the file."""
         try:
             self._encode()
-        except pyvips.Error as error:
+        except VipsError as error:
             self._failure = one_line(error)
         finally:
             # libvips may still hold its end; shut down, it is of no use to anyone.
@@ -197,15 +196,14 @@ class GiantWriter:
 
     def _encode(self) -> None:
         canvas = self._canvas
-        source = pyvips.Source.new_from_descriptor(self._theirs.fileno())
-        flat = pyvips.Image.pngload_source(source, access="sequential", unlimited=True, fail_on="error")
+        flat = open_socket(self._theirs.fileno())
         deep = canvas.dtype == np.uint16
         grey, rgb = ("grey16", "rgb16") if deep else ("b-w", "srgb")
         image = flat.bandfold(factor=canvas.colours + canvas.planes)
         image = image.copy(interpretation=grey if canvas.colours == 1 else rgb)
         image, keep = with_metadata(image, canvas.metadata)
         if canvas.orientation != 1:
-            image.set_type(pyvips.GValue.gint_type, "orientation", canvas.orientation)
+            set_orientation(image, canvas.orientation)
             keep = keep if "exif" in keep else f"exif:{keep}".removesuffix(":none")
         _SAVE[self._format](image, str(self._path), self._quality, keep)
 
