@@ -24,6 +24,7 @@ import pyvips
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.budget import parse_budget
+from arm_batch.core.giants import DEFAULT_GIANTS
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, take
 from arm_batch.nets.infer import Upscaler
@@ -42,10 +43,10 @@ from arm_batch.store.verify import verify_store
 
 LADDER, SCALE = "fsrcnn-x2", 2
 STRIP = 256
-REGION_TILES = 12
+REGION_TILES = 40
 """Side of the region that is computed anew."""
 
-SAMPLE_S = 0.25
+SAMPLE_S = 1.0
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def main() -> None:
     parser.add_argument("--executor", choices=("ray", "inline"), default="ray")
     parser.add_argument("--folder", help="where to put some tens of GB for a while")
     asked = parser.parse_args()
+    if not DEFAULT_GIANTS.has_output(asked.side * SCALE, asked.side * SCALE):
+        parser.error(f"--side {asked.side} is no giant")
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         source, output = Path(folder) / "in", Path(folder) / "out"
         source.mkdir()

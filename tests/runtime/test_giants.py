@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ import ray
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Writing
-from arm_batch.spec import Resume
+from arm_batch.core.tiles import Pixels, Upscaled
+from arm_batch.nets.infer import Upscaler
+from arm_batch.spec import JobSpec, Resume
 from arm_batch.store.codecs import Picture, decode, encode
 from arm_batch.store.generation import list_generations
 from arm_batch.store.objects import open_store
@@ -125,6 +130,50 @@ def test_what_was_written_before_the_commit_stays_and_is_told_of(archive, tmp_pa
     assert again["tall.png"] == found["tall.png"]
     assert verified(output).problems == ()
     assert not list(output.glob(".arm-batch*"))
+
+
+def die_in_a_giant(spec: JobSpec, calls: int) -> None:
+    """Run a job in a process that ends itself at a batch of an image that is written to scratch."""
+    upscale = Upscaler.run
+    left = calls
+
+    def mortal(self: Upscaler, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
+        nonlocal left
+        left -= any(Path(spec.output).glob(".arm-batch-scratch-*"))
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return upscale(self, subnet, pieces)
+
+    Upscaler.run = mortal  # type: ignore[method-assign]
+    pipeline.upscale(spec, silent)
+
+
+def test_a_kill_in_the_middle_costs_that_image_alone(archive, tmp_path):
+    output = tmp_path / "out"
+    spec = replace(job(archive, output, shard_images=1), giants=SOME)
+    process = multiprocessing.get_context("forkserver").Process(target=die_in_a_giant, args=(spec, 12))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert len(list(output.glob(".arm-batch-scratch-*"))) == 1
+    before = {path.name: path.stat().st_mtime_ns for path in (output / "images").iterdir()}
+    assert before
+    pipeline.upscale(spec, silent)
+    assert {p.name: p.stat().st_mtime_ns for p in (output / "images").iterdir() if p.name in before} == before
+    assert rows(output) == run(archive, tmp_path / "reference", SOME)
+    assert verified(output).problems == ()
+    assert not list(output.glob(".arm-batch*"))
+
+
+def test_an_archive_of_nothing_but_giants_can_be_timed(archive, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(archive / "tall.png", folder)
+    pipeline.upscale(replace(job(folder, tmp_path / "out", budget="10min"), giants=SOME), silent)
+    row = rows(tmp_path / "out")["tall.png"]
+    assert row.status == "ok"
+    assert row.subnet_tiles[-1] == row.tiles
+    assert not list((tmp_path / "out").glob(".arm-batch*"))
 
 
 def test_damage_is_found_and_repaired(archive, tmp_path):
