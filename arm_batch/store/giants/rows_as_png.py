@@ -11,7 +11,8 @@ import numpy as np
 from arm_batch.core.tiles import Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LARGEST_CHUNK = 2**30
+_SENT_AT_ONCE = 8 << 20
+"""Bytes, but a row at least: each is copied a few times on its way."""
 
 
 class PngRows:
@@ -36,18 +37,21 @@ class PngRows:
 
     def add(self, rows: Pixels) -> None:
         """Send rows ``(n, w, c)`` of the dtype."""
-        # The most significant byte first, and before each row the filter: none.
-        samples = np.ascontiguousarray(rows.reshape(len(rows), self._samples), self._dtype.newbyteorder(">"))
-        lines = np.zeros((len(rows), 1 + samples.nbytes // len(rows)), np.uint8)
-        lines[:, 1:] = samples.view(np.uint8)
-        data = self._stored.compress(lines.data)
-        for start in range(0, len(data), _LARGEST_CHUNK):
-            self._chunk(b"IDAT", data[start : start + _LARGEST_CHUNK])
+        step = max(1, _SENT_AT_ONCE // (self._samples * self._dtype.itemsize))
+        for start in range(0, len(rows), step):
+            self._add(rows[start : start + step].reshape(-1, self._samples))
 
     def end(self) -> None:
         """Send what ends the file."""
         self._chunk(b"IDAT", self._stored.flush())
         self._chunk(b"IEND", b"")
+
+    def _add(self, rows: Pixels) -> None:
+        # The most significant byte first, and before each row the filter: none.
+        samples = np.ascontiguousarray(rows, self._dtype.newbyteorder(">"))
+        lines = np.zeros((len(rows), 1 + samples.nbytes // len(rows)), np.uint8)
+        lines[:, 1:] = samples.view(np.uint8)
+        self._chunk(b"IDAT", self._stored.compress(lines.data))
 
     def _chunk(self, name: bytes, data: bytes) -> None:
         self._send(struct.pack(">I", len(data)) + name)

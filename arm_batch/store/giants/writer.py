@@ -21,7 +21,7 @@ from arm_batch.store.codecs.encode import with_metadata
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.codecs.tiff_tags import add_tags
-from arm_batch.store.codecs.vips import Vips, VipsError, open_socket, set_orientation
+from arm_batch.store.codecs.vips import Vips, open_socket, set_orientation
 from arm_batch.store.giants.rows_as_png import PngRows
 from arm_batch.store.giants.strips import Strips
 
@@ -177,7 +177,7 @@ class GiantWriter:
     def _send(self, data: bytes) -> None:
         try:
             self._ours.sendall(data)
-        except BrokenPipeError:
+        except ConnectionError:
             self._thread.join()
             self._check()
             # It has all rows and did not wait for what ends the file.
@@ -186,8 +186,9 @@ class GiantWriter:
         """Runs beside the caller: it reads what is sent and writes the file."""
         try:
             self._encode()
-        except VipsError as error:
-            self._failure = one_line(error)
+        except Exception as error:
+            # What libvips says, above all; whatever it is, the caller has to know.
+            self._failure = one_line(error) or type(error).__name__
         finally:
             # libvips may still hold its end; shut down, it is of no use to anyone.
             with suppress(OSError):
