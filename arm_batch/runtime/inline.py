@@ -92,6 +92,6 @@ class InlineExecutor:
     def _run_shard(self, plan: ShardPlan, share: Share) -> list[ImageRecord]:
         context, run = self._context, self._upscaler.run
         if context.has_giants(plan):
-            return [upscale_image(context, plan.id, share, position, run) for position in range(len(plan.images))]
+            return [upscale_image(context, plan.id, share, position, run) for position in plan.originals()]
         prepared = prepare_shard(context, plan.id, share)
         return stitch_shard(context, prepared.head, share, run_batches(prepared, run))

@@ -177,7 +177,7 @@ class RayExecutor:
         if may_hold_giant(context, share):
             plan = read_plan(context.output, shard)
             if context.has_giants(plan):
-                flow.start_alone(shard, share, len(plan.images))
+                flow.start_alone(shard, share, plan.originals())
                 return
         flow.start(shard, share)
 

@@ -108,15 +108,15 @@ class ShardFlow:
         if not subnets:
             self._reduce(run)
 
-    def start_alone(self, shard: ShardId, share: Share, images: int) -> None:
-        """Start an attempt at a shard with giants: each of its images runs by itself, first of all on a GPU."""
-        run = ShardRun(shard, share, None, [None] * images)
+    def start_alone(self, shard: ShardId, share: Share, images: Sequence[int]) -> None:
+        """Start an attempt at a shard with giants: each image, by position, runs by itself, on a GPU above all."""
+        run = ShardRun(shard, share, None, [None] * len(images))
         self._runs.add(run)
         rank = len(self._ranks) if self._pool.is_mixed else -1
-        for position in range(images):
+        for place, position in enumerate(images):
             submit = partial(_submit_image, files=self._files, context=self._context, run=run, position=position)
             # It may take long: nothing else is to wait behind it at its actor.
-            insort(self._queue, _Queued(rank, next(self._numbers), run, position, submit, CALLS_PER_ACTOR))
+            insort(self._queue, _Queued(rank, next(self._numbers), run, place, submit, CALLS_PER_ACTOR))
 
     def dispatch(self) -> None:
         """Hand queued batches to actors that have room."""

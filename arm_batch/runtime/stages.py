@@ -14,7 +14,7 @@ from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError
 from arm_batch.runtime.batches import assign_images, list_batches
 from arm_batch.runtime.giants import upscale_giant
-from arm_batch.runtime.rows import done_record, failed_record, note_of_not_finite
+from arm_batch.runtime.rows import copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
 from arm_batch.store.codecs import Metadata, Picture, decode, encode, fit_metadata
 from arm_batch.store.commit import Commit

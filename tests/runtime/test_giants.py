@@ -188,6 +188,19 @@ def test_damage_is_found_and_repaired(archive, tmp_path):
     assert verified(output).problems == ()
 
 
+def test_copies_share_the_file_of_a_giant(archive, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.png", "b.png", "tall.png"):
+        shutil.copy(archive / name, folder / name)
+        shutil.copy(archive / name, folder / f"{name}-again.png")
+    found = run(folder, tmp_path / "out", SOME, dedup=True)
+    assert found["tall.png-again.png"].image == found["tall.png"].image
+    assert found["b.png-again.png"].image.bytes == found["b.png"].image.bytes
+    assert [found[path].flops for path in found if "again" in path] == [0, 0, 0]
+    assert verified(tmp_path / "out").problems == ()
+
+
 def test_into_s3(archive, tmp_path, s3_bucket, s3_endpoint):
     output = f"s3://{s3_bucket}/out"
     spec = job(archive, output, endpoint_url=s3_endpoint)
