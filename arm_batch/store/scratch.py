@@ -44,10 +44,10 @@ def scratch_file(folder: Path) -> Iterator[Path]:
 
 
 def remove_unless_held(path: Path) -> bool:
-    """Remove a file that nobody has locked; whether it was removed."""
+    """Remove a file that nobody has locked, unless it is another user's; whether it was removed."""
     try:
         file = path.open("r+b")
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
     with file:
         try:
