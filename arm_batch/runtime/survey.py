@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from arm_batch.core.ladder import Ladder
+from arm_batch.errors import ImageError
+from arm_batch.runtime.giants import interpolate_strip
 from arm_batch.runtime.planning import plan_image
 from arm_batch.runtime.stages import interpolate_image
 from arm_batch.runtime.work import JobContext
@@ -39,6 +41,11 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
     }
     if not sizes:
         return 0.0, 0
+    giants = [position for position in sizes if context.is_giant(plan.images[position])]
+    if len(giants) == len(sizes):
+        return _measure_giant(context, plan.images[giants[0]])
+    for position in giants:
+        del sizes[position]
     small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
     seconds, pixels = 0.0, 0
     for position in small or [min(sizes, key=sizes.__getitem__)]:
@@ -64,6 +71,16 @@ def _plan_some(context: JobContext, shard: Shard) -> ShardPlan:
         if sum(image.height * image.width for image in images) >= SAMPLE_PIXELS:
             break
     return ShardPlan(shard.id, tuple(images), shard.origin)
+
+
+def _measure_giant(context: JobContext, image: ImagePlan) -> Beside:
+    started = time.perf_counter()
+    try:
+        pixels = interpolate_strip(context, image)
+    except ImageError:
+        # The run will say so.
+        return 0.0, 0
+    return time.perf_counter() - started, pixels
 
 
 def per_megapixel(samples: Iterable[Beside]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from functools import partial
+from typing import BinaryIO
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -13,12 +14,12 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
 from arm_batch.store.codecs.metadata import exif_of_tiff, is_big
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import get_blob, open_tiff, to_array
+from arm_batch.store.codecs.vips import Vips, get_blob, open_tiff, to_array
 
-_EXTRA_SAMPLES = 338
-_ALPHA = (1, 2)
+EXTRA_SAMPLES = 338
+ALPHA = (1, 2)
 
-_MODELS: dict[str, Model] = {
+MODELS: dict[str, Model] = {
     "b-w": "grey",
     "grey16": "grey",
     "srgb": "rgb",
@@ -43,29 +44,36 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
     image = open_tiff(data, index)
     check_size(image.width, image.height, reading, image.bands)
-    if image.interpretation in _LAB:
-        notes = (*notes, "Lab, converted to sRGB")
-        image = image.colourspace(_LAB[image.interpretation])
-    model = _MODELS.get(image.interpretation, "grey")
-    directory, offset = _directory(data, index)
-    extras = directory.get(_EXTRA_SAMPLES, ())
+    image, more = in_known_colours(image)
+    model = MODELS.get(image.interpretation, "grey")
+    stream = io.BytesIO(data)
+    directory, offset = read_directory(stream, index)
+    extras = directory.get(EXTRA_SAMPLES, ())
     return Samples(
         bands=to_array(image),
         model=model,
-        has_alpha=bool(extras) and extras[0] in _ALPHA,
+        has_alpha=bool(extras) and extras[0] in ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
-        exif=partial(exif_of_tiff, data, offset),
+        exif=partial(exif_of_tiff, stream, offset),
         xmp=get_blob(image, "xmp-data"),
-        notes=notes,
+        notes=(*notes, *more),
     )
 
 
-def _directory(data: bytes, page: int) -> tuple[ImageFileDirectory_v2, int]:
-    """The tags of a page, and where they begin."""
-    directory = ImageFileDirectory_v2(data[: 16 if is_big(data) else 8])
-    stream = io.BytesIO(data)
+def in_known_colours(image: Vips) -> tuple[Vips, tuple[str, ...]]:
+    """The image in colours of `MODELS`, and a note where it was in others."""
+    if image.interpretation not in _LAB:
+        return image, ()
+    return image.colourspace(_LAB[image.interpretation]), ("Lab, converted to sRGB",)
+
+
+def read_directory(stream: BinaryIO, page: int) -> tuple[ImageFileDirectory_v2, int]:
+    """The tags of a page of a TIFF file, and where they begin; `ImageError` where they are broken."""
     try:
+        stream.seek(0)
+        header = stream.read(16)
+        directory = ImageFileDirectory_v2(header[: 16 if is_big(header) else 8])
         for _ in range(page + 1):
             offset = directory.next
             stream.seek(offset)
