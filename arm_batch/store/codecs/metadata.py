@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
@@ -45,6 +46,15 @@ def exif_of_tiff(data: bytes, offset: int) -> Image.Exif:
     exif.endian = "<" if data[:1] == b"I" else ">"
     exif.bigtiff = is_big(data)
     exif.load_from_fp(io.BytesIO(data), offset)
+    return exif
+
+
+def exif_of_tags(tags: Mapping[int, Any]) -> Image.Exif:
+    """The tags of a main directory as EXIF, without the directories that they point to."""
+    exif = Image.Exif()
+    for tag, value in tags.items():
+        if tag not in _DIRECTORIES:
+            exif[tag] = value
     return exif
 
 

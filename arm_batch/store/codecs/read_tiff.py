@@ -1,22 +1,37 @@
-"""Reading TIFF with libvips: any depth, floats, tiles, pages, and bands beyond the colours."""
+"""Reading TIFF with libvips: any depth, floats, tiles, pages, and bands beyond the colours.
+
+OpenCV reads samples of 64 bits, of which libvips knows nothing.
+"""
 
 from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable, Iterator
 from functools import partial
 
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.core.imaging import Reading
+from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.metadata import exif_of_tiff, is_big
+from arm_batch.store.codecs.metadata import exif_of_tags, exif_of_tiff, is_big
+from arm_batch.store.codecs.opencv import decode_page
+from arm_batch.store.codecs.planes_apart import has_tiled_planes, open_planes
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import get_blob, open_tiff, to_array
+from arm_batch.store.codecs.vips import VipsError, get_blob, open_tiff, to_array
 
-_EXTRA_SAMPLES = 338
+_WIDTH, _HEIGHT, _BITS, _EXTRA_SAMPLES, _XMP, _ICC = 256, 257, 258, 338, 700, 34675
+_TILE_WIDTH = 322
 _ALPHA = (1, 2)
+_STRAIGHT_ALPHA = 2
+
+_BITS_OF_VIPS = 32
+
+_Found = tuple[ImageFileDirectory_v2, int]
+"""The tags of a page, and where they begin."""
 
 _MODELS: dict[str, Model] = {
     "b-w": "grey",
@@ -39,37 +54,101 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         ImageError: it is refused.
         VipsError: it is broken, or of a kind that libvips does not read.
     """
+    directories = _directories(data)
+    directory, offset = _next(directories)
+    if max(directory.get(_BITS, (1,))) > _BITS_OF_VIPS:
+        return _read_wide(data, [directory, *(later for later, _ in directories)], reading)
     first = open_tiff(data, 0)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
     image = open_tiff(data, index)
     check_size(image.width, image.height, reading, image.bands)
+    for _ in range(index):
+        directory, offset = _next(directories)
     if image.interpretation in _LAB:
         notes = (*notes, "Lab, converted to sRGB")
-        image = image.colourspace(_LAB[image.interpretation])
-    model = _MODELS.get(image.interpretation, "grey")
-    directory, offset = _directory(data, index)
     extras = directory.get(_EXTRA_SAMPLES, ())
     return Samples(
-        bands=to_array(image),
-        model=model,
+        bands=_decode(data, index, directory),
+        model=_MODELS.get(_LAB.get(image.interpretation, image.interpretation), "grey"),
         has_alpha=bool(extras) and extras[0] in _ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
-        exif=partial(exif_of_tiff, data, offset),
+        exif=_exif_reader(data, directory, offset),
         xmp=get_blob(image, "xmp-data"),
         notes=notes,
     )
 
 
-def _directory(data: bytes, page: int) -> tuple[ImageFileDirectory_v2, int]:
-    """The tags of a page, and where they begin."""
-    directory = ImageFileDirectory_v2(data[: 16 if is_big(data) else 8])
-    stream = io.BytesIO(data)
+def _decode(data: bytes, page: int, directory: ImageFileDirectory_v2) -> Pixels:
+    tiled = _TILE_WIDTH in directory
     try:
-        for _ in range(page + 1):
-            offset = directory.next
+        return _decode_strictly(data, page, directory, "warning" if tiled else "error")
+    except VipsError as error:
+        if error.detail or not tiled:
+            raise
+    # It has nothing to say: libtiff found something odd that is of no consequence.
+    return _decode_strictly(data, page, directory, "error")
+
+
+def _decode_strictly(data: bytes, page: int, directory: ImageFileDirectory_v2, fail_on: str) -> Pixels:
+    image = open_tiff(data, page, fail_on)
+    space = image.interpretation
+    if has_tiled_planes(directory):
+        image = open_planes(data, directory, _new_directory(data), fail_on).copy(interpretation=space)
+    return to_array(image.colourspace(_LAB[space]) if space in _LAB else image)
+
+
+def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: Reading) -> Samples:
+    index, notes = choose_frame(len(directories), reading)
+    directory = directories[index]
+    check_size(directory[_WIDTH], directory[_HEIGHT], reading)
+    bands = decode_page(data, index)
+    extras = directory.get(_EXTRA_SAMPLES, ())
+    return Samples(
+        bands=bands,
+        model="grey" if bands.shape[2] < 3 else "rgb",
+        has_alpha=extras == (_STRAIGHT_ALPHA,),
+        format="tiff",
+        icc=directory.get(_ICC),
+        exif=partial(exif_of_tags, directory),
+        xmp=directory.get(_XMP),
+        notes=notes,
+    )
+
+
+def _next(directories: Iterator[_Found]) -> _Found:
+    found = next(directories, None)
+    if found is None:
+        raise ImageError("cannot be decoded: its directory is missing")
+    return found
+
+
+def _exif_reader(data: bytes, directory: ImageFileDirectory_v2, offset: int) -> Callable[[], Image.Exif]:
+    # Of a big-endian BigTIFF file Pillow reads no EXIF by itself.
+    if is_big(data) and data[:1] == b"M":
+        return partial(exif_of_tags, directory)
+    return partial(exif_of_tiff, data, offset)
+
+
+def _directories(data: bytes) -> Iterator[_Found]:
+    """The tags of each page, and where they begin."""
+    offset = _new_directory(data).next
+    stream = io.BytesIO(data)
+    seen: set[int] = set()
+    try:
+        while offset and offset not in seen:
+            seen.add(offset)
             stream.seek(offset)
+            directory = _new_directory(data)
             directory.load(stream)
+            yield directory, offset
+            offset = directory.next
     except (OSError, struct.error, ValueError) as error:
         raise ImageError("cannot be decoded: its tags are broken") from error
-    return directory, offset
+
+
+def _new_directory(data: bytes) -> ImageFileDirectory_v2:
+    """One without tags for a file, of its kind and byte order, which knows where the first is."""
+    # Pillow looks for the number that tells BigTIFF where it is in little-endian files, whatever the order.
+    header = b"II\x2b\0" + data[4:16] if is_big(data) else data[:8]
+    return ImageFileDirectory_v2(header, prefix=data[:2])

@@ -34,9 +34,14 @@ def open_png(data: bytes) -> Vips:
     return pyvips.Image.pngload_buffer(data, fail_on="error")
 
 
-def open_tiff(data: bytes, page: int) -> Vips:
-    """A page of a TIFF file, likewise."""
-    return pyvips.Image.tiffload_buffer(data, page=page, fail_on="error")
+def open_tiff(data: bytes, page: int, fail_on: str = "error") -> Vips:
+    """A page of a TIFF file; ``error`` fails for what is missing of strips, ``warning`` also of tiles."""
+    return pyvips.Image.tiffload_buffer(data, page=page, fail_on=fail_on)
+
+
+def open_jpeg(data: bytes, fail_on: str) -> Vips:
+    """A JPEG file; ``error`` fails for what is missing of it, ``warning`` for whatever libjpeg finds odd too."""
+    return pyvips.Image.jpegload_buffer(data, fail_on=fail_on)
 
 
 def from_array(array: Pixels, interpretation: str) -> Vips:
