@@ -65,6 +65,8 @@ class Outlook:
         seed: of the sample; None where every image was looked at.
         failures: path and reason of each of those that cannot be upscaled.
         waiting: images that came to the input after the plan.
+        left_out: what the input holds beside them, a line for each kind.
+        copies: images of the same bytes as others: no figure but `images` counts them.
         tiles: of the archive.
         full_flops: of the largest subnet everywhere.
         output_pixels: to be written.
@@ -86,6 +88,8 @@ class Outlook:
     seed: int | None
     failures: tuple[tuple[str, str], ...]
     waiting: int
+    left_out: tuple[str, ...]
+    copies: int
     tiles: Estimate
     full_flops: Estimate
     output_pixels: Estimate

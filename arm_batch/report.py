@@ -59,7 +59,9 @@ class RunSummary:
         output: where it is.
         images: rows that count.
         failed: rows among them with status `failed`.
-        waiting: images that INPUT holds and the run does not.
+        waiting: images that INPUT holds and the run does not, although they are selected.
+        copies: images whose output is that of another of the same bytes.
+        left_out: what else INPUT holds, a line for each kind.
         budget: as asked for.
         budget_flops: the same in executed FLOPs.
         full_flops: executed FLOPs of the largest subnet everywhere.
@@ -77,6 +79,8 @@ class RunSummary:
     images: int
     failed: int
     waiting: int
+    copies: int
+    left_out: tuple[str, ...]
     budget: str
     budget_flops: int
     full_flops: int
@@ -202,4 +206,7 @@ def describe(summary: RunSummary) -> list[str]:
         lines.append(f"repaired   {len(summary.repaired):,} problems")
     if summary.waiting:
         lines.append(f"new        {summary.waiting:,} images came to the input later: --extend takes them up")
+    if summary.copies:
+        lines.append(f"copies     {summary.copies:,} images have the output of another of the same bytes")
+    lines += [f"left out   {line}" for line in summary.left_out]
     return lines

@@ -10,7 +10,7 @@ from typing import Literal
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective
 from arm_batch.core.imaging import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
-from arm_batch.core.sample import Sample
+from arm_batch.core.selection import EVERYTHING, Selection
 
 Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]
@@ -54,7 +54,7 @@ class JobSpec:
     """What the user asked for.
 
     Attributes:
-        input: folder, image, Parquet file or ``s3://`` prefix.
+        input: folder, ``s3://`` prefix, image, Parquet file or list of images.
         output: folder or ``s3://`` prefix.
         budget: bound on the executed FLOPs or on the time.
         ladder: a shipped name or a folder.
@@ -71,6 +71,8 @@ class JobSpec:
         plan: folder that holds the plan of a dry run, to be carried out; ``None`` to plan now.
         resume: what else to do with an output that holds a run already.
         limits: of shards; only what is planned anew goes by them.
+        selection: of the images of `input`.
+        dedup: whether an image that is there several times is upscaled once.
     """
 
     input: str
@@ -89,13 +91,13 @@ class JobSpec:
     plan: str | None = None
     resume: Resume = Resume()
     limits: ShardLimits = ShardLimits()
+    selection: Selection = EVERYTHING
+    dedup: bool = False
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            **plan_settings(
-                input_url, ladder_digest, self.scale, self.objective, self.reading, self.writing.format
-            ),
+            **plan_settings(self, self.writing.format, input_url, ladder_digest),
             **self.writing.settings(),
             "budget": self.budget.text,
             "sink": self.sink,
@@ -107,7 +109,7 @@ class PlanSpec:
     """What the user asked of a dry run.
 
     Attributes:
-        input: folder, image, Parquet file or ``s3://`` prefix.
+        input: folder, ``s3://`` prefix, image, Parquet file or list of images.
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what a budget is to make best.
@@ -115,12 +117,13 @@ class PlanSpec:
         format: of the images to be written, as of `Writing`.
         budget: one to ask about beside the whole curve.
         output: folder or ``s3://`` prefix for the plan; ``None`` writes nothing.
-        sample: how many images to look at; ``None`` for all.
-        seed: of the choice of the sample, and of its intervals.
         executor: where the work runs.
         workers: as of `JobSpec`.
         endpoint_url: of an S3 service other than AWS.
         limits: of shards.
+        selection: of the images of `input`. Its sample is what to look at, and stands for what is selected without
+            it; its seed is also that of the intervals.
+        dedup: as of `JobSpec`.
     """
 
     input: str
@@ -131,29 +134,29 @@ class PlanSpec:
     format: str = AUTO
     budget: Budget | None = None
     output: str | None = None
-    sample: Sample | None = None
-    seed: int = 0
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
     limits: ShardLimits = ShardLimits()
+    selection: Selection = EVERYTHING
+    dedup: bool = False
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that the plan is made for."""
-        return plan_settings(input_url, ladder_digest, self.scale, self.objective, self.reading, self.format)
+        return plan_settings(self, self.format, input_url, ladder_digest)
 
 
-def plan_settings(
-    input_url: str, ladder_digest: str, scale: int, objective: Objective, reading: Reading, format: str
-) -> dict[str, str]:
+def plan_settings(spec: JobSpec | PlanSpec, format: str, input_url: str, ladder_digest: str) -> dict[str, str]:
     """The settings that a plan has in common with every run that carries it out."""
     return {
         "input": input_url,
         "ladder": ladder_digest,
-        "scale": str(scale),
-        "objective": objective,
+        "scale": str(spec.scale),
+        "objective": spec.objective,
         "format": format,
-        **reading.settings(),
+        "selection": spec.selection.text,
+        "dedup": "yes" if spec.dedup else "no",
+        **spec.reading.settings(),
     }
 
 

@@ -18,7 +18,9 @@ def to_command_line(arguments: list[str]) -> list[str]:
         usage="%(prog)s --input INPUT --output OUTPUT [OPTIONS]",
         epilog="All other options are those of `arm-batch upscale`; see `arm-batch upscale --help`.",
     )
-    parser.add_argument("--input", required=True, help="folder, image, Parquet dataset or s3:// prefix")
+    parser.add_argument(
+        "--input", required=True, help="folder, s3:// prefix, image, Parquet dataset or list of images"
+    )
     parser.add_argument("--output", required=True, help="folder or s3:// prefix; new or of this same run")
     known, options = parser.parse_known_args(arguments)
     return ["upscale", *options, "--", known.input, known.output]

@@ -36,6 +36,31 @@ def test_done_is_0_and_tells_what_was_done(tmp_path: Path, capsys: pytest.Captur
     assert json.loads((tmp_path / "out" / "run.json").read_text())["images"] == 7
 
 
+def test_a_part_of_an_archive_is_taken_and_the_rest_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_archive(tmp_path / "in")
+    (archive / "copy.png").write_bytes((archive / "a.png").read_bytes())
+    (archive / "notes.txt").write_text("hello")
+    options = ["--include", "/*.png", "--include", "deep/", "--exclude", "b.png", "--limit", "4", "--dedup"]
+    arguments = [str(archive), str(tmp_path / "out"), "--executor", "inline"]
+    code, out, _ = run(capsys, "upscale", *arguments, *options)
+    assert code == 0
+    for line in (
+        "images     4 (0 failed)",
+        "copies     1 images have the output of another",
+        "left out   1 images by --include and --exclude",
+        "left out   files: 1 of other kinds (.txt 1)",
+    ):
+        assert line in out
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    assert settings["selection"] == "--include '/*.png' --include deep/ --exclude b.png --limit 4"
+    code, out, _ = run(capsys, "plan", str(archive), "--executor", "inline", *options)
+    assert "copies     1 images are copies" in out
+    code, _, err = run(capsys, "upscale", *arguments)
+    assert (code, "selection was" in err) == (exit_codes.USAGE, True)
+
+
 def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = make_messy_archive(tmp_path / "in")
     code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline")
@@ -57,6 +82,9 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
         (["--scale", "3"], "ladder for x4"),
         (["--format", "gif"], "unknown format"),
         (["--frames", "last"], "first, refuse"),
+        (["--include", "["], "a [ without its ]"),
+        (["--exclude", "*"], "leaves none of 7 images"),
+        (["--sample", "1"], "too small"),
         (["--float-range", "1"], "two numbers"),
     ],
 )

@@ -35,7 +35,7 @@ def run(folder: Path, sink: str) -> Path:
 
 
 def sizes(paths: list[str], images: list[bytes]) -> dict[str, tuple[int, int]]:
-    shapes = (decode(data).shape for data in images)
+    shapes = (decode(data).pixels.shape for data in images)
     return {path: (shape[0] // 4, shape[1] // 4) for path, shape in zip(paths, shapes, strict=True)}
 
 

@@ -8,8 +8,26 @@ from typing import Annotated
 import typer
 
 from arm_batch.core.imaging import Reading, parse_float_range, parse_frames
+from arm_batch.core.sample import parse_sample
+from arm_batch.core.selection import Selection
 from arm_batch.errors import UsageError
 from arm_batch.nets.registry import Backbone, get_backbone
+
+Input = Annotated[
+    str, typer.Argument(metavar="INPUT", help="Folder, s3:// prefix, image, tar, Parquet dataset or list.")
+]
+Include = Annotated[
+    list[str] | None, typer.Option(help="Only images whose paths match this pattern; may be repeated.")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="No images whose paths match this pattern; may be repeated.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many images, the first by path.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the sample.")]
+
+Dedup = Annotated[
+    bool, typer.Option("--dedup", help="Upscale images of the same bytes once; the others get its output.")
+]
 
 FormatOption = Annotated[
     str, typer.Option(help="auto (each image keeps the family of its own), png, jpeg, webp, tiff or avif.")
@@ -29,6 +47,14 @@ FloatRangeOption = Annotated[
 FramesOption = Annotated[
     str, typer.Option(help="Of several frames or pages: first, one by its number from 0, or refuse.")
 ]
+
+
+def selection_of(
+    include: list[str] | None, exclude: list[str] | None, limit: int | None, sample: str | None, seed: int
+) -> Selection:
+    """The selection that these options describe; `UsageError` when one cannot be read."""
+    drawn = None if sample is None else parse_sample(sample)
+    return Selection(tuple(include or ()), tuple(exclude or ()), limit, drawn, seed)
 
 
 def reading_of(max_pixels: int, to_srgb: bool, float_range: str | None, frames: str) -> Reading:

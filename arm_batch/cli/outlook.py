@@ -64,6 +64,9 @@ def outlook_lines(outlook: Outlook) -> list[str]:
         lines.append("curve      none: no image can be read")
     if outlook.waiting:
         lines.append(f"new        {outlook.waiting:,} images came to the input later and are not in the plan")
+    if outlook.copies:
+        lines.append(f"copies     {outlook.copies:,} images are copies of others; they cost nothing")
+    lines += [f"left out   {line}" for line in outlook.left_out]
     if outlook.plan is not None:
         lines.append(f"plan       {outlook.plan}: carried out by `arm-batch upscale INPUT OUTPUT --plan`")
     return lines

@@ -11,12 +11,19 @@ from rich.console import Console
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.options import (
+    Dedup,
+    Exclude,
     FloatRangeOption,
     FormatOption,
     FramesOption,
+    Include,
+    Input,
+    Limit,
     MaxPixelsOption,
+    Seed,
     ToSrgbOption,
     reading_of,
+    selection_of,
 )
 from arm_batch.cli.outlook import outlook_lines, outlook_table
 from arm_batch.cli.plot import check_plot, plot_outlook
@@ -26,23 +33,25 @@ from arm_batch.cli.upscale import DEFAULT_LADDER, FAILURES_SHOWN
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.census import Objective
 from arm_batch.core.imaging import AUTO, DEFAULT_READING
-from arm_batch.core.sample import parse_sample
 from arm_batch.errors import UsageError
 from arm_batch.outlook import outlook_document
 from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, PlanSpec
+from arm_batch.store.paths import shown
 
 
 def plan_command(
-    input: Annotated[
-        str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
-    ],
+    input: Input,
     plan_out: Annotated[
         str | None, typer.Option(help="Folder or s3:// prefix to keep the plan in, for `upscale --plan`.")
     ] = None,
     sample: Annotated[
         str | None, typer.Option(help="Look at so many images (500), or a share of them (2%), drawn at random.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the sample.")] = 0,
+    seed: Seed = 0,
+    include: Include = None,
+    exclude: Exclude = None,
+    limit: Limit = None,
+    dedup: Dedup = False,
     budget: Annotated[
         str | None, typer.Option(help="A budget to tell about beside the curve: 40%, 2.5PFLOP, or 28dB.")
     ] = None,
@@ -77,11 +86,11 @@ def plan_command(
         format=format,
         budget=None if budget is None else parse_budget(budget),
         output=plan_out,
-        sample=None if sample is None else parse_sample(sample),
-        seed=seed,
         executor=executor,
         workers=workers,
         endpoint_url=endpoint_url,
+        selection=selection_of(include, exclude, limit, sample, seed),
+        dedup=dedup,
     )
     if plot is not None:
         check_plot(plot)
@@ -100,5 +109,5 @@ def plan_command(
     if outlook.failures:
         typer.echo(f"{len(outlook.failures)} of {outlook.scored} images cannot be upscaled:", err=True)
         for path, reason in outlook.failures[:FAILURES_SHOWN]:
-            typer.echo(f"  {path}: {reason}", err=True)
+            typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
         raise typer.Exit(exit_codes.FAILED_IMAGES)

@@ -9,12 +9,19 @@ import typer
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.options import (
+    Dedup,
+    Exclude,
     FloatRangeOption,
     FormatOption,
     FramesOption,
+    Include,
+    Input,
+    Limit,
     MaxPixelsOption,
+    Seed,
     ToSrgbOption,
     reading_of,
+    selection_of,
 )
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
@@ -25,6 +32,7 @@ from arm_batch.errors import UsageError
 from arm_batch.report import describe
 from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, JobSpec, Resume, Sink
 from arm_batch.store.dataset import failures
+from arm_batch.store.paths import shown
 
 DEFAULT_LADDER = "fsrcnn-x4"
 
@@ -32,9 +40,7 @@ FAILURES_SHOWN = 5
 
 
 def upscale(
-    input: Annotated[
-        str, typer.Argument(metavar="INPUT", help="Folder, image, Parquet dataset or s3:// prefix of the archive.")
-    ],
+    input: Input,
     output: Annotated[
         str,
         typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
@@ -74,6 +80,14 @@ def upscale(
         int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    limit: Limit = None,
+    dedup: Dedup = False,
+    sample: Annotated[
+        str | None, typer.Option(help="Only so many images (500), or a share of them (2%), drawn at random.")
+    ] = None,
+    seed: Seed = 0,
     plan: Annotated[
         str | None, typer.Option(help="Folder of `arm-batch plan --plan-out`, to be carried out.")
     ] = None,
@@ -112,6 +126,8 @@ def upscale(
         single_writer=single_writer,
         plan=plan,
         resume=Resume(extend, retry_failed, repair, None if add_budget is None else parse_budget(add_budget)),
+        selection=selection_of(include, exclude, limit, sample, seed),
+        dedup=dedup,
     )
     with progress_bars("plan", "run") as progress, stop_signals() as stop:
         summary = pipeline.upscale(spec, progress, stop)
@@ -120,7 +136,7 @@ def upscale(
     if summary.failed:
         typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
         for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
-            typer.echo(f"  {path}: {reason}", err=True)
+            typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
         raise typer.Exit(exit_codes.FAILED_IMAGES)
 
 

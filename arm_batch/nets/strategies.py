@@ -71,7 +71,10 @@ def add_gradients(
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
             output = supernet(lr, width)
         loss = F.l1_loss(output.float(), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        # L1 pulls as hard over a small distance as over a large one, and pulling a student towards its teacher moves
+        # both, since they share weights: two students at full weight drag the teacher away from the HR image.
+        weight = 0.5 / (len(widths) - 1) if strategy == "distil" and place else 1.0
+        (weight * loss).backward()  # type: ignore[no-untyped-call]
         if place == 0:
             first_loss = loss.item()
             target = output.detach().float() if strategy == "distil" else hr

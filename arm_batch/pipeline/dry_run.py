@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from arm_batch.core.imaging import Writing
 from arm_batch.core.pools import Pool
 from arm_batch.errors import OutputError, StoppedError, UsageError
@@ -15,19 +13,18 @@ from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.outlook import Outlook
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
-from arm_batch.pipeline.generations import check_empty
+from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_ladder, open_output
 from arm_batch.pipeline.main import never
 from arm_batch.pipeline.run import Progress, plan_shards
 from arm_batch.runtime.executor import Stop
-from arm_batch.runtime.work import JobContext, shard_entries
+from arm_batch.runtime.work import JobContext
 from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.store.generation import Generation, create_generation, list_generations, read_names, read_shards
-from arm_batch.store.names import output_names
+from arm_batch.store.inputs import Listing, open_input
 from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.plan import Shard, planned
-from arm_batch.store.sources import Entry, Source, open_input
 
 
 def plan(
@@ -53,15 +50,19 @@ def plan(
         StoppedError: `stop` said so before the end.
         StoreError: a store failed for good.
     """
-    if spec.sample is not None and spec.output is not None:
+    if spec.selection.sample is not None and spec.output is not None:
         raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
+    if spec.selection.sample is not None and spec.dedup:
+        raise UsageError(
+            "--dedup looks for copies in all of an archive, not in a sample: leave out one of the two"
+        )
     if spec.budget is not None and spec.budget.target_db is None:
         # Of a time nothing can be told, and it is better said now than after planning.
         spec.budget.flops(1)
     files = load_ladder(find_ladder(spec.ladder))
     context, settings = _open(spec, files)
-    entries = open_input(spec.input, spec.endpoint_url).entries()
-    task = _task(spec, context.output, settings, entries)
+    found = open_input(spec.input, spec.endpoint_url).listing(spec.selection)
+    task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     with started(spec.executor, context, files, spec.workers) as executor:
@@ -71,7 +72,13 @@ def plan(
             if spec.output is not None:
                 raise
             raise StoppedError("stopped before the end; nothing was kept, as there was no --plan-out") from None
-    scored = Scored(summaries, images=task.images, scored=task.generation.images, waiting=task.waiting)
+    scored = Scored(
+        summaries,
+        images=task.images,
+        scored=task.generation.images,
+        waiting=task.waiting,
+        left_out=found.left_out,
+    )
     return forecast(spec, settings["input"], context, scored, pools)
 
 
@@ -100,17 +107,18 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     output: ObjectStore = Nowhere()
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
-    source = Source(open_input(spec.input, spec.endpoint_url).store)
+    source = open_input(spec.input, spec.endpoint_url).source
     context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, Writing(spec.format))
     return context, spec.settings(input_url, ladder.digest)
 
 
-def _task(spec: PlanSpec, output: ObjectStore, settings: dict[str, str], entries: list[Entry]) -> _Task:
-    """All of the archive or a sample; or what an earlier attempt has begun in `output`.
+def _task(spec: PlanSpec, context: JobContext, settings: dict[str, str], found: Listing) -> _Task:
+    """All of the archive or a sample; or what an earlier attempt has begun in the output.
 
     Raises:
-        OutputError: `output` holds something else.
+        OutputError: the output holds something else.
     """
+    output, paths = context.output, [entry.path for entry in found.entries]
     generations = list_generations(output)
     if generations:
         told = differences(generations[0].settings, settings)
@@ -118,17 +126,13 @@ def _task(spec: PlanSpec, output: ObjectStore, settings: dict[str, str], entries
             raise OutputError(f"{output.url} holds a run: a plan needs a folder of its own")
         if told:
             raise OutputError(f"{output.url} holds the plan of something else: {'; '.join(told)}")
-        paths, _ = read_names(output, generations)
-        new = sum(entry.path not in paths for entry in entries)
+        taken, _ = read_names(output, generations)
+        new = len(spec.selection.choose(paths, taken))
         return _Task(generations[0], read_shards(output, generations[0]), generations[0].images, new)
     check_empty(output)
-    limits, chosen = spec.limits, entries
-    if spec.sample is not None:
-        # One image a shard, so that each image is counted by itself.
-        limits = replace(limits, images=1)
-        draw = np.random.default_rng(spec.seed).choice(len(entries), spec.sample.size(len(entries)), replace=False)
-        chosen = [entries[position] for position in sorted(draw.tolist())]
-    shards = shard_entries(0, chosen, output_names(chosen, spec.format), limits)
-    run_id = fingerprint(settings, [(e.path, e.size, e.etag) for e in chosen])
+    # Of a sample one image a shard, so that each image is counted by itself.
+    each = spec if spec.selection.sample is None else replace(spec, limits=replace(spec.limits, images=1))
+    shards = first_shards(each, spec.format, context.source, found, spec.selection.choose(paths))
+    run_id = fingerprint(settings, [(e.path, e.size, e.etag) for shard in shards for e in shard.entries])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
-    return _Task(generation, shards, len(entries), 0)
+    return _Task(generation, shards, len(spec.selection.whole().choose(paths)), 0)

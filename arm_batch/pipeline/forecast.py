@@ -32,12 +32,14 @@ class Scored:
         images: in the archive.
         scored: of them looked at.
         waiting: images that came to the input after the plan.
+        left_out: what the input holds beside them.
     """
 
     summaries: Sequence[ShardSummary]
     images: int
     scored: int
     waiting: int
+    left_out: tuple[str, ...]
 
 
 def forecast(
@@ -64,9 +66,11 @@ def forecast(
         format=spec.format,
         images=scored.images,
         scored=scored.scored,
-        seed=None if spec.sample is None else spec.seed,
+        seed=None if spec.selection.sample is None else spec.selection.seed,
         failures=tuple((f.path, f.reason) for summary in scored.summaries for f in summary.failures),
         waiting=scored.waiting,
+        left_out=scored.left_out,
+        copies=sum(summary.copies for summary in scored.summaries),
         tiles=archive.total(archive.tiles),
         full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
         output_pixels=archive.total(pixels),
@@ -92,9 +96,9 @@ class _Archive:
         self.pixels = np.array([part.pixels.sum() for part in self._parts], np.float64)
         self.bytes_unscaled = np.array([_bytes(summary.pixels) for summary in scored.summaries], np.float64)
         self._draws: Counts | None = None
-        if spec.sample is not None:
+        if spec.selection.sample is not None:
             size = len(self._parts)
-            rng = np.random.default_rng([spec.seed, size])
+            rng = np.random.default_rng([spec.selection.seed, size])
             self._draws = rng.multinomial(size, np.full(size, 1 / size), DRAWS)
 
     def total(self, per_shard: Floats) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,20 +11,24 @@ import pyarrow.parquet as pq
 from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
-from arm_batch.spec import differences, fingerprint
+from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
 from arm_batch.store.allocation import read_epochs
 from arm_batch.store.commit import Commit, committed
+from arm_batch.store.copies import put_copies_behind
+from arm_batch.store.extras import fitted
 from arm_batch.store.generation import (
     Generation,
     create_generation,
+    extras_schema,
     generation_prefix,
     list_generations,
     read_names,
 )
+from arm_batch.store.inputs import Listing
 from arm_batch.store.names import output_names
 from arm_batch.store.objects import PROBE, ObjectStore
 from arm_batch.store.plan import Shard, ShardId, read_plan
-from arm_batch.store.sources import Entry
+from arm_batch.store.sources import Entry, Source
 
 
 def find_run(job: Job) -> list[Generation]:
@@ -65,16 +70,24 @@ def check_empty(output: ObjectStore) -> None:
 
 
 def begin_run(job: Job) -> Generation:
-    """Fix generation 0: all that INPUT holds now.
+    """Fix generation 0: what INPUT holds now, as far as it is selected.
 
     Raises:
         InputError: INPUT is missing or holds no image.
         BudgetError: no plan meets the budget.
     """
-    entries = job.list_input()
-    return begin_with(
-        job, shard_entries(0, entries, output_names(entries, job.spec.writing.format), job.spec.limits)
-    )
+    found = job.list_input()
+    chosen = job.spec.selection.choose([entry.path for entry in found.entries])
+    return begin_with(job, first_shards(job.spec, job.spec.writing.format, job.context.source, found, chosen))
+
+
+def first_shards(
+    spec: JobSpec | PlanSpec, format: str, source: Source, found: Listing, chosen: Sequence[int]
+) -> list[Shard]:
+    """The shards of generation 0: the entries of `found` in the positions `chosen`, to be written in a format."""
+    entries = with_copies(spec, source, [found.entries[position] for position in chosen])
+    extras = None if found.extras is None else found.extras.of(entry.path for entry in entries)
+    return shard_entries(0, entries, output_names(entries, format), spec.limits, extras)
 
 
 def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
@@ -84,14 +97,26 @@ def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
         BudgetError: no plan meets the budget.
     """
     entries = [entry for shard in shards for entry in shard.entries]
-    check_budget(job, len(entries))
+    check_budget(job, _originals(entries))
     check_writers(job)
     run_id = fingerprint(job.settings, [(e.path, e.size, e.etag) for e in entries])
     return create_generation(job.output, "initial", 0, run_id, job.settings, shards, job.attempt)
 
 
-def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> list[Entry]:
-    """What INPUT holds and no generation has planned.
+def with_copies(spec: JobSpec | PlanSpec, source: Source, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries, and if copies are to be looked for, each copy marked and behind its original."""
+    if not spec.dedup:
+        return entries
+    # A few large images of the same bytes go together too: their output is held once, however often it is written.
+    return put_copies_behind(source, entries, spec.limits.images, 4 * spec.limits.source_bytes)
+
+
+def _originals(entries: Sequence[Entry]) -> int:
+    return sum(entry.copy_of is None for entry in entries)
+
+
+def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> Listing:
+    """What INPUT holds and no generation has planned, as far as it is selected.
 
     Args:
         job: the attempt.
@@ -102,22 +127,30 @@ def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> l
         InputError: INPUT is missing or holds no image, but there is work left.
     """
     try:
-        entries = job.list_input()
+        found = job.list_input()
     except InputError:
         if complete:
-            return []
+            return Listing([])
         raise
-    paths, _ = read_names(job.output, generations)
-    return [entry for entry in entries if entry.path not in paths]
+    taken, _ = read_names(job.output, generations)
+    chosen = job.spec.selection.choose([entry.path for entry in found.entries], taken)
+    return Listing([found.entries[position] for position in chosen], found.left_out, found.extras)
 
 
-def extend_run(job: Job, generations: Sequence[Generation], entries: Sequence[Entry]) -> Generation:
-    """Fix a further generation for images that came after the plan, with the budget asked for now."""
-    check_budget(job, len(entries))
+def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> Generation:
+    """Fix a further generation for images that came after the plan, with the budget asked for now.
+
+    Raises:
+        InputError: columns of INPUT are of other types now.
+    """
+    entries = with_copies(job.spec, job.context.source, found.entries)
+    check_budget(job, _originals(entries))
     _, taken = read_names(job.output, generations)
     outputs = output_names(entries, job.spec.writing.format, taken)
     number = len(generations)
-    shards = shard_entries(number, entries, outputs, job.spec.limits)
+    own = None if found.extras is None else found.extras.of(entry.path for entry in entries)
+    extras = fitted(own, len(entries), extras_schema(job.output, generations[0]))
+    shards = shard_entries(number, entries, outputs, job.spec.limits, extras)
     run_id = generations[0].run_id
     return create_generation(job.output, "extend", number, run_id, job.settings, shards, job.attempt)
 
@@ -137,7 +170,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
     failed = [c for c in commits.values() if c.failed is not None and c.shard not in replaced]
     if not failed:
         return None
-    now = {entry.path: entry for entry in job.list_input()}
+    now = {entry.path: entry for entry in job.list_input().entries}
     number = len(generations)
     shards = [_retried(job.output, ShardId(number, index), commit, now) for index, commit in enumerate(failed)]
     cap = None
@@ -171,10 +204,18 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{store.url}/{commit.failed.key} cannot be read: {error}") from error
     failed = set(table["path"].to_pylist())
-    images = [i for i in read_plan(store, commit.shard).images if i.entry.path in failed]
+    plan = read_plan(store, commit.shard)
+    images = [i for i in plan.images if i.entry.path in failed]
+    extras = None
+    if plan.extras is not None:
+        extras = plan.extras.filter(pa.array([image.entry.path in failed for image in plan.images]))
     # What is gone keeps its old entry, and fails again saying so.
-    entries = tuple(now.get(image.entry.path, image.entry) for image in images)
-    return Shard(shard, entries, tuple(image.output for image in images), origin=commit.shard)
+    entries = [now.get(image.entry.path, image.entry) for image in images]
+    # A copy stays one as long as neither it nor the other has changed.
+    same = {e.path for e, i in zip(entries, images, strict=True) if e == replace(i.entry, copy_of=e.copy_of)}
+    copies = [i.entry.copy_of if {i.entry.path, i.entry.copy_of} <= same else None for i in images]
+    marked = tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
+    return Shard(shard, marked, tuple(image.output for image in images), commit.shard, extras)
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:

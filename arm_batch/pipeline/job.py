@@ -12,9 +12,9 @@ from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import JobSpec
+from arm_batch.store.inputs import Input, Listing, open_input
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.single_writer import SingleWriterStore
-from arm_batch.store.sources import Entry, Input, Source, open_input
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Job:
         """The subnets to choose from."""
         return self.context.ladder
 
-    def list_input(self) -> list[Entry]:
-        """The images that INPUT holds now.
+    def list_input(self) -> Listing:
+        """The images that INPUT holds now and that the patterns of the job let through.
 
         Raises:
             InputError: it is missing or holds none.
         """
-        return self.input.entries()
+        return self.input.listing(self.spec.selection)
 
 
 def open_job(spec: JobSpec, files: LadderFiles) -> Job:
@@ -68,8 +68,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     found = open_input(spec.input, spec.endpoint_url)
     if spec.single_writer:
         output = SingleWriterStore(output)
-    source = Source(found.store)
-    context = JobContext(source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing)
+    context = JobContext(found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing)
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
 
 

@@ -22,6 +22,7 @@ from arm_batch.runtime.executor import Executor, Stop
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
+from arm_batch.store.inputs import Listing
 from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
 
 
@@ -59,9 +60,9 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     with ExitStack() as stack:
         runner = _Runner(stack, job, files, clock, progress, stop)
         runner.run([g for g in generations if g.number in missing], spec.resume.add_budget)
-        if spec.resume.extend and waiting:
+        if spec.resume.extend and waiting.entries:
             generations.append(extend_run(job, generations, waiting))
-            waiting = []
+            waiting = Listing([], waiting.left_out)
             runner.run(generations[-1:])
         if spec.resume.retry_failed and (retry := retry_run(job, generations)) is not None:
             generations.append(retry)
@@ -69,7 +70,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     if not is_finished(job.output):
         give_back(job, generations)
     commits = finish(job.output, generations)
-    summary, document = summarize(job, generations, commits, Notes(len(waiting), tuple(repaired), clock))
+    summary, document = summarize(job, generations, commits, Notes(waiting, tuple(repaired), clock))
     job.output.write(RUN_KEY, document.encode())
     return summary
 

@@ -18,7 +18,8 @@ from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit, visible_parts
-from arm_batch.store.generation import Generation
+from arm_batch.store.generation import Generation, count_copies
+from arm_batch.store.inputs import Listing
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Notes:
     """What this attempt knows and the output does not.
 
     Attributes:
-        waiting: images of INPUT that no generation has taken up.
+        waiting: images of INPUT that no generation has taken up, and what else there is.
         repaired: what was damaged, a line for each.
         clock: of this attempt.
     """
 
-    waiting: int
+    waiting: Listing
     repaired: tuple[str, ...]
     clock: Clock
 
@@ -51,7 +52,9 @@ def summarize(
         output=job.output.url,
         images=sum(parts.values()),
         failed=sum(part.rows for part in failed),
-        waiting=notes.waiting,
+        waiting=len(notes.waiting.entries),
+        copies=count_copies(job.output, generations),
+        left_out=notes.waiting.left_out,
         budget=" + ".join(budget_of(g) for g in generations if g.kind != "retry"),
         budget_flops=_budget(generations, verdicts),
         full_flops=sum(verdict.full for verdict in verdicts),

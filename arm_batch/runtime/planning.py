@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 from arm_batch.core.census import ShardCensus, take_census
 from arm_batch.core.ladder import Ladder
@@ -17,11 +19,23 @@ from arm_batch.store.sources import Entry
 
 def plan_shard(context: JobContext, shard: Shard) -> ShardSummary:
     """Plan every image of a shard and keep the plan, unless another attempt did; that one counts then."""
-    plan = ShardPlan(
-        shard.id,
-        tuple(plan_image(context, *image) for image in zip(shard.entries, shard.outputs, strict=True)),
-        shard.origin,
-    )
+    return plan_with(context, shard, lambda entry, output: plan_image(context, entry, output))
+
+
+def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str], ImagePlan]) -> ShardSummary:
+    """Plan a shard by a function that plans one image, given its output path; see `plan_shard`.
+
+    A copy is planned as the image that it follows, without tiles.
+    """
+    images: dict[str, ImagePlan] = {}
+    for entry, output in zip(shard.entries, shard.outputs, strict=True):
+        if entry.copy_of is None:
+            images[entry.path] = plan_one(entry, output)
+        else:
+            first = images[entry.copy_of]
+            name = output if first.format is None else with_extension(output, first.format)
+            images[entry.path] = replace(first, entry=entry, output=name, scores=context.ladder.no_scores)
+    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin, shard.extras)
     return keep_plan(context, plan)
 
 
@@ -80,7 +94,9 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     for image in counted:
         assert image.format is not None
         pixels[image.format] += image.height * image.width
-    return ShardSummary(plan.id, ShardCensus.of(take_census(context.objective, lut, images)), pixels, failures)
+    copies = sum(image.entry.copy_of is not None for image in plan.images)
+    census = ShardCensus.of(take_census(context.objective, lut, images))
+    return ShardSummary(plan.id, census, pixels, failures, copies)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

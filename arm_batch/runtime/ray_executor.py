@@ -17,7 +17,7 @@ from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Stop
-from arm_batch.runtime.planning import failed_plan, keep_plan, planned_summary
+from arm_batch.runtime.planning import failed_plan, plan_with, planned_summary
 from arm_batch.runtime.ray_actors import lone_image_task
 from arm_batch.runtime.ray_budget import RayBudget
 from arm_batch.runtime.ray_faults import TRIES, Ref, WorkerLostError, get, persist
@@ -30,7 +30,8 @@ from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import Shard, ShardId, ShardPlan, read_plan
+from arm_batch.store.plan import ImagePlan, Shard, ShardId, read_plan
+from arm_batch.store.sources import Entry
 
 SHARDS_PER_ACTOR = 2
 """Shards in flight: while one is upscaled another is read or encoded."""
@@ -192,13 +193,13 @@ class RayExecutor:
             budget.release(run.shard.index)
 
     def _plan_one_by_one(self, shard: Shard) -> ShardSummary:
-        images = []
-        for entry, output in zip(shard.entries, shard.outputs, strict=True):
+        def plan_one(entry: Entry, output: str) -> ImagePlan:
             ref, error = persist(partial(plan_image_task.remote, self._context, entry, output))
-            images.append(
-                get(ref) if error is None else failed_plan(self._local_context, entry, output, entry.size, error)
-            )
-        return keep_plan(self._local_context, ShardPlan(shard.id, tuple(images), shard.origin))
+            if error is not None:
+                return failed_plan(self._local_context, entry, output, entry.size, error)
+            return cast(ImagePlan, get(ref))
+
+        return plan_with(self._local_context, shard, plan_one)
 
     def _run_one_by_one(self, run: ShardRun) -> Commit:
         """Rows that were finished can be lost with their node before they are committed: then once more."""
@@ -212,7 +213,9 @@ class RayExecutor:
         plan = read_plan(self._local_context.output, run.shard)
         records: list[Any] = []
         poisonous: dict[int, str] = {}
-        for position in range(len(plan.images)):
+        for position, image in enumerate(plan.images):
+            if image.entry.copy_of is not None:
+                continue
             submit = partial(lone_image_task.remote, self._context, self._files, run.shard, run.share, position)
             refs, error = persist(submit)
             if error is None:

@@ -80,13 +80,14 @@ def commit_task(
         context: of the run.
         shard: which.
         poisonous: position and error of each image that could not be, because it took its worker down.
-        records: rows of the others, in plan order.
+        records: rows of the others, in plan order, without copies.
     """
     plan = read_plan(context.output, shard)
     rest = iter(records)
     rows = [
         failed_record(context, image, poisonous[position]) if position in poisonous else next(rest)
         for position, image in enumerate(plan.images)
+        if image.entry.copy_of is None
     ]
     return commit_shard(context, plan, rows, uuid.uuid4().hex)
 

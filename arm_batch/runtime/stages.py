@@ -58,7 +58,7 @@ def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Ou
         outputs: of each batch, in the order of `list_batches`.
 
     Returns:
-        One row per image, in plan order.
+        One row per image that is no copy, in plan order.
     """
     return _stitch_all(context, head, assign_images(context, head.plan, share), outputs)
 
@@ -87,8 +87,22 @@ def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
 
 
 def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str) -> Commit:
-    """Write a shard's rows and commit them; `attempt` is a name that no other attempt at it has."""
-    return write_shard(context.output, plan.id, records, context.sink, attempt, plan.origin)
+    """Write a shard's rows and commit them.
+
+    Args:
+        context: of the run.
+        plan: of the shard.
+        records: rows of its images that are no copies, in plan order.
+        attempt: a name that no other attempt at it has.
+    """
+    rows: dict[str, ImageRecord] = {}
+    given = iter(records)
+    for image in plan.images:
+        first = image.entry.copy_of
+        rows[image.entry.path] = next(given) if first is None else _copied(context, image, rows[first])
+    return write_shard(
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras
+    )
 
 
 def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> Prepared:
@@ -98,6 +112,9 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     nothing = np.empty((0, context.ladder.grid.window, context.ladder.grid.window, 1), np.uint8)
     windows: list[list[Pixels]] = [[nothing] * len(batch.pieces) for batch in batches]
     for position, image in enumerate(plan.images):
+        if image.entry.copy_of is not None:
+            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), None))
+            continue
         try:
             picture = _read_planned(context, image)
         except ImageError as error:
@@ -121,6 +138,8 @@ def _stitch_all(
     batches = list_batches(assigned, len(context.ladder.subnets))
     records = []
     for position, (image, header) in enumerate(zip(head.plan.images, head.headers, strict=True)):
+        if image.entry.copy_of is not None:
+            continue
         placed = [
             (piece.tiles, upscaled)
             for batch, results in zip(batches, outputs, strict=True)
@@ -201,6 +220,23 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Pict
     )
 
 
+def _copied(context: JobContext, image: ImagePlan, first: ImageRecord) -> ImageRecord:
+    """The row of a copy: the first one's output under its own name, at no cost; or its failure."""
+    if first.image is None:
+        return failed_record(context, image, first.error or "")
+    return replace(
+        first,
+        id=image_id(image.entry.path),
+        path=image.entry.path,
+        image=replace(first.image, path=image.output),
+        flops=0,
+        tiles=0,
+        subnet_tiles=(0,) * len(first.subnet_tiles),
+        source_etag=image.entry.etag,
+        copy_of=first.path,
+    )
+
+
 def failed_record(context: JobContext, image: ImagePlan, error: str) -> ImageRecord:
     """The row of an image that could not be upscaled."""
     return ImageRecord(
@@ -223,4 +259,5 @@ def failed_record(context: JobContext, image: ImagePlan, error: str) -> ImageRec
         source_etag=image.entry.etag,
         sha256=None,
         notes=image.notes,
+        copy_of=image.entry.copy_of,
     )

@@ -29,7 +29,9 @@ def measure_beside(context: JobContext, shard: ShardId) -> Beside:
     Writing to the store is left out: it waits more than it works.
     """
     plan = read_plan(context.output, shard)
-    sizes = {p: image.height * image.width for p, image in enumerate(plan.images) if image.error is None}
+    sizes = {
+        p: i.height * i.width for p, i in enumerate(plan.images) if i.error is None and i.entry.copy_of is None
+    }
     if not sizes:
         return 0.0, 0
     small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from arm_batch.core.census import Objective, ShardCensus
@@ -51,12 +52,14 @@ class ShardSummary:
         census: of its tiles.
         pixels: of its images as they are read, by the format that they will be written in.
         failures: what cannot be upscaled.
+        copies: images of it that are copies of others, and have no tiles.
     """
 
     shard: ShardId
     census: ShardCensus
     pixels: Mapping[str, int]
     failures: tuple[Failure, ...]
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,20 +110,33 @@ class ShardHead:
 
 
 def shard_entries(
-    generation: int, entries: Sequence[Entry], outputs: Sequence[str], limits: ShardLimits
+    generation: int,
+    entries: Sequence[Entry],
+    outputs: Sequence[str],
+    limits: ShardLimits,
+    extras: pa.Table | None = None,
 ) -> list[Shard]:
-    """Consecutive shards within `limits`; an image that is larger than all has one of its own."""
+    """Consecutive shards within `limits`; an image that is larger than all has one of its own, with its copies.
+
+    Args:
+        generation: that the shards are of.
+        entries: in the order in which they go into shards.
+        outputs: their output paths.
+        limits: of a shard.
+        extras: the input's columns of each entry; None where it has none.
+    """
     shards: list[Shard] = []
     start = size = 0
 
     def cut(stop: int) -> None:
         shard = ShardId(generation, len(shards))
-        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop])))
+        own = None if extras is None else extras.slice(start, stop - start)
+        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), None, own))
 
     for position, entry in enumerate(entries):
         weight = max(entry.size, 0)
         full = position - start >= limits.images or size + weight > limits.source_bytes
-        if position > start and full:
+        if position > start and full and entry.copy_of is None:
             cut(position)
             start, size = position, 0
         size += weight

@@ -11,12 +11,13 @@ import pyarrow.fs as pafs
 from arm_batch.errors import OutputError
 from arm_batch.store.commit import committed, visible_parts
 from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.records import SCHEMA
 from arm_batch.store.s3 import S3Store
 
 
 def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
-    """The rows that are committed at `url`, as a `pyarrow.dataset.Dataset` with `SCHEMA`.
+    """The rows that are committed at `url`, as a `pyarrow.dataset.Dataset`.
+
+    Its columns are those of `SCHEMA`, and behind them those that came along with the input.
 
     Neither parts that attempts left behind without committing them nor failed rows that a retry has replaced are
     among them.
@@ -34,7 +35,8 @@ def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
     if not parts:
         raise OutputError(f"{store.url} holds no output of arm-batch, or none that is committed")
     filesystem, root = _filesystem(store)
-    return pads.dataset([f"{root}/{part}" for part in parts], SCHEMA, "parquet", filesystem)
+    # All parts of a run have the same columns.
+    return pads.dataset([f"{root}/{part}" for part in parts], None, "parquet", filesystem)
 
 
 def failures(url: str, endpoint_url: str | None, limit: int) -> list[tuple[str, str]]:

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
+from arm_batch.store.extras import from_store, schema_in, to_store
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ENTRY_FIELDS, PLAN, Shard, ShardId, entries_of, entry_columns
 
@@ -158,15 +160,36 @@ def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[s
     return paths, outputs
 
 
+def extras_schema(store: ObjectStore, generation: Generation) -> pa.Schema:
+    """The columns that came along with the inputs of a generation; empty for none."""
+    return schema_in(_open_listing(store, generation).schema_arrow)
+
+
+def count_copies(store: ObjectStore, generations: Iterable[Generation]) -> int:
+    """Inputs that are copies of others, each as the last of these generations has it."""
+    copies: set[str] = set()
+    for generation in generations:
+        file = _open_listing(store, generation)
+        with _damage_told(store, generation):
+            table = file.read(["path", "copy_of"])
+        marked = table.filter(pc.is_valid(table["copy_of"]))["path"].to_pylist()
+        if generation.kind == "retry":
+            copies.difference_update(table["path"].to_pylist())
+        copies.update(marked)
+    return len(copies)
+
+
 def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:
     entries, outputs = entries_of(table), table["output"].to_pylist()
-    origins = table["origin"].to_pylist()
+    origins, extras = table["origin"].to_pylist(), from_store(table)
     start = 0
     for index, members in itertools.groupby(table["shard"].to_pylist()):
         stop = start + sum(1 for _ in members)
         origin = None if origins[start] is None else ShardId.parse(origins[start])
         shard = ShardId(generation.number, index)
-        yield Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin)
+        # A copy, so that no shard travels with the columns of all.
+        own = None if extras is None else extras.take(pa.array(range(start, stop), pa.int64()))
+        yield Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin, own)
         start = stop
 
 
@@ -192,8 +215,10 @@ def _damage_told(store: ObjectStore, generation: Generation) -> Iterator[None]:
 
 def _to_parquet(shards: Sequence[Shard]) -> bytes:
     buffer = io.BytesIO()
+    added = [] if not shards else to_store(shards[0].extras)
+    schema = pa.schema([*_LISTING_SCHEMA, *(field for field, _ in added)])
     with pq.ParquetWriter(
-        buffer, _LISTING_SCHEMA, compression="zstd", write_statistics=False, write_page_checksum=True
+        buffer, schema, compression="zstd", write_statistics=False, write_page_checksum=True
     ) as writer:
         for batch in _batches(shards):
             entries = [entry for shard in batch for entry in shard.entries]
@@ -202,7 +227,11 @@ def _to_parquet(shards: Sequence[Shard]) -> bytes:
             origins = [None if s.origin is None else str(s.origin) for s in batch for _ in s.entries]
             columns = [pa.array(indices, pa.int32()), *entry_columns(entries, outputs)]
             columns.append(pa.array(origins, pa.string()))
-            writer.write_table(pa.Table.from_arrays(columns, schema=_LISTING_SCHEMA))
+            table = pa.Table.from_arrays(columns, schema=_LISTING_SCHEMA)
+            if added:
+                for field, column in to_store(pa.concat_tables([shard.extras for shard in batch])):
+                    table = table.append_column(field, column)
+            writer.write_table(table)
     return buffer.getvalue()
 
 

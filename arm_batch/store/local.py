@@ -61,7 +61,7 @@ class LocalStore:
                 raise StoreError(f"{self.root}: a file's name is not valid UTF-8: {key!r}")
             # Broken links and files that vanished since are not there.
             with self._errors(key), suppress(FileNotFoundError):
-                infos.append(_info(key, Path(path).stat()))
+                infos.append(file_info(key, Path(path).stat()))
         return iter(sorted(infos, key=lambda info: info.key))
 
     def exists(self) -> bool:
@@ -72,7 +72,7 @@ class LocalStore:
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one file."""
         with self._errors(key, reading=True):
-            return _info(key, self._file(key).stat())
+            return file_info(key, self._file(key).stat())
 
     def read(self, key: str) -> bytes:
         """The whole file."""
@@ -81,9 +81,9 @@ class LocalStore:
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole file, and what it was when it was read."""
         with self._errors(key, reading=True), self._file(key).open("rb") as file:
-            info = _info(key, os.fstat(file.fileno()))
+            info = file_info(key, os.fstat(file.fileno()))
             data = file.read()
-            if len(data) != info.size or _info(key, os.fstat(file.fileno())) != info:
+            if len(data) != info.size or file_info(key, os.fstat(file.fileno())) != info:
                 raise FileNotFoundError(f"{self.root}/{key} changed while it was read")
             return data, info
 
@@ -91,10 +91,18 @@ class LocalStore:
         """The file, open for reading; `FileNotFoundError` when it is no longer `info`."""
         with self._errors(info.key, reading=True):
             file = _File(self._file(info.key))
-            if _info(info.key, os.fstat(file.fileno())) != info:
+            if file_info(info.key, os.fstat(file.fileno())) != info:
                 file.close()
                 raise FileNotFoundError(f"{self.root}/{info.key} changed since it was listed")
             return cast(BinaryIO, io.BufferedReader(file))
+
+    def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start` of exactly this version of the file; see `ObjectStore`."""
+        with self._errors(key, reading=True), self._file(key).open("rb") as file:
+            data = os.pread(file.fileno(), length, start)
+            if file_info(key, os.fstat(file.fileno())).etag != etag or len(data) != length:
+                raise FileNotFoundError(f"{self.root}/{key} changed since it was listed")
+            return data
 
     def write(self, key: str, data: bytes) -> None:
         """Write the whole file or nothing; it is on disk when this returns."""
@@ -122,8 +130,8 @@ class LocalStore:
 
     def _file(self, key: str) -> Path:
         path = self.path(key)
-        if path.is_dir():
-            raise FileNotFoundError(f"{path} is a folder")
+        if not path.is_file() and path.exists():
+            raise FileNotFoundError(f"{path} is not a file")
         return path
 
     @contextmanager
@@ -160,7 +168,8 @@ def _explained(error: OSError, where: str) -> StoreError:
     return StoreError(f"{message}: {advice}" if advice else message)
 
 
-def _info(key: str, stat: os.stat_result) -> ObjectInfo:
+def file_info(key: str, stat: os.stat_result) -> ObjectInfo:
+    """A file as its store tells of it; `key` is taken as it is."""
     return ObjectInfo(key, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_size:x}")
 
 

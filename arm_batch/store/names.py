@@ -15,6 +15,9 @@ from arm_batch.store.sources import EXTENSIONS, Entry
 _MAX_NAME_BYTES = 255
 """Of one part of a path, on common file systems."""
 
+_MAX_FOLDER_BYTES = 600
+"""S3 has keys of 1,024 bytes, of which a name takes 255 and the prefix of OUTPUT some."""
+
 _LAST_LEVEL = 3
 
 _WRITTEN = frozenset(format.extension for format in FORMATS.values())
@@ -27,7 +30,8 @@ def output_names(entries: Sequence[Entry], format: str, taken: Collection[str] =
     The extension is replaced. Names are unique without it, because planning may find that an image needs another
     format (see `with_extension`). Where two are the same (``a.png``, ``a.jpg``, ``A.tif``), or a file is what a
     folder is elsewhere, all concerned keep their whole name before the new extension, and if that is not
-    enough (or a name gets too long for a file system) it is told apart by a hash of the path.
+    enough (or a name gets too long for a file system) it is told apart by a hash of the path. Folders that are too
+    long get a hash for a name.
 
     Args:
         entries: with unique, safe paths.
@@ -41,7 +45,8 @@ def output_names(entries: Sequence[Entry], format: str, taken: Collection[str] =
     levels = [0] * len(paths)
     given = {_folded(_stem(name)) for name in taken}
     # Neither may a file be called like a folder, nor lie in one that is called like a file.
-    given |= {_folded(_stem(folder)) for folder in _folders([*paths, *taken]) if _stem(folder) != folder}
+    folders = _folders([*map(_short_folders, paths), *taken])
+    given |= {_folded(_stem(folder)) for folder in folders if _stem(folder) != folder}
     while True:
         names = [_candidate(path, level) for path, level in zip(paths, levels, strict=True)]
         folded = [_folded(name) for name in names]
@@ -81,16 +86,28 @@ def _stem(output: str) -> str:
 
 
 def _candidate(path: str, level: int) -> str:
-    folder, slash, name = path.rpartition("/")
+    folder, slash, name = _short_folders(path).rpartition("/")
     stem, dot, suffix = name.rpartition(".")
     if stem and f"{dot}{suffix}".lower() in EXTENSIONS and level != 1:
         name = stem
-    digest = hashlib.sha256(path.encode()).hexdigest()
+    digest = _digest(path)
     if level == 2:
         name = f"{name}-{digest[:8]}"
     elif level == _LAST_LEVEL:
         name = digest
     return f"{folder}{slash}{name}"
+
+
+def _short_folders(path: str) -> str:
+    """`path` in folders that a file system and S3 can hold, other ones for other folders."""
+    folder, slash, name = path.rpartition("/")
+    parts = [_digest(part) if len(part.encode()) > _MAX_NAME_BYTES else part for part in folder.split("/")]
+    short = "/".join(parts)
+    return f"{_digest(folder) if len(short.encode()) > _MAX_FOLDER_BYTES else short}{slash}{name}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _folders(paths: list[str]) -> set[str]:

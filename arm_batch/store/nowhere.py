@@ -43,6 +43,11 @@ class Nowhere:
         """There is none."""
         _missing(info.key)
 
+    def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        """There is none."""
+        del etag, start, length
+        _missing(key)
+
     def write(self, key: str, data: bytes) -> None:
         """Let it go."""
 

@@ -27,13 +27,12 @@ class ObjectInfo:
     etag: str
 
 
-class ObjectStore(Protocol):
-    """A flat space of objects under one root. Implementations are frozen, hashable and picklable.
+class Readable(Protocol):
+    """Objects that can be read. Implementations are frozen, hashable and picklable.
 
     Every method raises `StoreError` when the store cannot be reached or a key would leave the root, and those that
     read raise `FileNotFoundError` for a missing and `PermissionError` for a forbidden object. What may pass by
-    itself was repeated before: a caller need not. After a `StoreError` a write may have taken effect or not, but
-    never in part.
+    itself was repeated before: a caller need not.
     """
 
     @property
@@ -45,20 +44,8 @@ class ObjectStore(Protocol):
         """Equal stores are the same place: caches go by it."""
         ...
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """All objects whose key starts with `prefix`, recursively, in order of their keys."""
-        ...
-
-    def exists(self) -> bool:
-        """Whether the folder exists, or the prefix holds an object."""
-        ...
-
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one object."""
-        ...
-
-    def read(self, key: str) -> bytes:
-        """The whole object."""
         ...
 
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
@@ -70,6 +57,32 @@ class ObjectStore(Protocol):
 
         It, or this call, raises `FileNotFoundError` when the object is no longer `info`.
         """
+        ...
+
+    def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        """`length` bytes, at least one, from `start`, in one request.
+
+        Raises:
+            FileNotFoundError: the object no longer has this ETag, or is too short.
+        """
+        ...
+
+
+class ObjectStore(Readable, Protocol):
+    """A flat space of objects under one root; after a `StoreError` a write may have taken effect or not, but never
+    in part.
+    """
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """All objects whose key starts with `prefix`, recursively, in order of their keys."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether the folder exists, or the prefix holds an object."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """The whole object."""
         ...
 
     def write(self, key: str, data: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arm_batch.errors import ImageError, InputError, StoreError
-from arm_batch.store.objects import ObjectInfo, ObjectStore, is_safe_key
+from arm_batch.store.objects import ObjectInfo, Readable, is_safe_key
 
 _IMAGE_COLUMN = "image"
 _NAME_COLUMNS = ("path", "file_name")
@@ -50,22 +52,22 @@ def image_column(schema: pa.Schema, where: str) -> ImageColumn:
         InputError: there is no such column, or no telling which.
     """
     names = next(
-        (name for name in _NAME_COLUMNS if name in schema.names and _is_text(schema.field(name).type)), None
+        (name for name in _NAME_COLUMNS if name in schema.names and is_text(schema.field(name).type)), None
     )
     if _IMAGE_COLUMN in schema.names:
         kind = schema.field(_IMAGE_COLUMN).type
-        if _is_binary(kind):
+        if is_binary(kind):
             return ImageColumn(_IMAGE_COLUMN, _IMAGE_COLUMN, names)
-        if pa.types.is_struct(kind) and _is_binary(_member(kind, "bytes")):
-            inner = f"{_IMAGE_COLUMN}.path" if _is_text(_member(kind, "path")) else None
+        if pa.types.is_struct(kind) and is_binary(_member(kind, "bytes")):
+            inner = f"{_IMAGE_COLUMN}.path" if is_text(_member(kind, "path")) else None
             return ImageColumn(_IMAGE_COLUMN, f"{_IMAGE_COLUMN}.bytes", names or inner)
-    binary = [field.name for field in schema if _is_binary(field.type)]
+    binary = [field.name for field in schema if is_binary(field.type)]
     if len(binary) == 1:
         return ImageColumn(binary[0], binary[0], names)
     raise InputError(f"{where}: which column holds the images? There are: {', '.join(schema.names) or 'none'}")
 
 
-def parquet_names(store: ObjectStore, infos: list[ObjectInfo]) -> list[list[str]]:
+def parquet_names(store: Readable, infos: Sequence[ObjectInfo]) -> list[list[str]]:
     """A path for each row of each file, unique among all of them.
 
     A row keeps the name that its file gives it where that is safe and no other row's; otherwise it gets the file's
@@ -96,7 +98,7 @@ def parquet_names(store: ObjectStore, infos: list[ObjectInfo]) -> list[list[str]
     return paths
 
 
-def read_row(store: ObjectStore, key: str, etag: str, row: int) -> bytes:
+def read_row(store: Readable, key: str, etag: str, row: int) -> bytes:
     """The image bytes of one row; rows of one file are cheapest in order.
 
     The file's footer and its last row group stay in memory for the next call; the file itself is not kept open.
@@ -129,7 +131,7 @@ class _Footer:
 
 
 @functools.lru_cache(maxsize=1)
-def _footer(store: ObjectStore, key: str, etag: str) -> _Footer:
+def _footer(store: Readable, key: str, etag: str) -> _Footer:
     info = store.stat(key)
     if info.etag != etag:
         raise ImageError("changed since it was listed")
@@ -141,7 +143,7 @@ def _footer(store: ObjectStore, key: str, etag: str) -> _Footer:
 
 
 @functools.lru_cache(maxsize=1)
-def _row_group(store: ObjectStore, key: str, etag: str, group: int) -> Any:
+def _row_group(store: Readable, key: str, etag: str, group: int) -> Any:
     footer = _footer(store, key, etag)
     with store.open(footer.info) as stream:
         file = pq.ParquetFile(stream, metadata=footer.metadata)
@@ -149,17 +151,34 @@ def _row_group(store: ObjectStore, key: str, etag: str, group: int) -> Any:
     return _leaf(column, footer.column.leaf)
 
 
-def _given_names(store: ObjectStore, info: ObjectInfo) -> list[str | None]:
+def read_schema(store: Readable, info: ObjectInfo) -> pa.Schema:
+    """The columns of a Parquet file.
+
+    Raises:
+        InputError: it cannot be read as Parquet.
+        StoreError: the store cannot be reached.
+    """
+    with reading(store, info) as file:
+        return file.schema_arrow
+
+
+def _given_names(store: Readable, info: ObjectInfo) -> list[str | None]:
+    with reading(store, info) as file:
+        column = image_column(file.schema_arrow, f"{store.url}/{info.key}")
+        if column.path_leaf is None:
+            return [None] * int(file.metadata.num_rows)
+        table = file.read(columns=[column.path_leaf])
+        names: list[str | None] = _leaf(table.column(0), column.path_leaf).to_pylist()
+        return names
+
+
+@contextmanager
+def reading(store: Readable, info: ObjectInfo) -> Iterator[pq.ParquetFile]:
+    """A file that is read while INPUT is listed, where its faults are those of INPUT."""
     where = f"{store.url}/{info.key}"
     try:
         with store.open(info) as stream:
-            file = pq.ParquetFile(stream)
-            column = image_column(file.schema_arrow, where)
-            if column.path_leaf is None:
-                return [None] * int(file.metadata.num_rows)
-            table = file.read(columns=[column.path_leaf])
-            names: list[str | None] = _leaf(table.column(0), column.path_leaf).to_pylist()
-            return names
+            yield pq.ParquetFile(stream)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(str(error)) from error
     except (pa.ArrowException, OSError) as error:
@@ -178,11 +197,13 @@ def _member(kind: Any, name: str) -> Any:
     return kind.field(name).type if kind.get_field_index(name) >= 0 else pa.null()
 
 
-def _is_binary(kind: Any) -> bool:
+def is_binary(kind: Any) -> bool:
+    """Whether a type of Arrow's is one of bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether a type of Arrow's is one of text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 

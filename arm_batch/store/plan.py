@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arm_batch.errors import StoreError
+from arm_batch.store.extras import from_store, to_store
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.sources import Entry
 
@@ -58,12 +59,14 @@ class Shard:
         entries: the inputs.
         outputs: their output paths.
         origin: the shard whose failed images these are, in a generation that tries them again.
+        extras: the input's columns of each entry; None where it has none.
     """
 
     id: ShardId
     entries: tuple[Entry, ...]
     outputs: tuple[str, ...]
     origin: ShardId | None = None
+    extras: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class ImagePlan:
         source_size: bytes; -1 when they could not be read.
         height: LR px.
         width: LR px.
-        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed.
+        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed or is a copy.
         error: why it failed.
         format: that it will be written in, a key of `FORMATS`; None when it failed.
         notes: what a user should know of how it is read and written, one line each.
@@ -95,11 +98,12 @@ class ImagePlan:
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """One shard after planning: all that later stages need except the pixels."""
+    """One shard after planning: all that later stages need except the pixels; `extras` as of `Shard`."""
 
     id: ShardId
     images: tuple[ImagePlan, ...]
     origin: ShardId | None = None
+    extras: pa.Table | None = None
 
     def scores(self) -> Scores:
         """The scores of all tiles, image by image, ``(n_tiles, n_scores)``."""
@@ -112,6 +116,9 @@ ENTRY_FIELDS = [
     pa.field("row", pa.int64()),
     pa.field("size", pa.int64(), nullable=False),
     pa.field("etag", pa.string(), nullable=False),
+    pa.field("offset", pa.int64()),
+    pa.field("problem", pa.string()),
+    pa.field("copy_of", pa.string()),
     pa.field("output", pa.string(), nullable=False),
 ]
 """Columns of an input and its output path, in plans and listings."""
@@ -126,6 +133,9 @@ _SCHEMA = pa.schema(
         pa.field("error", pa.string()),
         pa.field("format", pa.string()),
         pa.field("notes", pa.list_(pa.field("element", pa.string())), nullable=False),
+        # The same in each row. Not in the file's metadata, which has no checksum.
+        pa.field("n_scores", pa.int32(), nullable=False),
+        pa.field("origin", pa.string()),
     ]
 )
 
@@ -156,12 +166,12 @@ def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
     key = plan_key(shard)
     try:
         table = pq.read_table(pa.BufferReader(store.read(key)), page_checksum_verification=True)
-        if not table.schema.equals(_SCHEMA):
+        if not table.select(_SCHEMA.names).schema.equals(_SCHEMA):
             raise StoreError(f"{store.url}/{key} is not the plan of a shard")
         return _from_table(shard, table)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(f"the plan of shard {shard} cannot be read: {error}") from error
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         raise StoreError(f"{store.url}/{key} is damaged: {' '.join(str(error).split())}") from error
 
 
@@ -193,10 +203,11 @@ def _to_parquet(plan: ShardPlan) -> bytes:
     columns.append(pa.ListArray.from_arrays(offsets, scores, type=_SCHEMA.field("scores").type))
     for name in ("error", "format", "notes"):
         columns.append(pa.array([getattr(i, name) for i in images], _SCHEMA.field(name).type))
-    metadata = {"n_scores": str(plan.scores().shape[1])}
-    if plan.origin is not None:
-        metadata["origin"] = str(plan.origin)
-    table = pa.Table.from_arrays(columns, schema=_SCHEMA.with_metadata(metadata))
+    columns.append(pa.array([plan.scores().shape[1]] * len(images), pa.int32()))
+    columns.append(pa.array([None if plan.origin is None else str(plan.origin)] * len(images), pa.string()))
+    added = to_store(plan.extras)
+    schema = pa.schema([*_SCHEMA, *(field for field, _ in added)])
+    table = pa.Table.from_arrays([*columns, *(column for _, column in added)], schema=schema)
     buffer = io.BytesIO()
     pq.write_table(
         table, buffer, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
@@ -206,8 +217,7 @@ def _to_parquet(plan: ShardPlan) -> bytes:
 
 def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
     scores = table["scores"].combine_chunks()
-    metadata = table.schema.metadata or {}
-    n_scores = int(metadata[b"n_scores"])
+    n_scores = table["n_scores"][0].as_py()
     offsets = scores.offsets.to_numpy() // n_scores
     per_image = np.split(scores.values.to_numpy().reshape(-1, n_scores), offsets[1:-1])
     rest = (table[name].to_pylist() for name in ("output", "source_size", "height", "width"))
@@ -218,5 +228,5 @@ def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
             entries_of(table), *rest, per_image, *found, strict=True
         )
     )
-    origin = metadata.get(b"origin")
-    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin.decode()))
+    origin = table["origin"][0].as_py()
+    return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin), from_store(table))

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from arm_batch.store.extras import FEATURE
+
 Status = Literal["ok", "failed"]
 
 
@@ -50,6 +52,7 @@ class ImageRecord:
         source_etag: of the input object.
         sha256: hex, of the encoded output; None when failed.
         notes: what a user should know of how it was read and written, one line each.
+        copy_of: path of the input image of the same bytes whose output this is; None for most.
     """
 
     id: str
@@ -71,6 +74,7 @@ class ImageRecord:
     source_etag: str
     sha256: str | None
     notes: tuple[str, ...]
+    copy_of: str | None = None
 
 
 def image_id(path: str) -> str:
@@ -99,6 +103,7 @@ _FIELDS = [
     pa.field("source_etag", pa.string(), nullable=False),
     pa.field("sha256", pa.string()),
     pa.field("notes", pa.list_(pa.field("element", pa.string())), nullable=False),
+    pa.field("copy_of", pa.string()),
 ]
 
 
@@ -110,31 +115,41 @@ def _feature(field: pa.Field) -> dict[str, Any]:
     return {"_type": "Value", "dtype": "float64" if pa.types.is_float64(field.type) else str(field.type)}
 
 
-def _hugging_face_metadata() -> dict[bytes, bytes]:
-    """What tells Hugging Face `datasets` that the column `image` holds images."""
+def output_schema(extras: pa.Schema | None = None) -> pa.Schema:
+    """The columns of every part of an output: ours, then those that came along with the input.
+
+    The metadata tells Hugging Face `datasets` that the column `image` holds images, and of the input's columns
+    what their metadata told.
+    """
     features = {field.name: _feature(field) for field in _FIELDS}
-    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    added = [] if extras is None else list(extras)
+    features |= {
+        field.name: json.loads(field.metadata[FEATURE]) for field in added if FEATURE in (field.metadata or {})
+    }
+    metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    return pa.schema([*_FIELDS, *(field.remove_metadata() for field in added)], metadata=metadata)
 
 
-SCHEMA: pa.Schema = pa.schema(_FIELDS, metadata=_hugging_face_metadata())
-"""Of every part; column order is part of the format."""
+SCHEMA: pa.Schema = output_schema()
+"""What all parts have in common, in this order; it is part of the format."""
 
 
-def to_table(records: Sequence[ImageRecord]) -> pa.Table:
-    """The records as rows of `SCHEMA`, in order. Their images must add up to less than 2 GiB."""
+def to_table(records: Sequence[ImageRecord], extras: pa.Table | None = None) -> pa.Table:
+    """The records as rows, in order, the input's columns behind. The images must add up to less than 2 GiB."""
     columns = []
     for field in SCHEMA:
         values = [getattr(record, field.name) for record in records]
         if field.name == "image":
             values = [None if v is None else {"bytes": v.bytes, "path": v.path} for v in values]
         columns.append(pa.array(values, field.type))
-    return pa.table(columns, schema=SCHEMA)
+    added = [] if extras is None else extras.columns
+    return pa.table([*columns, *added], schema=output_schema(None if extras is None else extras.schema))
 
 
 def from_table(table: pa.Table) -> list[ImageRecord]:
-    """The rows of a table in `SCHEMA`, in order."""
+    """The rows of a table, in order, without the input's columns."""
     records = []
-    for row in table.to_pylist():
+    for row in table.select(SCHEMA.names).to_pylist():
         image = row.pop("image")
         stored = None if image is None else StoredImage(image["bytes"], image["path"])
         lists = {name: tuple(row[name]) for name in ("subnet_tiles", "notes")}

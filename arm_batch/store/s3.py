@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from arm_batch.errors import StoreError
 from arm_batch.store.objects import ObjectInfo, checked_key
 from arm_batch.store.patience import DEFAULT_PATIENCE, Patience
-from arm_batch.store.s3_answers import BadAnswerError, RangeReader, etag, read_body
+from arm_batch.store.s3_answers import BadAnswerError, RangeReader, etag_of, read_body
 from arm_batch.store.s3_errors import FAILURES, code, explained, is_missing, is_passing, status
 
 if TYPE_CHECKING:
@@ -88,8 +88,13 @@ class S3Store:
             raise StoreError(f"{self.url}: {error}") from error
 
     def key(self, key: str) -> str:
-        """The bucket's name for an object."""
+        """The bucket's name for an object of ours."""
         return f"{self._base}{checked_key(key)}"
+
+    def readable(self, key: str) -> str:
+        """The bucket's name for an object that somebody else may have written: slashes may stand anywhere."""
+        checked_key("/".join(part for part in key.split("/") if part))
+        return f"{self._base}{key}"
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """All objects whose key starts with `prefix`, in order of their keys; see `ObjectStore`."""
@@ -121,15 +126,15 @@ class S3Store:
 
         def attempt() -> ObjectInfo:
             try:
-                head = self.client.head_object(Bucket=self.bucket, Key=self.key(key))
+                head = self.client.head_object(Bucket=self.bucket, Key=self.readable(key))
             except ClientError as error:
                 # Answers to HEAD have no body that could tell expired credentials from a forbidden object.
                 if status(error) in (400, 403):
-                    self.client.get_object(Bucket=self.bucket, Key=self.key(key), Range="bytes=0-0")[
+                    self.client.get_object(Bucket=self.bucket, Key=self.readable(key), Range="bytes=0-0")[
                         "Body"
                     ].close()
                 raise
-            return ObjectInfo(key, head["ContentLength"], etag(head))
+            return ObjectInfo(key, head["ContentLength"], etag_of(head))
 
         return self._tried(key, attempt, reading=True)
 
@@ -143,28 +148,28 @@ class S3Store:
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """A reader of ranges of exactly this version of the object."""
-        reader = RangeReader(functools.partial(self.fetch_range, info), info.size)
+        reader = RangeReader(functools.partial(self.fetch_range, info.key, info.etag), info.size)
         return cast(BinaryIO, io.BufferedReader(reader, _BUFFER))
 
-    def fetch_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
-        """`length` bytes from `start`, all there; `FileNotFoundError` when the object is no longer `info`."""
+    def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start` of exactly this version of the object; see `ObjectStore`."""
 
         def attempt() -> bytes:
             answer = self.client.get_object(
                 Bucket=self.bucket,
-                Key=self.key(info.key),
+                Key=self.readable(key),
                 Range=f"bytes={start}-{start + length - 1}",
-                IfMatch=f'"{info.etag}"',
+                IfMatch=f'"{etag}"',
             )
             data = read_body(answer, self.patience)
             # Not every server knows If-Match and Range.
-            if etag(answer) != info.etag:
-                raise FileNotFoundError(f"{self._where(info.key)} changed since it was listed")
+            if etag_of(answer) != etag:
+                raise FileNotFoundError(f"{self._where(key)} changed since it was listed")
             if len(data) != length:
                 raise BadAnswerError(f"{len(data)} bytes came where {length} were asked for")
             return data
 
-        return self._tried(info.key, attempt, reading=True)
+        return self._tried(key, attempt, reading=True)
 
     def write(self, key: str, data: bytes) -> None:
         """Write the whole object or nothing, by one PUT."""
@@ -219,9 +224,9 @@ class S3Store:
         return page
 
     def _get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        answer = self.client.get_object(Bucket=self.bucket, Key=self.key(key))
+        answer = self.client.get_object(Bucket=self.bucket, Key=self.readable(key))
         data = read_body(answer, self.patience)
-        return data, ObjectInfo(key, len(data), etag(answer))
+        return data, ObjectInfo(key, len(data), etag_of(answer))
 
     def _peek(self, key: str) -> bytes | None:
         try:

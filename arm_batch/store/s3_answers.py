@@ -41,7 +41,7 @@ def read_body(answer: GetObjectOutputTypeDef, patience: Patience) -> bytes:
     return data.getvalue()
 
 
-def etag(answer: Any) -> str:
+def etag_of(answer: Any) -> str:
     """The ETag of any answer about one object, without quotes."""
     found = answer.get("ETag")
     if found is None:

@@ -48,6 +48,10 @@ class SingleWriterStore:
         """See `ObjectStore`."""
         return self.inner.open(info)
 
+    def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        """See `ObjectStore`."""
+        return self.inner.fetch_range(key, etag, start, length)
+
     def write(self, key: str, data: bytes) -> None:
         """See `ObjectStore`."""
         self.inner.write(key, data)

@@ -16,7 +16,7 @@ from arm_batch.errors import StoreError
 from arm_batch.store.commit import Commit, Part, create_commit, read_commit
 from arm_batch.store.objects import ObjectStore, checked_key
 from arm_batch.store.plan import ShardId
-from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, to_table
+from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, output_schema, to_table
 from arm_batch.store.tars import pack, tar_key
 
 Sink = Literal["parquet", "files", "webdataset"]
@@ -38,6 +38,7 @@ def write_shard(
     sink: Sink,
     attempt: str,
     origin: ShardId | None = None,
+    extras: pa.Table | None = None,
 ) -> Commit:
     """Write a shard's rows and commit them, unless another attempt did so before; then that one counts.
 
@@ -51,6 +52,7 @@ def write_shard(
             under `TARS`.
         attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
         origin: the shard whose failed rows these replace.
+        extras: the input's columns of each row; None where it has none.
 
     Returns:
         The commit record that counts: this attempt's or the winner's.
@@ -67,15 +69,16 @@ def write_shard(
         records = [_write_image(store, record) for record in records]
     name = f"part-{str(shard).replace('/', '-')}-{attempt}"
     done, failed = ([r for r in records if r.status == status] for status in ("ok", "failed"))
+    done_extras, failed_extras = (_of_status(records, extras, status) for status in ("ok", "failed"))
     tar = None
     if sink == "webdataset" and done:
-        data, done = pack(tar_key(name), done)
+        data, done = pack(tar_key(name), done, done_extras)
         tar = _write(store, tar_key(name), len(done), data)
     ours = Commit(
         shard,
         attempt,
-        _write_rows(store, f"{DATA}{name}.parquet", done),
-        _write_rows(store, f"{DATA}{name}-failed.parquet", failed),
+        _write_rows(store, f"{DATA}{name}.parquet", done, done_extras),
+        _write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_extras),
         *_totals(records),
         origin,
         tar,
@@ -106,8 +109,14 @@ def _write_image(store: ObjectStore, record: ImageRecord) -> ImageRecord:
     return dataclasses.replace(record, image=stored, sha256=sha256)
 
 
-def _write_rows(store: ObjectStore, key: str, records: Sequence[ImageRecord]) -> Part | None:
-    return _write(store, key, len(records), _parquet(records)) if records else None
+def _of_status(records: Sequence[ImageRecord], extras: pa.Table | None, status: str) -> pa.Table | None:
+    return None if extras is None else extras.filter(pa.array([record.status == status for record in records]))
+
+
+def _write_rows(
+    store: ObjectStore, key: str, records: Sequence[ImageRecord], extras: pa.Table | None
+) -> Part | None:
+    return _write(store, key, len(records), _parquet(records, extras)) if records else None
 
 
 def _write(store: ObjectStore, key: str, rows: int, data: bytes) -> Part:
@@ -121,19 +130,32 @@ def _totals(records: Sequence[ImageRecord]) -> tuple[int, tuple[int, ...]]:
     return sum(record.flops for record in records), tuple(map(sum, zip(*per_image, strict=True)))
 
 
-def _parquet(records: Sequence[ImageRecord]) -> bytes:
+def _parquet(records: Sequence[ImageRecord], extras: pa.Table | None) -> bytes:
     buffer = io.BytesIO()
+    schema = output_schema(None if extras is None else extras.schema)
     lists = [field.name for field in SCHEMA if pa.types.is_list(field.type)]
     plain = [field.name for field in SCHEMA if field.name not in ("image", *lists)]
+    plain += [] if extras is None else _leaves(extras.schema)
     # Images are compressed as they are, and statistics or dictionaries of them would only cost.
     compression = {"image.bytes": "none", "image.path": "zstd"}
     compression |= dict.fromkeys([*plain, *(f"{name}.list.element" for name in lists)], "zstd")
     with pq.ParquetWriter(
-        buffer, SCHEMA, compression=compression, use_dictionary=plain, write_statistics=plain
+        buffer, schema, compression=compression, use_dictionary=plain, write_statistics=plain
     ) as writer:
+        start = 0
         for group in _groups(records):
-            writer.write_table(to_table(group))
+            added = None if extras is None else extras.slice(start, len(group))
+            writer.write_table(to_table(group, added))
+            start += len(group)
     return buffer.getvalue()
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """What Parquet calls the columns of a schema, of which a nested one has several."""
+    buffer = io.BytesIO()
+    pq.write_table(schema.empty_table(), buffer)
+    file = pq.ParquetFile(pa.BufferReader(buffer.getvalue()))
+    return [file.schema.column(position).path for position in range(len(file.schema))]
 
 
 def _groups(records: Sequence[ImageRecord]) -> Iterator[list[ImageRecord]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
 
 from arm_batch.store.records import ImageRecord, StoredImage
 
@@ -17,7 +21,9 @@ TARS = "tars/"
 _EXTENSION = ".tar"
 
 
-def pack(key: str, records: Sequence[ImageRecord]) -> tuple[bytes, list[ImageRecord]]:
+def pack(
+    key: str, records: Sequence[ImageRecord], extras: pa.Table | None = None
+) -> tuple[bytes, list[ImageRecord]]:
     """Put the images of rows into a tar file, each with its row as JSON beside it.
 
     A sample is called after the row's id: a dot in a path would end the key, and a path may be longer than a tar
@@ -26,6 +32,7 @@ def pack(key: str, records: Sequence[ImageRecord]) -> tuple[bytes, list[ImageRec
     Args:
         key: of the tar file.
         records: rows with encoded images in them.
+        extras: the input's columns of each row; None where it has none.
 
     Returns:
         The file, the same for the same rows, and the rows with the images' places in it.
@@ -33,13 +40,14 @@ def pack(key: str, records: Sequence[ImageRecord]) -> tuple[bytes, list[ImageRec
     buffer = io.BytesIO()
     placed = []
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for record in records:
+        added = [{} for _ in records] if extras is None else extras.to_pylist()
+        for record, more in zip(records, added, strict=True):
             if record.image is None or record.image.bytes is None:
                 placed.append(record)
                 continue
             member = record.id + PurePosixPath(record.image.path).suffix
             _add(tar, member, record.image.bytes)
-            _add(tar, f"{record.id}.json", _describe(record))
+            _add(tar, f"{record.id}.json", _describe(record, more))
             placed.append(dataclasses.replace(record, image=StoredImage(None, f"{key}/{member}")))
     return buffer.getvalue(), placed
 
@@ -77,7 +85,12 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _describe(record: ImageRecord) -> bytes:
+def _describe(record: ImageRecord, more: Mapping[str, Any]) -> bytes:
     row = dataclasses.asdict(record)
     row["output"] = row.pop("image")["path"]
-    return json.dumps(row).encode()
+    return json.dumps(row | dict(more), default=_as_json).encode()
+
+
+def _as_json(value: object) -> str:
+    """What JSON has no type for: bytes in base 64, dates and the like as text."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -19,7 +19,7 @@ from arm_batch.store.commit import Commit, Part, commit_key, read_commit
 from arm_batch.store.images import Images
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
-from arm_batch.store.records import SCHEMA, ImageRecord, from_table
+from arm_batch.store.records import ImageRecord, from_table, output_schema
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
 """What was committed needs no guard."""
@@ -98,7 +98,7 @@ def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], rep
                 if part is commit.tar:
                     _read_whole(store, part)
                 else:
-                    rows += _read_rows(store, part)
+                    rows += _read_rows(store, part, plan)
             except StoreError as error:
                 problems.append(Problem(part.key, str(error), "again", shard))
     if not problems:
@@ -119,13 +119,14 @@ def _read_whole(store: ObjectStore, part: Part) -> bytes:
     return data
 
 
-def _read_rows(store: ObjectStore, part: Part) -> list[ImageRecord]:
+def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan) -> list[ImageRecord]:
     data = _read_whole(store, part)
     try:
         table = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"the part cannot be read as Parquet: {error}") from error
-    if not table.schema.equals(SCHEMA) or table.num_rows != part.rows:
+    schema = output_schema(None if plan.extras is None else plan.extras.schema)
+    if not table.schema.equals(schema) or table.num_rows != part.rows:
         raise StoreError(f"the part has {table.num_rows} rows, not {part.rows}, or other columns")
     return from_table(table)
 

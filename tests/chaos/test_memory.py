@@ -20,8 +20,9 @@ from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.planning import keep_plan
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.commit import Commit, Part, create_commit
+from arm_batch.store.inputs import Input, Listing
 from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan
-from arm_batch.store.sources import Entry, Input
+from arm_batch.store.sources import Entry
 from tests.archives import draw, job, silent, write_png
 
 Scale = Callable[[int, int], int]
@@ -68,7 +69,7 @@ def _run_very_many(folder: str, images: int, half: bool, queue: Any) -> None:
     """Run in a process of its own, to the end or until half the shards are committed."""
     names = (f"{n // 1000:05d}/{n:09d}.jpg" for n in range(images))
     entries = [Entry(name, name, None, 60_000, f"{number:032x}") for number, name in enumerate(names)]
-    Input.entries = lambda _self: entries  # type: ignore[method-assign]
+    Input.listing = lambda _self, _selection: Listing(entries)  # type: ignore[method-assign]
     executors.InlineExecutor = NoPixels  # type: ignore[misc]
     started = time.monotonic()
     try:

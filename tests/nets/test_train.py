@@ -182,6 +182,14 @@ def test_another_configuration_on_the_same_folder_is_refused(tmp_path, change, t
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
+def test_students_do_not_drag_their_teacher_away(tmp_path):
+    config = replace(CONFIG, widths=(16, 36, 56), steps=100, batch_size=4, bf16_steps=0, strategy="distil")
+    reports = run(fresh(), tmp_path, replace(config, learning_rate=2e-3))
+    first, last = reports[0], reports[-1]
+    assert last.loss < first.loss
+    assert all(last.validation_psnr_db[w] > first.validation_psnr_db[w] for w in config.widths)
+
+
 def test_another_backbone_on_the_same_folder_is_refused(tmp_path):
     with pytest.raises(InterruptedRunError):
         run(fresh(), tmp_path, stop_after=2)

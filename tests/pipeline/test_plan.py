@@ -16,6 +16,7 @@ from arm_batch.core.census import OBJECTIVES, Objective
 from arm_batch.core.imaging import Writing
 from arm_batch.core.pools import Pool
 from arm_batch.core.sample import parse_sample
+from arm_batch.core.selection import Selection
 from arm_batch.errors import (
     ArmBatchError,
     BudgetError,
@@ -132,7 +133,7 @@ def test_an_archive_without_a_readable_image_has_no_curve(tmp_path: Path) -> Non
     (tmp_path / "in" / "a.png").write_bytes(b"")
     (tmp_path / "in" / "b.png").write_bytes(b"")
     for sample in (None, parse_sample("2")):
-        spec = replace(dry_run(tmp_path / "in", budget=parse_budget("20dB")), sample=sample)
+        spec = replace(dry_run(tmp_path / "in", budget=parse_budget("20dB")), selection=Selection(sample=sample))
         outlook = pipeline.plan(spec, silent)
         assert (outlook.curve, outlook.knee, len(outlook.failures)) == ((), None, 2)
         assert json.loads(outlook_document(outlook))["curve"] == []
@@ -164,10 +165,10 @@ def test_a_sample_stands_for_the_archive_with_intervals(
     whole = pipeline.plan(replace(dry_run(large_archive), objective=objective), silent)
     read.clear()
     spec = replace(dry_run(large_archive, budget=parse_budget("50%")), objective=objective)
-    spec = replace(spec, sample=parse_sample("20"), seed=3)
+    spec = replace(spec, selection=Selection(sample=parse_sample("20"), seed=4))
     outlook = pipeline.plan(spec, silent)
     assert len(set(read)) == len(read) == 20
-    assert (outlook.images, outlook.scored, outlook.seed) == (41, 20, 3)
+    assert (outlook.images, outlook.scored, outlook.seed) == (41, 20, 4)
     for estimate, truth in (
         (outlook.tiles, whole.tiles),
         (outlook.full_flops, whole.full_flops),
@@ -191,12 +192,12 @@ def test_a_sample_stands_for_the_archive_with_intervals(
 
 
 def test_a_sample_follows_from_its_seed(large_archive: Path, read: list[str]) -> None:
-    spec = replace(dry_run(large_archive), sample=parse_sample("25%"))
+    spec = replace(dry_run(large_archive), selection=Selection(sample=parse_sample("25%")))
     drawn: list[Sequence[str]] = []
     outlooks: list[Outlook] = []
     for seed in (0, 0, 1):
         read.clear()
-        outlooks.append(pipeline.plan(replace(spec, seed=seed), silent))
+        outlooks.append(pipeline.plan(replace(spec, selection=replace(spec.selection, seed=seed)), silent))
         drawn.append(tuple(read))
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(drawn[0]) == 11
@@ -204,7 +205,9 @@ def test_a_sample_follows_from_its_seed(large_archive: Path, read: list[str]) ->
 
 
 def test_a_flop_budget_is_the_whole_archives_also_with_a_sample(large_archive: Path) -> None:
-    spec = replace(dry_run(large_archive, budget=parse_budget("4GFLOP")), sample=parse_sample("20"))
+    spec = replace(
+        dry_run(large_archive, budget=parse_budget("4GFLOP")), selection=Selection(sample=parse_sample("20"))
+    )
     asked = pipeline.plan(spec, silent).asked
     assert asked is not None
     assert asked.outcome is not None
@@ -213,7 +216,9 @@ def test_a_flop_budget_is_the_whole_archives_also_with_a_sample(large_archive: P
 
 def test_a_sample_of_all_is_certain(large_archive: Path) -> None:
     whole = pipeline.plan(dry_run(large_archive), silent)
-    outlook = pipeline.plan(replace(dry_run(large_archive), sample=parse_sample("100%")), silent)
+    outlook = pipeline.plan(
+        replace(dry_run(large_archive), selection=Selection(sample=parse_sample("100%"))), silent
+    )
     assert [replace(point, interval=None) for point in outlook.curve] == list(whole.curve)
     assert all(p.interval is not None and p.interval.low == p.interval.high for p in outlook.curve)
 
@@ -358,7 +363,9 @@ def test_folders_that_are_no_plan_or_no_output_are_refused(
         (lambda: pipeline.plan(dry_run(archive, archive / "plan"), silent), InputError, "lies inside INPUT"),
         (lambda: pipeline.plan(dry_run(archive, tmp_path / "few"), silent), OutputError, "not empty"),
         (
-            lambda: pipeline.plan(replace(dry_run(archive, tmp_path / "x"), sample=parse_sample("3")), silent),
+            lambda: pipeline.plan(
+                replace(dry_run(archive, tmp_path / "x"), selection=Selection(sample=parse_sample("3"))), silent
+            ),
             UsageError,
             "leave out --sample",
         ),
@@ -392,7 +399,7 @@ def test_a_plan_holds_no_budget(folder: Path) -> None:
     ladder = load_ladder(find_ladder(LADDER)).ladder
     assert generation.kind == "plan"
     assert generation.settings.keys() == {
-        *("input", "ladder", "scale", "objective", "format"),
+        *("input", "ladder", "scale", "objective", "format", "selection", "dedup"),
         *("max-pixels", "to-srgb", "float-range", "frames"),
     }
     assert generation.settings["ladder"] == ladder.digest

@@ -32,7 +32,7 @@ def test_rows_keep_the_output_contract(tmp_path: Path) -> None:
     summary = pipeline.upscale(job(archive, tmp_path / "out"), silent)
     table = open_dataset(str(tmp_path / "out")).to_table()
     names = "id path status error width height scale channels bit_depth format image flops tiles subnet_tiles"
-    rest = "psnr_predicted_db source_size source_etag sha256 notes"
+    rest = "psnr_predicted_db source_size source_etag sha256 notes copy_of"
     assert table.column_names == [*names.split(), *rest.split()]
     rows = {row["path"]: row for row in table.to_pylist()}
     assert rows.keys() == LR_SIZES.keys()

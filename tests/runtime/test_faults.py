@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -19,8 +22,10 @@ from arm_batch.errors import ArmBatchError, StoppedError
 from arm_batch.runtime import ray_pool
 from arm_batch.runtime.ray_faults import TRIES
 from arm_batch.runtime.ray_named import NAMESPACE
+from arm_batch.store.copies import put_copies_behind
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
+from arm_batch.store.sources import Entry, Source
 from arm_batch.store.verify import verify_store
 from tests.archives import draw, job, silent, write_png
 from tests.faults.sources import HarmfulSource
@@ -148,7 +153,7 @@ def test_a_run_outlives_its_budget_actor_and_the_actors_name(
 def test_an_image_that_takes_its_worker_down_costs_only_itself(
     tmp_path: Path, harm: Path, monkeypatch: pytest.MonkeyPatch, stage: str, kind: str
 ) -> None:
-    monkeypatch.setattr("arm_batch.pipeline.job.Source", HarmfulSource)
+    monkeypatch.setattr("arm_batch.store.inputs.Source", HarmfulSource)
     name = f"{kind}-{stage}.png"
     archive = tmp_path / "in"
     for seed, path in enumerate(["a.png", "b.png", name, "z.png"]):
@@ -171,6 +176,36 @@ def test_an_image_that_takes_its_worker_down_costs_only_itself(
         if row["path"] != name and stage == "run":
             assert found[row["path"]] == row
         assert row["path"] == name or found[row["path"]]["status"] == "ok"
+    assert_whole(tmp_path / "out")
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("stage", ["plan", "run"])
+def test_copies_share_what_becomes_of_images_that_run_alone(
+    tmp_path: Path, harm: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def look(source: Source, *arguments: Any) -> list[Entry]:
+        # The driver reads images too, and is to live.
+        return put_copies_behind(Source(source.store), *arguments)
+
+    monkeypatch.setattr("arm_batch.store.inputs.Source", HarmfulSource)
+    monkeypatch.setattr("arm_batch.pipeline.generations.put_copies_behind", look)
+    archive = tmp_path / "in"
+    for seed, path in enumerate(["a.png", "bug.png"]):
+        write_png(archive / path, draw(seed, 50, 70))
+        shutil.copyfile(archive / path, archive / f"copy of {path}")
+        shutil.copyfile(archive / path, archive / f"zz {path}")
+    if stage == "run":
+        (harm / "asleep").touch()
+    wake = once("run", 0, lambda: (harm / "asleep").unlink(missing_ok=True))
+    spec = replace(job(archive, tmp_path / "out", executor="ray", shard_images=6), dedup=True)
+    summary = pipeline.upscale(spec, wake)
+    assert (summary.images, summary.failed, summary.copies) == (6, 3, 4)
+    found = {row["path"]: row for row in rows(tmp_path / "out").to_pylist()}
+    for path in ("copy of bug.png", "zz bug.png"):
+        assert (found[path]["copy_of"], found[path]["error"]) == ("bug.png", found["bug.png"]["error"])
+    for path in ("copy of a.png", "zz a.png"):
+        assert (found[path]["copy_of"], found[path]["sha256"]) == ("a.png", found["a.png"]["sha256"])
     assert_whole(tmp_path / "out")
 
 

@@ -56,6 +56,15 @@ def test_a_long_name_is_shortened_to_a_hash() -> None:
     assert len(name) == 2 + 64 + 4
 
 
+def test_long_folders_are_shortened_to_hashes() -> None:
+    paths = ["d" * 300 + "/a.png", "e" * 300 + "/a.png", "f/" * 400 + "a.png", "f/" * 401 + "a.png", "ok/a.png"]
+    outputs = names(paths)
+    assert len(set(outputs)) == len(paths)
+    assert all(len(part.encode()) <= 255 for name in outputs for part in name.split("/"))
+    assert all(len(name.encode()) <= 600 + 1 + 255 and name.endswith("/a.png") for name in outputs)
+    assert outputs[-1] == "ok/a.png"
+
+
 def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 

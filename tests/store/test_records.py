@@ -52,7 +52,8 @@ def test_the_columns_are_the_fields_in_order() -> None:
     assert SCHEMA.field("width").type == pa.int32()
     assert SCHEMA.field("flops").type == pa.int64()
     assert [field.name for field in SCHEMA if field.nullable] == [
-        *("error", "width", "height", "channels", "bit_depth", "format", "image", "psnr_predicted_db", "sha256")
+        *("error", "width", "height", "channels", "bit_depth", "format", "image", "psnr_predicted_db", "sha256"),
+        "copy_of",
     ]
 
 

@@ -10,11 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from arm_batch.core.selection import EVERYTHING
 from arm_batch.errors import ImageError, InputError, StoreError
 from arm_batch.store import parquet
+from arm_batch.store.inputs import list_store, open_input
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.sources import Entry, Source, list_entries, open_input
+from arm_batch.store.sources import Entry, Source
+
+ALL = EVERYTHING
 
 
 def write_parquet(store: ObjectStore, key: str, columns: dict[str, Any], row_group_size: int = 2) -> None:
@@ -28,15 +32,19 @@ def hugging_face(images: list[tuple[bytes | None, str | None] | None]) -> pa.Arr
     return pa.array(cells, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
+def entries_in(store: ObjectStore) -> list[Entry]:
+    return list_store(store).entries
+
+
 def contents(store: ObjectStore) -> dict[str, bytes]:
-    return {entry.path: Source(store).read(entry) for entry in list_entries(store)}
+    return {entry.path: Source(store).read(entry) for entry in entries_in(store)}
 
 
 def test_image_files(store: ObjectStore) -> None:
     images = ["z.JPG", "a/b/c.jpeg", "a/x.png", "a.webp", "b.TIF", "c.tiff", "d.bmp"]
     for key in [*images, "readme.txt", "a/table.parquet", ".hidden.png", "._z.JPG", "a/.cache/x.png", "png"]:
         store.write(key, key.encode())
-    entries = list_entries(store)
+    entries = entries_in(store)
     assert [entry.path for entry in entries] == sorted(images)
     for entry in entries:
         assert entry == Entry(entry.path, entry.path, None, len(entry.path), store.stat(entry.path).etag)
@@ -47,7 +55,7 @@ def test_image_files(store: ObjectStore) -> None:
 def test_what_changed_or_went_since_the_listing(store: ObjectStore) -> None:
     for key in ("a.png", "b.png"):
         store.write(key, b"first")
-    first, second = list_entries(store)
+    first, second = entries_in(store)
     store.write("a.png", b"other")
     store.delete("b.png")
     with pytest.raises(ImageError, match="changed since it was listed"):
@@ -58,30 +66,30 @@ def test_what_changed_or_went_since_the_listing(store: ObjectStore) -> None:
 
 def test_no_input(store: ObjectStore) -> None:
     with pytest.raises(InputError, match="does not exist"):
-        list_entries(store)
+        entries_in(store)
     store.write("a.txt", b"x")
     with pytest.raises(InputError, match="holds no image"):
-        list_entries(store)
+        entries_in(store)
 
 
 def test_one_file(store: ObjectStore) -> None:
     store.write("a b/x.png", b"x")
     store.write("a b/y.png", b"y")
-    store.write("a b/z.txt", b"z")
+    store.write("a b/z.xml", b"z")
     write_parquet(store, "p.parquet", {"image": [b"one", b"two"]})
     endpoint = getattr(store, "endpoint_url", None)
     found = open_input(f"{store.url}/a b/x.png", endpoint)
-    opened, entries = found.store, found.entries()
+    opened, entries = found.store, found.listing(ALL).entries
     assert [(entry.path, Source(opened).read(entry)) for entry in entries] == [("x.png", b"x")]
     found = open_input(f"{store.url}/p.parquet", endpoint)
-    opened, entries = found.store, found.entries()
+    opened, entries = found.store, found.listing(ALL).entries
     assert [Source(opened).read(entry) for entry in entries] == [b"one", b"two"]
     found = open_input(f"{store.url}/a b/", endpoint)
-    opened, entries = found.store, found.entries()
+    opened, entries = found.store, found.listing(ALL).entries
     assert [entry.path for entry in entries] == ["x.png", "y.png"]
-    for wrong in ("a b/missing.png", "a b/z.txt", "missing"):
+    for wrong in ("a b/missing.png", "a b/z.xml", "missing"):
         with pytest.raises(InputError):
-            open_input(f"{store.url}/{wrong}", endpoint).entries()
+            open_input(f"{store.url}/{wrong}", endpoint).listing(ALL)
 
 
 def test_relative_and_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,17 +97,17 @@ def test_relative_and_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Path("x.png").write_bytes(b"x")
     Path("folder.parquet").mkdir()
     Path("folder.parquet/y.png").write_bytes(b"y")
-    assert [entry.path for entry in open_input("x.png").entries()] == ["x.png"]
-    assert [entry.path for entry in open_input("./x.png").entries()] == ["x.png"]
-    assert [entry.path for entry in open_input("folder.parquet").entries()] == ["y.png"]
-    assert [entry.path for entry in open_input(f"file://{tmp_path}/x.png").entries()] == ["x.png"]
+    assert [entry.path for entry in open_input("x.png").listing(ALL).entries] == ["x.png"]
+    assert [entry.path for entry in open_input("./x.png").listing(ALL).entries] == ["x.png"]
+    assert [entry.path for entry in open_input("folder.parquet").listing(ALL).entries] == ["y.png"]
+    assert [entry.path for entry in open_input(f"file://{tmp_path}/x.png").listing(ALL).entries] == ["x.png"]
 
 
 def test_hugging_face_parquet(store: ObjectStore) -> None:
     cells = [(b"%d" % n, f"photos/{n}.jpg") for n in range(5)]
     write_parquet(store, "data/train-0.parquet", {"image": hugging_face(cells), "label": list(range(5))})
     assert contents(store) == {f"photos/{n}.jpg": b"%d" % n for n in range(5)}
-    assert all(entry.size == -1 and entry.key == "data/train-0.parquet" for entry in list_entries(store))
+    assert all(entry.size == -1 and entry.key == "data/train-0.parquet" for entry in entries_in(store))
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
@@ -128,7 +136,7 @@ def test_names_that_look_like_our_numbers(tmp_path: Path) -> None:
 def test_rows_without_an_image(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
     write_parquet(store, "p.parquet", {"image": hugging_face([(b"x", "a.png"), None, (None, "c.png")])})
-    entries = {entry.row: entry for entry in list_entries(store)}
+    entries = {entry.row: entry for entry in entries_in(store)}
     assert Source(store).read(entries[0]) == b"x"
     for row in (1, 2):
         with pytest.raises(ImageError, match="no image in this row"):
@@ -137,7 +145,7 @@ def test_rows_without_an_image(tmp_path: Path) -> None:
 
 def test_a_parquet_file_that_changed(store: ObjectStore) -> None:
     write_parquet(store, "p.parquet", {"image": [b"x", b"y", b"z"]})
-    entries = list_entries(store)
+    entries = entries_in(store)
     write_parquet(store, "p.parquet", {"image": [b"x", b"y", b"zz"]})
     with pytest.raises(ImageError, match="changed since it was listed"):
         Source(store).read(entries[0])
@@ -154,13 +162,13 @@ def test_no_telling_which_column(tmp_path: Path, columns: dict[str, Any]) -> Non
     store = LocalStore(str(tmp_path))
     write_parquet(store, "p.parquet", columns)
     with pytest.raises(InputError, match=r"which column holds the images\? There are: " + ", ".join(columns)):
-        list_entries(store)
+        entries_in(store)
 
 
 def test_what_is_no_parquet(store: ObjectStore) -> None:
     store.write("p.parquet", b"not at all")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
-        list_entries(store)
+        entries_in(store)
 
 
 def test_damage_inside_costs_images_not_the_job(tmp_path: Path) -> None:
@@ -169,7 +177,7 @@ def test_damage_inside_costs_images_not_the_job(tmp_path: Path) -> None:
     data = bytearray(store.read("p.parquet"))
     data[4:40] = bytes(36)
     store.write("p.parquet", bytes(data))
-    first, *rest = list_entries(store)
+    first, *rest = entries_in(store)
     with pytest.raises(ImageError, match="Parquet"):
         Source(store).read(first)
     assert [len(Source(store).read(entry)) for entry in rest] == [3000] * 3
@@ -179,7 +187,7 @@ def test_rows_in_order_open_the_file_and_each_group_once(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_parquet(store, "p.parquet", {"image": [b"%d" % n for n in range(10)]}, row_group_size=4)
-    entries = list_entries(store)
+    entries = entries_in(store)
     opened: list[str] = []
     real = parquet.pq.ParquetFile
 
@@ -197,7 +205,7 @@ def test_a_store_that_fails_while_a_row_is_read_stops_the_job(
 ) -> None:
     store = LocalStore(str(tmp_path))
     write_parquet(store, "p.parquet", {"image": [b"x"]})
-    entry = list_entries(store)[0]
+    entry = entries_in(store)[0]
 
     class Failing(io.RawIOBase):
         def readable(self) -> bool:
