@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from tests.corpus.bmp import bmp
-from tests.corpus.scenes import GREY, RGB, RGB16, RGBA, palette, vips
+from tests.corpus.scenes import RGB, RGB16, RGBA, palette
 from tests.images import chunk, opencv, png, saved, tiff, with_chunk
 
 WHOLE = {
@@ -97,7 +96,7 @@ LIES = {
     "ihdr-crc.png": put(WHOLE["rgb.png"], 29, b"\0\0\0\0"),
     "idat-crc.png": put(WHOLE["rgb.png"], len(WHOLE["rgb.png"]) - 16, b"\0\0\0\0"),
     "text-crc.png": WHOLE["rgb.png"][:33] + chunk(b"tEXt", b"a\0b")[:-1] + b"\0" + WHOLE["rgb.png"][33:],
-    "adler.png": png(47, 33, 8, 0, b""),
+    "no-rows.png": png(47, 33, 8, 0, b""),
     "taller.png": png_of(47, 66),
     "wider.png": png_of(94, 33),
     "shorter.png": png_of(47, 16),

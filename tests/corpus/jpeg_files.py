@@ -10,8 +10,8 @@ from PIL import Image
 
 from arm_batch.core.tiles import Pixels
 from tests.corpus.case import BROKEN, CMYK_BY_PROFILE, PLAIN_CMYK, WRONG, Sound, Upscaled
-from tests.corpus.scenes import CMYK, GREY, INKS, MORE, RGB, by_inks, paper, upright
-from tests.images import GREY_GAMMA, SRGB, WIDE, exif, opencv, saved, smooth
+from tests.corpus.scenes import CMYK, GREY, INKS, MORE, RGB, by_inks, paper, patch, upright
+from tests.images import GREY_GAMMA, SRGB, WIDE, exif, opencv, saved
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'
 
@@ -73,5 +73,5 @@ SOUND: Sound = {
     "trailing": (jpeg(RGB) + b"more than there should be", RGB),
     "odd-bytes-between": (jpeg(RGB).replace(b"\xff\xdb", b"\0\0\xff\xdb", 1), RGB),
     **{f"orientation-{n}": (jpeg(RGB, exif=exif(orientation=n)), upright(n)) for n in range(1, 9)},
-    **{f"{w}x{h}": (jpeg(smooth(6, h, w)), smooth(6, h, w)) for w, h in ((1, 1), (40, 1), (1, 40), (33, 32))},
+    **{f"{w}x{h}": (jpeg(patch(w, h)), patch(w, h)) for w, h in ((1, 1), (40, 1), (1, 40), (33, 32))},
 }

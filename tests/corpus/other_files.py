@@ -22,10 +22,11 @@ from tests.corpus.scenes import (
     STEPS,
     keyed,
     palette,
+    patch,
     upright,
     vips,
 )
-from tests.images import WIDE, exif, opencv, saved, smooth
+from tests.images import WIDE, exif, opencv, saved
 
 LATER = [Image.fromarray(MORE), Image.fromarray(RGB)]
 
@@ -53,7 +54,7 @@ SOUND: Sound = {
     "lossy-alpha.webp": (saved(RGBA, "WEBP", quality=95), Upscaled(RGBA, "webp")),
     "animated.webp": (
         saved(RGB, "WEBP", save_all=True, append_images=LATER, quality=95),
-        Upscaled(RGB, "webp", ("frame 0 of 3",)),
+        Upscaled(RGB, "webp", ("frame 0 of 3",), within=3),
     ),
     "rgb.avif": (saved(RGB, "AVIF", quality=95), Upscaled(RGB, "avif")),
     "rgba.avif": (saved(RGBA, "AVIF", quality=95), Upscaled(RGBA, "avif")),
@@ -79,7 +80,7 @@ SOUND: Sound = {
     "turned.webp": (saved(RGB, "WEBP", lossless=True, exif=exif(orientation=6)), upright(6)),
     "turned.avif": (saved(RGB, "AVIF", quality=95, exif=exif(orientation=6)), Upscaled(upright(6), "avif")),
     **{
-        f"1x1.{extension}": (saved(smooth(6, 1, 1), format, **options), smooth(6, 1, 1))
+        f"1x1.{extension}": (saved(patch(1, 1), format, **options), patch(1, 1))
         for extension, format, options in (
             ("bmp", "BMP", {}),
             ("webp", "WEBP", {"lossless": True}),

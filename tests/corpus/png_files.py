@@ -26,10 +26,11 @@ from tests.corpus.scenes import (
     STEPS,
     keyed,
     palette,
+    patch,
     upright,
     vips,
 )
-from tests.images import GREY_GAMMA, SRGB, WIDE, chunk, deep_png, exif, png, saved, smooth, with_chunk
+from tests.images import GREY_GAMMA, SRGB, WIDE, chunk, deep_png, exif, png, saved, with_chunk
 
 
 def rows(levels: Pixels, bits: int) -> bytes:
@@ -118,6 +119,6 @@ SOUND: Sound = {
     ),
     "pieces": (in_pieces(saved(RGB, "PNG")), RGB),
     **{f"orientation-{n}": (saved(RGB, "PNG", exif=exif(orientation=n)), upright(n)) for n in range(1, 9)},
-    **{f"{w}x{h}": (saved(smooth(6, h, w), "PNG"), smooth(6, h, w)) for w, h in SIZES},
+    **{f"{w}x{h}": (saved(patch(w, h), "PNG"), patch(w, h)) for w, h in SIZES},
 }
 """What the file is, and what it shows."""

@@ -32,6 +32,11 @@ PALETTED = COLOURS[STEPS[..., 0]]
 """What `palette` shows."""
 
 
+def patch(width: int, height: int) -> Pixels:
+    """A piece of a smooth image, however small."""
+    return np.ascontiguousarray(smooth(6, 300, 80)[:height, :width])
+
+
 def palette() -> Image.Image:
     """Three stripes of `COLOURS`."""
     image = Image.fromarray(STEPS[..., 0], "P")

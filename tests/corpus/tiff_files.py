@@ -27,10 +27,11 @@ from tests.corpus.scenes import (
     by_inks,
     palette,
     paper,
+    patch,
     upright,
     vips,
 )
-from tests.images import GREY_GAMMA, WIDE, exif, saved, smooth, tiff
+from tests.images import GREY_GAMMA, WIDE, exif, saved, tiff
 
 LAB = "Lab, converted to sRGB"
 LEVELS = "{} samples from 0 to 1 became 16 bits"
@@ -164,6 +165,6 @@ SOUND: Sound = {
         tiff(RGB16, photometric="rgb", bigtiff=True, byteorder=">", extratags=[(274, 3, 1, 6, False)]),
         np.rot90(RGB16, -1),
     ),
-    "1x1": (saved(smooth(6, 1, 1), "TIFF"), smooth(6, 1, 1)),
-    "1x300": (saved(smooth(6, 300, 1), "TIFF", compression="tiff_lzw"), smooth(6, 300, 1)),
+    "1x1": (saved(patch(1, 1), "TIFF"), patch(1, 1)),
+    "1x300": (saved(patch(1, 300), "TIFF", compression="tiff_lzw"), patch(1, 300)),
 }

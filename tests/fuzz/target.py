@@ -17,7 +17,7 @@ from arm_batch.store.codecs import FORMATS, Picture, choose_format, decode, enco
 MAX_PIXELS = 2**16
 
 
-class Wrong(AssertionError):
+class WrongError(AssertionError):
     """Something came out that must not."""
 
 
@@ -45,7 +45,7 @@ class Upscaling:
             What became of it, in few words: the same words for the same way through the code, mostly.
 
         Raises:
-            Wrong: what came out makes no sense.
+            WrongError: what came out makes no sense.
             Exception: anything but `ImageError` is a defect.
         """
         reading = Reading(
@@ -73,9 +73,9 @@ class Upscaling:
         # What could be read, and was paid for, must come out.
         again = decode(encode(picture, format, rng.choice((50, 95))))
         if again.pixels.shape[:2] != (height, width):
-            raise Wrong(f"{again.pixels.shape} was written in place of {picture.pixels.shape}")
+            raise WrongError(f"{again.pixels.shape} was written in place of {picture.pixels.shape}")
         if FORMATS[format].sixteen_bit and not _same(picture, again):
-            raise Wrong(f"{format} gives back other samples")
+            raise WrongError(f"{format} gives back other samples")
         return format
 
 
@@ -91,11 +91,11 @@ def _same(before: Picture, after: Picture) -> bool:
 def _check(picture: Picture) -> None:
     height, width, channels = picture.pixels.shape
     if channels not in (1, 3) or not 0 < height * width <= MAX_PIXELS:
-        raise Wrong(f"pixels of shape {picture.pixels.shape}")
+        raise WrongError(f"pixels of shape {picture.pixels.shape}")
     if picture.planes.shape[:2] != (height, width) or picture.planes.shape[2] < picture.has_alpha:
-        raise Wrong(f"planes of shape {picture.planes.shape}")
+        raise WrongError(f"planes of shape {picture.planes.shape}")
     if picture.pixels.dtype != picture.planes.dtype or picture.pixels.dtype not in (np.uint8, np.uint16):
-        raise Wrong(f"samples of {picture.pixels.dtype} and {picture.planes.dtype}")
+        raise WrongError(f"samples of {picture.pixels.dtype} and {picture.planes.dtype}")
 
 
 def _kind(picture: Picture) -> str:

@@ -56,23 +56,32 @@ class Watched:
         self.findings = sorted(path.name for path in folder.glob("*-*.bin"))
 
 
-def fuzz(folder: Path, seed: int, count: int, go_on: Callable[[Watched], bool]) -> Watched:
+def fuzz(
+    folder: Path,
+    seed: int,
+    count: int,
+    go_on: Callable[[Watched], bool],
+    worker_module: str = "tests.fuzz.worker",
+    hang_s: float = HANG_S,
+) -> Watched:
     """Take `count` mutated files through in a process of its own, which is started anew when it dies or hangs.
 
     Args:
-        folder: gets the findings: ``defect-``, ``crash-`` and ``hang-`` with the number of the execution.
+        folder: gets the findings, ``defect-``, ``memory-``, ``crash-`` or ``hang-`` and the number of the file.
         seed: what decides which files.
         count: of executions.
         go_on: told now and then; False ends it early.
+        worker_module: what runs them.
+        hang_s: seconds for one file from which it counts as hanging.
     """
     (folder / KEPT).mkdir(parents=True, exist_ok=True)
     watched = Watched()
     start = 0
     while start < count:
         (folder / NUMBER).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "tests.fuzz.worker", folder, start, count, seed, MEMORY]
+        command = [sys.executable, "-m", worker_module, folder, start, count, seed, MEMORY]
         with subprocess.Popen(list(map(str, command))) as worker:
-            ended = _watch(worker, folder, watched, go_on)
+            ended = _watch(worker, folder, watched, go_on, hang_s)
             worker.kill()
         watched.read(folder)
         if ended is None:
@@ -87,19 +96,23 @@ def fuzz(folder: Path, seed: int, count: int, go_on: Callable[[Watched], bool]) 
 
 
 def _watch(
-    worker: subprocess.Popen[bytes], folder: Path, watched: Watched, go_on: Callable[[Watched], bool]
+    worker: subprocess.Popen[bytes],
+    folder: Path,
+    watched: Watched,
+    go_on: Callable[[Watched], bool],
+    hang_s: float,
 ) -> str | None:
     """Until it ends: None for well, else what it did."""
     since, last, looks = time.monotonic(), "", 0
     while True:
         try:
-            return f"crash{worker.wait(_LOOK_EVERY_S)}" if worker.wait(_LOOK_EVERY_S) else None
+            return "crash" if worker.wait(_LOOK_EVERY_S) else None
         except subprocess.TimeoutExpired:
             pass
         number = (folder / NUMBER).read_text() if (folder / NUMBER).exists() else ""
         if number != last:
             since, last = time.monotonic(), number
-        elif number and time.monotonic() - since > HANG_S:
+        elif number and time.monotonic() - since > hang_s:
             return "hang"
         looks += 1
         if looks % 60 == 0:

@@ -15,15 +15,15 @@ from tests.fuzz.seeds import SEEDS
 from tests.fuzz.target import Upscaling
 
 CURRENT, NUMBER, STATE, KEPT = "current", "number", "state.json", "kept"
-"""Files in the folder: what is being taken through, which it is, what was found, and files that did something new."""
+"""Files in the folder: what is taken through, which it is, how it goes, and a folder of what did something new."""
+
+GROWTH = 512 * 2**20
+"""Bytes in memory, beyond what any file before it took, from which a file counts as a finding."""
 
 _STATE_EVERY = 100
 _KEPT_FILES = 3000
-
-
-def replay(upscaling: Upscaling, data: bytes, number: int) -> str:
-    """Take a file through as the execution of this number did."""
-    return upscaling.take_through(data, random.Random(number))
+_LONGEST = 2**20
+"""Bytes of a file."""
 
 
 def run(folder: Path, start: int, stop: int, seed: int, memory: int) -> None:
@@ -37,36 +37,46 @@ def run(folder: Path, start: int, stop: int, seed: int, memory: int) -> None:
         memory: bytes of address space that this process may use beyond what it has when the nets are loaded.
     """
     upscaling = Upscaling.shipped()
-    for name, data in SEEDS.items():
-        if (told := replay(upscaling, data, 0)).startswith("not read") and "--float" not in told:
-            print(f"the seed {name} is {told}", flush=True)
+    for data in SEEDS.values():
+        upscaling.take_through(data, random.Random(0))
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
     pool = list(SEEDS.values()) + [path.read_bytes() for path in sorted((folder / KEPT).iterdir())]
     ways: set[str] = set()
-    slowest, largest = 0.0, 0
+    slowest, largest = 0.0, _most_memory()
     for number in range(start, stop):
         rng = random.Random(f"{seed}/{number}")
-        data = mutate(rng.choice(pool), pool, rng)[: 2**20]
+        data = mutate(rng.choice(pool), pool, rng)[:_LONGEST]
         (folder / CURRENT).write_bytes(data)
         (folder / NUMBER).write_text(str(number))
         before = time.monotonic()
         try:
-            way = replay(upscaling, data, number)
+            way = upscaling.take_through(data, random.Random(number))
         except Exception:
             way = "defect"
-            (folder / f"defect-{number}.bin").write_bytes(data)
-            (folder / f"defect-{number}.txt").write_text(traceback.format_exc())
+            _find(folder, f"defect-{number}", data, traceback.format_exc())
         slowest = max(slowest, time.monotonic() - before)
-        if way not in ways:
-            ways.add(way)
-            if len(pool) < _KEPT_FILES:
-                pool.append(data)
-                (folder / KEPT / f"{number:08d}").write_bytes(data)
+        grown = _most_memory() - largest
+        if grown > GROWTH:
+            _find(folder, f"memory-{number}", data, f"{grown:,} bytes for: {way}")
+        largest += grown
+        if way not in ways and len(pool) < _KEPT_FILES:
+            pool.append(data)
+            (folder / KEPT / f"{number:08d}").write_bytes(data)
+        ways.add(way)
         if number % _STATE_EVERY == 0 or number == stop - 1:
-            largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             state = {"done": number + 1, "ways": len(ways), "slowest_s": slowest, "rss": largest}
             (folder / STATE).write_text(json.dumps(state))
+
+
+def _find(folder: Path, name: str, data: bytes, why: str) -> None:
+    (folder / f"{name}.bin").write_bytes(data)
+    (folder / f"{name}.txt").write_text(why)
+
+
+def _most_memory() -> int:
+    """Bytes, that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

@@ -62,8 +62,10 @@ def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
     with Image.open(io.BytesIO(data), formats=_PILLOW_NAMES[format]) as image:
         check_size(*image.size, reading)
         index, notes = choose_frame(getattr(image, "n_frames", 1), reading)
-        if index > 0:
-            image.seek(index)
+        for number in range(1, index + 1):
+            image.seek(number)
+            # A later frame of GIF may be larger than the first; the one after it is composed on top of it.
+            check_size(*image.size, reading)
         image.load()
         mode, model, has_alpha = _MODELS.get(image.mode, ("RGB", "rgb", False))
         if "transparency" in image.info and not has_alpha:

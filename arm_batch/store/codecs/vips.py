@@ -31,17 +31,25 @@ _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
 
 def open_png(data: bytes) -> Vips:
     """A PNG file; pixels are read when they are asked for, and what is missing of them is a `VipsError`."""
+    _forget_errors()
     return pyvips.Image.pngload_buffer(data, fail_on="error")
 
 
 def open_tiff(data: bytes, page: int, fail_on: str = "error") -> Vips:
     """A page of a TIFF file; ``error`` fails for what is missing of strips, ``warning`` also of tiles."""
+    _forget_errors()
     return pyvips.Image.tiffload_buffer(data, page=page, fail_on=fail_on)
 
 
 def open_jpeg(data: bytes, fail_on: str) -> Vips:
     """A JPEG file; ``error`` fails for what is missing of it, ``warning`` for whatever libjpeg finds odd too."""
+    _forget_errors()
     return pyvips.Image.jpegload_buffer(data, fail_on=fail_on)
+
+
+def _forget_errors() -> None:
+    """What libvips has found odd in an earlier file, and passed over, is no part of what it says of this one."""
+    pyvips.vips_lib.vips_error_clear()
 
 
 def from_array(array: Pixels, interpretation: str) -> Vips:
