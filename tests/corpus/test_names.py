@@ -1,4 +1,4 @@
-"""Names that are meant to harm, or that only some file systems know: each image is a row, and none gets outside."""
+"""Names meant to harm, or that only some file systems know: each image is a row, and none gets outside."""
 
 from __future__ import annotations
 
