@@ -26,14 +26,13 @@ def has_tiled_planes(directory: ImageFileDirectory_v2) -> bool:
     return directory.get(_PLANES) == _APART and _TILE_WIDTH in directory and directory.get(_SAMPLES, 1) > 1
 
 
-def open_planes(data: bytes, directory: ImageFileDirectory_v2, empty: ImageFileDirectory_v2, fail_on: str) -> Vips:
+def open_planes(data: bytes, directory: ImageFileDirectory_v2, empty: ImageFileDirectory_v2) -> Vips:
     """The bands of such a page as one image, without any metadata.
 
     Args:
         data: the file.
         directory: of the page.
         empty: one without tags, for files like this one.
-        fail_on: as for `open_tiff`.
 
     Raises:
         ImageError: it is broken, or premultiplied by its alpha.
@@ -57,7 +56,7 @@ def open_planes(data: bytes, directory: ImageFileDirectory_v2, empty: ImageFileD
         for tag, value in tags.items():
             empty.tagtype[tag] = directory.tagtype.get(tag, _SHORT)
             empty[tag] = value
-        bands.append(open_tiff(_with_directory(data, empty), 0, fail_on))
+        bands.append(open_tiff(_with_directory(data, empty), 0, "warning"))
     return bands[0].bandjoin(bands[1:])
 
 

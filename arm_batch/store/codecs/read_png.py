@@ -47,7 +47,7 @@ def _count_frames(data: bytes) -> int:
 
 
 def _profile(data: bytes) -> bytes | None:
-    """The colour profile as it lies in the file, for libpng says nothing where it drops one; empty if it is broken."""
+    """The colour profile as it lies in the file, for libpng drops some without a word; empty if it is broken."""
     named = _chunk(data, b"iCCP")
     if named is None:
         return None

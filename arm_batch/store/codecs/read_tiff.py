@@ -14,14 +14,13 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.core.imaging import Reading
-from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
 from arm_batch.store.codecs.metadata import exif_of_tags, exif_of_tiff, is_big
 from arm_batch.store.codecs.opencv import decode_page
 from arm_batch.store.codecs.planes_apart import has_tiled_planes, open_planes
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import VipsError, get_blob, open_tiff, to_array
+from arm_batch.store.codecs.vips import get_blob, open_tiff, to_array
 
 _WIDTH, _HEIGHT, _BITS, _EXTRA_SAMPLES, _XMP, _ICC = 256, 257, 258, 338, 700, 34675
 _TILE_WIDTH = 322
@@ -60,16 +59,21 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         return _read_wide(data, [directory, *(later for later, _ in directories)], reading)
     first = open_tiff(data, 0)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
-    image = open_tiff(data, index)
-    check_size(image.width, image.height, reading, image.bands)
     for _ in range(index):
         directory, offset = _next(directories)
-    if image.interpretation in _LAB:
+    # Missing strips are errors to libvips, missing tiles warnings. Of strips it also warns where nothing is wrong.
+    image = open_tiff(data, index, "warning" if _TILE_WIDTH in directory else "error")
+    check_size(image.width, image.height, reading, image.bands)
+    shown, space = image, image.interpretation
+    if has_tiled_planes(directory):
+        shown = open_planes(data, directory, _new_directory(data)).copy(interpretation=space)
+    if space in _LAB:
         notes = (*notes, "Lab, converted to sRGB")
+        shown = shown.colourspace(_LAB[space])
     extras = directory.get(_EXTRA_SAMPLES, ())
     return Samples(
-        bands=_decode(data, index, directory),
-        model=_MODELS.get(_LAB.get(image.interpretation, image.interpretation), "grey"),
+        bands=to_array(shown),
+        model=_MODELS.get(shown.interpretation, "grey"),
         has_alpha=bool(extras) and extras[0] in _ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
@@ -77,25 +81,6 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         xmp=get_blob(image, "xmp-data"),
         notes=notes,
     )
-
-
-def _decode(data: bytes, page: int, directory: ImageFileDirectory_v2) -> Pixels:
-    tiled = _TILE_WIDTH in directory
-    try:
-        return _decode_strictly(data, page, directory, "warning" if tiled else "error")
-    except VipsError as error:
-        if error.detail or not tiled:
-            raise
-    # It has nothing to say: libtiff found something odd that is of no consequence.
-    return _decode_strictly(data, page, directory, "error")
-
-
-def _decode_strictly(data: bytes, page: int, directory: ImageFileDirectory_v2, fail_on: str) -> Pixels:
-    image = open_tiff(data, page, fail_on)
-    space = image.interpretation
-    if has_tiled_planes(directory):
-        image = open_planes(data, directory, _new_directory(data), fail_on).copy(interpretation=space)
-    return to_array(image.colourspace(_LAB[space]) if space in _LAB else image)
 
 
 def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: Reading) -> Samples:
