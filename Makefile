@@ -41,8 +41,9 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
 	$(BIN)/pytest tests/chaos --chaos full
 
-bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and the published loop
+bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and one giant (50 GB of disk)
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/giants.py
 
 clean:  ## remove the virtual environment, caches and demo output
 	rm -rf $(VENV) demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

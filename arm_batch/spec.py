@@ -9,6 +9,7 @@ from typing import Literal
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import Objective
+from arm_batch.core.giants import DEFAULT_GIANTS, Giants
 from arm_batch.core.imaging import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
 from arm_batch.core.selection import EVERYTHING, Selection
 
@@ -73,6 +74,7 @@ class JobSpec:
         limits: of shards; only what is planned anew goes by them.
         selection: of the images of `input`.
         dedup: whether an image that is there several times is upscaled once.
+        giants: from which size on images are not held in memory as a whole.
     """
 
     input: str
@@ -93,6 +95,7 @@ class JobSpec:
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
     dedup: bool = False
+    giants: Giants = DEFAULT_GIANTS
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
@@ -124,6 +127,7 @@ class PlanSpec:
         selection: of the images of `input`. Its sample is what to look at, and stands for what is selected without
             it; its seed is also that of the intervals.
         dedup: as of `JobSpec`.
+        giants: as of `JobSpec`.
     """
 
     input: str
@@ -140,6 +144,7 @@ class PlanSpec:
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
     dedup: bool = False
+    giants: Giants = DEFAULT_GIANTS
 
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that the plan is made for."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arm_batch.core.lut import Lut
-from arm_batch.core.score import score_tiles
-from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.core.score import score_rows, score_tiles
+from arm_batch.core.tiles import Pixels, Rows, TileGrid
 from arm_batch.errors import LadderError
 
 INTERPOLATION = "bicubic"
@@ -69,6 +69,10 @@ class Ladder:
     def scores(self, image: Pixels) -> NDArray[np.float32]:
         """The scores that the table wants of each tile of an image, ``(n_tiles, n_scores)``."""
         return score_tiles(self.lut.scores, image, self.grid)
+
+    def scores_of_rows(self, rows: Rows, height: int, width: int) -> NDArray[np.float32]:
+        """`scores` of an image of this size that is read from top to bottom."""
+        return score_rows(self.lut.scores, rows, height, width, self.grid)
 
     @property
     def no_scores(self) -> NDArray[np.float32]:

@@ -10,9 +10,8 @@ others are this package's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from arm_batch.core.detail import N_FEATURES, detail_features, grey_levels, octave_energy, tile_means
 from arm_batch.core.loglinear import predict_log_linear
-from arm_batch.core.tiles import Pixels, TileGrid
+from arm_batch.core.tiles import Pixels, Rows, TileGrid
 from arm_batch.errors import LadderError
 
 FITTED_ALIGNMENT = 8
@@ -34,7 +33,8 @@ FITTED = ("gain", "level")
 error of interpolation, both predicted from `detail_features`."""
 
 _MARGIN = 8
-_BAND_PX = 256
+_BAND_ROWS = 256
+_BAND_PX = 2**23
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,41 @@ def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArr
     Raises:
         LadderError: a fitted score on tiles whose side is not a multiple of `FITTED_ALIGNMENT`.
     """
-    columns: dict[str, NDArray[np.float32]] = {}
-    if any(score.name in FITTED for score in scores):
-        features = tile_features(image, grid)
-        columns |= {s.name: s.of_features(features) for s in scores if s.name in FITTED}
-    columns |= {s.name: _measure(s.name, image, grid) for s in scores if s.name in MEASURED}
+    height, width = image.shape[:2]
+    return score_rows(scores, lambda start, stop: image[start:stop], height, width, grid)
+
+
+def score_rows(
+    scores: Sequence[Score], rows: Rows, height: int, width: int, grid: TileGrid
+) -> NDArray[np.float32]:
+    """`score_tiles` for an image that is read from top to bottom and never there as a whole.
+
+    Args:
+        scores: what to compute.
+        rows: of the image, as for `score_tiles`.
+        height: of the image, px.
+        width: of the image, px.
+        grid: how the image is cut.
+
+    Returns:
+        Exactly what `score_tiles` returns.
+    """
+    fitted = any(score.name in FITTED for score in scores)
+    measured = [score.name for score in scores if score.name in MEASURED]
+    if fitted:
+        _check_alignment(grid)
+    features = [np.empty((0, N_FEATURES), np.float32)]
+    means: dict[str, list[NDArray[np.float32]]] = {name: [] for name in measured}
+    for start, stop, inside in _bands(height, width, grid):
+        band = rows(start, stop)
+        if fitted:
+            features.append(detail_features(band, inside, grid.tile))
+        for name in measured:
+            means[name].append(_measure(name, band, inside, grid.tile))
+    columns = {name: np.concatenate(parts) for name, parts in means.items()}
+    if fitted:
+        found = np.concatenate(features)
+        columns |= {s.name: s.of_features(found) for s in scores if s.name in FITTED}
     return np.stack([columns[score.name] for score in scores], axis=1)
 
 
@@ -90,9 +120,10 @@ def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
     Raises:
         LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
     """
-    if grid.tile % FITTED_ALIGNMENT:
-        raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
-    return np.concatenate([detail_features(band, inside, grid.tile) for band, inside in _bands(image, grid)])
+    _check_alignment(grid)
+    height, width = image.shape[:2]
+    bands = _bands(height, width, grid)
+    return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
 
 
 def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
@@ -111,26 +142,28 @@ def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
 
 
-def _measure(name: str, image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
-    measure: Callable[[Pixels], NDArray[Any]] = laplacian_map if name == "laplacian" else _octave_map
-    return np.concatenate([tile_means(measure(band)[inside], grid.tile) for band, inside in _bands(image, grid)])
+def _check_alignment(grid: TileGrid) -> None:
+    if grid.tile % FITTED_ALIGNMENT:
+        raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
 
 
-def _octave_map(image: Pixels) -> NDArray[np.float32]:
-    return octave_energy(grey_levels(image))
+def _measure(name: str, band: Pixels, inside: slice, tile: int) -> NDArray[np.float32]:
+    values = laplacian_map(band) if name == "laplacian" else octave_energy(grey_levels(band))
+    return tile_means(values[inside], tile)
 
 
-def _bands(image: Pixels, grid: TileGrid) -> Iterator[tuple[Pixels, slice]]:
+def _bands(height: int, width: int, grid: TileGrid) -> Iterator[tuple[int, int, slice]]:
     """Cut an image into bands of whole tile rows that fit into the cache, each with rows of its surroundings.
 
     Yields:
-        The band with its margins, and where in it the rows of the tiles lie.
+        The first row of the band with its margins, the one after its last, and where in it the rows of the tiles
+        lie.
     """
-    height = image.shape[0]
-    step = grid.tile * max(1, _BAND_PX // grid.tile)
+    # Of images so wide that their rows do not fit anyway, no more than memory is to hold.
+    step = grid.tile * max(1, min(_BAND_ROWS, _BAND_PX // width) // grid.tile)
     for top in range(0, height, step):
         bottom = min(top + step, height)
         # Margins begin and end on even rows: halving must pair the same rows as in the whole image.
         start = max(0, top - top % 2 - _MARGIN)
         stop = min(height, bottom + bottom % 2 + _MARGIN)
-        yield image[start:stop], slice(top - start, bottom - start)
+        yield start, stop, slice(top - start, bottom - start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[Any]
 """uint8 or uint16, HWC with one (grey) or three (RGB) channels; batches of tiles are NHWC."""
+
+Rows = Callable[[int, int], Pixels]
+"""Rows ``[start, stop)`` of an image, asked for from top to bottom: neither limit ever becomes less."""
 
 
 class Upscaled(NamedTuple):
@@ -68,19 +72,31 @@ class TileGrid:
 
         The image is copied once (to pad it); overlapping halos are not.
         """
-        height, width = image.shape[:2]
-        rows, columns = self.shape(height, width)
-        padded = reflect(
-            image,
-            self.halo,
-            rows * self.tile - height + self.halo,
-            self.halo,
-            columns * self.tile - width + self.halo,
-        )
+        return self.windows_between(lambda start, stop: image[start:stop], 0, len(image), len(image))
+
+    def windows_between(self, rows: Rows, top: int, bottom: int, height: int) -> Pixels:
+        """`windows` of the tiles in rows ``[top, bottom)`` of an image that is never there as a whole.
+
+        Args:
+            rows: of the image; asked once, for these rows and the surroundings they need.
+            top: where a row of tiles begins, LR px.
+            bottom: where one ends; the image's height for the last.
+            height: of the image.
+        """
+        # The last row of tiles is filled up by reflection, from as far above as it may reach below.
+        above = self.halo if bottom < height else self.tile + self.halo
+        start, stop = max(0, top - above), min(height, bottom + self.halo)
+        piece = rows(start, stop)
+        width = piece.shape[1]
+        n_rows, columns = self.shape(bottom - top, width)
+        missing = n_rows * self.tile - (bottom - top) + self.halo - (stop - bottom)
+        mirrored = max(0, self.halo - top)
+        padded = reflect(piece, mirrored, missing, self.halo, columns * self.tile - width + self.halo)
+        padded = padded[mirrored + top - self.halo - start :]
         down, across, channel = padded.strides
         return np.lib.stride_tricks.as_strided(
             padded,
-            (rows, columns, self.window, self.window, image.shape[2]),
+            (n_rows, columns, self.window, self.window, piece.shape[2]),
             (down * self.tile, across * self.tile, down, across, channel),
             writeable=False,
         )

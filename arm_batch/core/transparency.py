@@ -37,15 +37,27 @@ def fill_hidden(pixels: Pixels, alpha: Pixels) -> Pixels:
     return pixels.reshape(-1, pixels.shape[2])[nearest[labels]]
 
 
-def hidden_tiles(alpha: Pixels, grid: TileGrid) -> NDArray[np.bool_]:
-    """Which tiles of an image show nothing at all, row by row ``(n_tiles,)``.
+class ShownTiles:
+    """Finds the tiles of an image that show nothing at all, as its rows come in.
 
     Args:
-        alpha: ``(h, w)``; 0 is fully transparent.
-        grid: how the image is cut; halos play no part.
+        height: of the image, px.
+        width: of the image, px.
+        grid: how it is cut; halos play no part.
     """
-    height, width = alpha.shape
-    rows, columns = grid.shape(height, width)
-    visible = np.zeros((rows * grid.tile, columns * grid.tile), np.bool_)
-    visible[:height, :width] = alpha > 0
-    return ~visible.reshape(rows, grid.tile, columns, grid.tile).any(axis=(1, 3)).ravel()
+
+    def __init__(self, height: int, width: int, grid: TileGrid) -> None:
+        self._grid = grid
+        self._shown = np.zeros(grid.shape(height, width), np.bool_)
+
+    def add(self, start: int, alpha: Pixels) -> None:
+        """Rows from `start` on, ``(n, w)``, once or more often; 0 is fully transparent."""
+        tile, columns = self._grid.tile, self._shown.shape[1]
+        visible = np.zeros((len(alpha), columns * tile), np.bool_)
+        visible[:, : alpha.shape[1]] = alpha > 0
+        rows = (start + np.arange(len(alpha))) // tile
+        np.logical_or.at(self._shown, rows, visible.reshape(len(alpha), columns, tile).any(axis=2))
+
+    def hidden(self) -> NDArray[np.bool_]:
+        """Which tiles show nothing, row by row, ``(n_tiles,)``."""
+        return ~self._shown.ravel()

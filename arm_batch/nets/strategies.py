@@ -71,8 +71,8 @@ def add_gradients(
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
             output = supernet(lr, width)
         loss = F.l1_loss(output.float(), target)
-        # L1 pulls as hard over a small distance as over a large one, and pulling a student towards its teacher moves
-        # both, since they share weights: two students at full weight drag the teacher away from the HR image.
+        # L1 pulls as hard over a small distance as over a large one, and pulling a student towards its teacher
+        # moves both, since they share weights: at full weight, two students drag the teacher off the HR image.
         weight = 0.5 / (len(widths) - 1) if strategy == "distil" and place else 1.0
         (weight * loss).backward()  # type: ignore[no-untyped-call]
         if place == 0:

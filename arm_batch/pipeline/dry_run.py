@@ -108,7 +108,8 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
     source = open_input(spec.input, spec.endpoint_url).source
-    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, Writing(spec.format))
+    writing = Writing(spec.format)
+    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, writing, spec.giants)
     return context, spec.settings(input_url, ladder.digest)
 
 

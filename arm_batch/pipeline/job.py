@@ -68,7 +68,9 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     found = open_input(spec.input, spec.endpoint_url)
     if spec.single_writer:
         output = SingleWriterStore(output)
-    context = JobContext(found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing)
+    context = JobContext(
+        found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing, spec.giants
+    )
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from arm_batch.core.pools import Pool
+from arm_batch.core.share_out import Share
 from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
@@ -17,12 +18,13 @@ from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.planning import plan_shard, planned_summary
 from arm_batch.runtime.shared_pool import PoolPort, SharedPool
 from arm_batch.runtime.speed_cache import cache_file, recall, remember
-from arm_batch.runtime.stages import commit_shard, prepare_shard, run_batches, stitch_shard
+from arm_batch.runtime.stages import commit_shard, prepare_shard, run_batches, stitch_shard, upscale_image
 from arm_batch.runtime.survey import measure_beside, per_megapixel, sample_shards, speed_key
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import Shard, ShardId
+from arm_batch.store.plan import Shard, ShardId, ShardPlan, read_plan
+from arm_batch.store.records import ImageRecord
 
 SAMPLES = 4
 """Shards that the work beside the nets is measured on."""
@@ -81,9 +83,15 @@ class InlineExecutor:
             if share is None:
                 # Only another driver that has just died can leave an earlier wave undone behind our back.
                 return
-            prepared = prepare_shard(self._context, shard, share)
-            outputs = run_batches(prepared, self._upscaler.run)
-            records = stitch_shard(self._context, prepared.head, share, outputs)
-            commit = commit_shard(self._context, prepared.head.plan, records, attempt=uuid.uuid4().hex)
+            plan = read_plan(self._context.output, shard)
+            records = self._run_shard(plan, share)
+            commit = commit_shard(self._context, plan, records, attempt=uuid.uuid4().hex)
             budget.settle(shard.index, commit.flops)
             yield commit
+
+    def _run_shard(self, plan: ShardPlan, share: Share) -> list[ImageRecord]:
+        context, run = self._context, self._upscaler.run
+        if context.has_giants(plan):
+            return [upscale_image(context, plan.id, share, position, run) for position in plan.originals()]
+        prepared = prepare_shard(context, plan.id, share)
+        return stitch_shard(context, prepared.head, share, run_batches(prepared, run))

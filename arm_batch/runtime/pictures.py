@@ -14,8 +14,8 @@ from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Stitcher, take
 from arm_batch.runtime.batches import list_batches
 from arm_batch.runtime.planning import score_picture
-from arm_batch.runtime.stages import RunBatch, note_of_not_finite
-from arm_batch.runtime.work import Indices
+from arm_batch.runtime.rows import note_of_not_finite
+from arm_batch.runtime.work import Indices, RunBatch
 from arm_batch.store.codecs import Picture
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from arm_batch.core.census import ShardCensus, take_census
 from arm_batch.core.ladder import Ladder
-from arm_batch.core.transparency import hidden_tiles
+from arm_batch.core.tiles import Pixels
+from arm_batch.core.transparency import ShownTiles
 from arm_batch.errors import ImageError
 from arm_batch.runtime.work import Failure, JobContext, ShardSummary
-from arm_batch.store.codecs import Picture, choose_format, decode
+from arm_batch.store.codecs import Picture, choose_format
+from arm_batch.store.giants import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.store.names import with_extension
 from arm_batch.store.plan import ImagePlan, Scores, Shard, ShardId, ShardPlan, read_plan, write_plan
 from arm_batch.store.sources import Entry
@@ -48,35 +53,48 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
     """Read, decode and score one image; what cannot be read becomes an error, not a crash."""
     size = entry.size
     try:
-        data = context.source.read(entry)
-        size = len(data)
-        picture = decode(data, context.reading)
-        height, width = picture.pixels.shape[:2]
-        scale = context.ladder.scale
-        format, note = choose_format(
-            context.writing.format,
-            picture.format,
-            height * scale,
-            width * scale,
-            picture.pixels.dtype,
-            picture.has_alpha,
-            picture.planes.shape[2],
-        )
-        scores = score_picture(context.ladder, picture)
-        notes = picture.notes if note is None else (*picture.notes, note)
+        with context.source.open(entry) as stream:
+            size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
+            strips = open_strips(stream, context.reading, context.giants)
+            format, note = _choose_format(context, strips)
+            scores = _score(context.ladder, strips)
+        notes = strips.notes if note is None else (*strips.notes, note)
         name = with_extension(output, format)
-        return ImagePlan(entry, name, size, height, width, scores, None, format, notes)
+        return ImagePlan(entry, name, size, strips.height, strips.width, scores, None, format, notes)
+    except (FileNotFoundError, PermissionError):
+        return failed_plan(context, entry, output, size, "changed while it was read")
     except ImageError as error:
         return failed_plan(context, entry, output, size, str(error))
 
 
 def score_picture(ladder: Ladder, picture: Picture) -> Scores:
     """The scores of the tiles of a picture, ``(n_tiles, n_scores)``."""
-    scores = ladder.scores(picture.pixels)
-    if picture.has_alpha:
-        # What nobody sees has nothing to win.
-        scores[hidden_tiles(picture.planes[..., 0], ladder.grid)] = 0
+    return _score(ladder, of_picture(picture))
+
+
+def _score(ladder: Ladder, strips: Strips) -> Scores:
+    """The scores of all tiles, read from top to bottom; what nobody sees has nothing to win."""
+    if not strips.has_alpha:
+        return ladder.scores_of_rows(strips.rows_of_colours, strips.height, strips.width)
+    shown = ShownTiles(strips.height, strips.width, ladder.grid)
+
+    def rows(start: int, stop: int) -> Pixels:
+        piece = strips.rows(start, stop)
+        shown.add(start, piece[..., strips.colours])
+        return np.ascontiguousarray(piece[..., : strips.colours])
+
+    scores = ladder.scores_of_rows(rows, strips.height, strips.width)
+    scores[shown.hidden()] = 0
     return scores
+
+
+def _choose_format(context: JobContext, strips: Strips) -> tuple[str, str | None]:
+    wanted, scale = context.writing.format, context.ladder.scale
+    height, width = strips.height * scale, strips.width * scale
+    if context.giants.has_output(height, width):
+        return choose_giant_format(wanted, strips.format, canvas_of(strips, scale, False))
+    return choose_format(wanted, strips.format, height, width, strips.dtype, strips.has_alpha, strips.planes)
 
 
 def failed_plan(context: JobContext, entry: Entry, output: str, size: int, error: str) -> ImagePlan:

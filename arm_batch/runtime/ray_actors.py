@@ -41,6 +41,12 @@ class UpscaleActor:
         """
         return None, self._loaded(files).run(subnet, windows)
 
+    def run_image(
+        self, files: list[Any], context: JobContext, shard: ShardId, share: Share, position: int
+    ) -> tuple[None, ImageRecord]:
+        """Upscale one image of a shard by itself, from reading to encoding; returns like `run`."""
+        return None, upscale_image(context, shard, share, position, self._loaded(files).run)
+
     def hardware(self) -> str:
         """What makes two actors alike."""
         return f"{hardware(self._device)}, {self._threads} threads"

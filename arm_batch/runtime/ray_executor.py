@@ -13,10 +13,12 @@ from typing import Any, cast
 import ray
 
 from arm_batch.core.pools import Pool
+from arm_batch.core.share_out import Share
 from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Stop
+from arm_batch.runtime.giants import may_hold_giant
 from arm_batch.runtime.planning import failed_plan, plan_with, planned_summary
 from arm_batch.runtime.ray_actors import lone_image_task
 from arm_batch.runtime.ray_budget import RayBudget
@@ -143,7 +145,7 @@ class RayExecutor:
                 share = budget.begin(waiting[0].index)
                 if share is None:
                     break
-                flow.start(waiting.popleft(), share)
+                self._start(flow, waiting.popleft(), share)
             if not len(flow):
                 return
             for result in self._step(flow):
@@ -168,6 +170,16 @@ class RayExecutor:
         if not self._pools:
             self._pools = survey_pools(self._pool, [self._files], self._local_context.ladder)
         return self._pools
+
+    def _start(self, flow: ShardFlow, shard: ShardId, share: Share) -> None:
+        """Start an attempt at a shard; the few that may hold a giant are looked at first."""
+        context = self._local_context
+        if may_hold_giant(context, share):
+            plan = read_plan(context.output, shard)
+            if context.has_giants(plan):
+                flow.start_alone(shard, share, plan.originals())
+                return
+        flow.start(shard, share)
 
     def _step(self, flow: ShardFlow) -> Iterator[Commit | Lost]:
         """Hand out batches, wait a little, and tell what came of it."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from arm_batch.core.share_out import Share
 from arm_batch.runtime.batches import batch_subnets
 from arm_batch.runtime.ray_faults import Ref, WorkerLostError, get
-from arm_batch.runtime.ray_pool import ActorPool, Worker
-from arm_batch.runtime.ray_tasks import prepare_task, reduce_task
+from arm_batch.runtime.ray_pool import CALLS_PER_ACTOR, ActorPool, Worker
+from arm_batch.runtime.ray_tasks import commit_task, prepare_task, reduce_task
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import ShardId
 
@@ -24,14 +25,15 @@ class ShardRun:
     Attributes:
         shard: which.
         share: of the budget.
-        head: reference to its `ShardHead`.
-        outputs: references to the upscaled tiles of each batch, as far as they are there.
+        head: reference to its `ShardHead`; None where its images run one by one.
+        outputs: references to the upscaled tiles of each batch, or to the row of each image, as far as they are
+            there.
         over: whether the attempt is given up; what still comes of it is dropped.
     """
 
     shard: ShardId
     share: Share
-    head: Ref
+    head: Ref | None
     outputs: list[Ref | None]
     over: bool = False
 
@@ -46,14 +48,23 @@ class Lost:
 
 @dataclass(order=True)
 class _Queued:
-    """A batch whose windows are cut or being cut; ordered by the rank of its subnet, then by age."""
+    """Something for an actor to do, a batch or an image by itself; ordered by rank, then by age.
+
+    Attributes:
+        rank: place in the queue.
+        number: age.
+        run: the attempt it belongs to.
+        position: of what comes of it in the attempt's outputs.
+        submit: calls an actor; references to nothing, which tells how it went, and to what comes of it.
+        weight: how many calls it counts for.
+    """
 
     rank: int
     number: int
-    subnet: int = field(compare=False)
-    windows: Ref = field(compare=False)
     run: ShardRun = field(compare=False)
     position: int = field(compare=False)
+    submit: Callable[[Any], tuple[Ref, Ref]] = field(compare=False)
+    weight: int = field(compare=False)
 
 
 class ShardFlow:
@@ -92,9 +103,20 @@ class ShardFlow:
         run = ShardRun(shard, share, head, [None] * len(subnets))
         self._runs.add(run)
         for position, (subnet, ref) in enumerate(zip(subnets, windows, strict=True)):
-            insort(self._queue, _Queued(self._ranks[subnet], next(self._numbers), subnet, ref, run, position))
+            submit = partial(_submit_batch, files=self._files, subnet=subnet, windows=ref)
+            insort(self._queue, _Queued(self._ranks[subnet], next(self._numbers), run, position, submit, 1))
         if not subnets:
             self._reduce(run)
+
+    def start_alone(self, shard: ShardId, share: Share, images: Sequence[int]) -> None:
+        """Start an attempt at a shard with giants: each image, by position, runs by itself, on a GPU above all."""
+        run = ShardRun(shard, share, None, [None] * len(images))
+        self._runs.add(run)
+        rank = len(self._ranks) if self._pool.is_mixed else -1
+        for place, position in enumerate(images):
+            submit = partial(_submit_image, files=self._files, context=self._context, run=run, position=position)
+            # It may take long: nothing else is to wait behind it at its actor.
+            insort(self._queue, _Queued(rank, next(self._numbers), run, place, submit, CALLS_PER_ACTOR))
 
     def dispatch(self) -> None:
         """Hand queued batches to actors that have room."""
@@ -102,9 +124,9 @@ class ShardFlow:
             if not self._queue:
                 return
             item = self._queue.pop(0 if self._pool.is_first_kind(worker) else -1)
-            told, pixels = worker.actor.run.options(num_returns=2).remote(self._files, item.subnet, item.windows)
-            self._calls[told] = (item, worker, pixels)
-            worker.calls += 1
+            told, output = item.submit(worker.actor)
+            self._calls[told] = (item, worker, output)
+            worker.calls += item.weight
 
     def pending(self) -> list[Ref]:
         """What to wait for."""
@@ -113,9 +135,9 @@ class ShardFlow:
     def resolve(self, ref: Ref) -> Commit | Lost | None:
         """Take note of a reference of `pending` that is there: a commit, the loss of an attempt, or a step on."""
         if ref in self._calls:
-            item, worker, pixels = self._calls.pop(ref)
-            worker.calls -= 1
-            return self._resolve_call(ref, item, worker, pixels)
+            item, worker, output = self._calls.pop(ref)
+            worker.calls -= item.weight
+            return self._resolve_call(ref, item, worker, output)
         run = self._reduces.pop(ref)
         try:
             commit = cast(Commit, get(ref))
@@ -131,7 +153,7 @@ class ShardFlow:
             self._end(run)
         return runs
 
-    def _resolve_call(self, ref: Ref, item: _Queued, worker: Worker, pixels: Ref) -> Lost | None:
+    def _resolve_call(self, ref: Ref, item: _Queued, worker: Worker, output: Ref) -> Lost | None:
         try:
             get(ref)
         except WorkerLostError as error:
@@ -139,13 +161,17 @@ class ShardFlow:
                 self._pool.replace(worker)
             return self._give_up(item.run, error)
         if not item.run.over:
-            item.run.outputs[item.position] = pixels
+            item.run.outputs[item.position] = output
             if None not in item.run.outputs:
                 self._reduce(item.run)
         return None
 
     def _reduce(self, run: ShardRun) -> None:
-        self._reduces[reduce_task.remote(self._context, run.share, run.head, *run.outputs)] = run
+        if run.head is None:
+            commit = commit_task.remote(self._context, run.shard, {}, *run.outputs)
+        else:
+            commit = reduce_task.remote(self._context, run.share, run.head, *run.outputs)
+        self._reduces[commit] = run
 
     def _give_up(self, run: ShardRun, error: WorkerLostError) -> Lost | None:
         """Once an attempt; what else fails of it is a consequence."""
@@ -159,3 +185,14 @@ class ShardFlow:
         run.outputs.clear()
         self._runs.discard(run)
         self._queue = [item for item in self._queue if item.run is not run]
+
+
+def _submit_batch(actor: Any, files: list[Ref], subnet: int, windows: Ref) -> tuple[Ref, Ref]:
+    told, pixels = actor.run.options(num_returns=2).remote(files, subnet, windows)
+    return told, pixels
+
+
+def _submit_image(actor: Any, files: list[Ref], context: Ref, run: ShardRun, position: int) -> tuple[Ref, Ref]:
+    method = actor.run_image.options(num_returns=2)
+    told, row = method.remote(files, context, run.shard, run.share, position)
+    return told, row

@@ -19,7 +19,8 @@ from arm_batch.core.tiles import Upscaled
 from arm_batch.core.timed import Deadline
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
-from arm_batch.runtime.stages import commit_shard, failed_record, prepare_shard, stitch_shard
+from arm_batch.runtime.rows import failed_record
+from arm_batch.runtime.stages import commit_shard, prepare_shard, stitch_shard
 from arm_batch.runtime.survey import Beside, measure_beside
 from arm_batch.runtime.work import JobContext, ShardHead, ShardSummary
 from arm_batch.store.allocation import Verdict

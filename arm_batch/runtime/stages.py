@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,18 +13,17 @@ from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError
 from arm_batch.runtime.batches import assign_images, list_batches
-from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, ShardHead
+from arm_batch.runtime.giants import upscale_giant
+from arm_batch.runtime.rows import copied_record, done_record, failed_record, note_of_not_finite
+from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
 from arm_batch.store.codecs import Metadata, Picture, decode, encode, fit_metadata
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, read_plan
-from arm_batch.store.records import ImageRecord, StoredImage, image_id
+from arm_batch.store.records import ImageRecord, StoredImage
 from arm_batch.store.sinks import write_shard
 
 Outputs = Sequence[Sequence[Upscaled]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
-
-RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
-"""Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,14 @@ def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Ou
 
 
 def upscale_image(context: JobContext, shard: ShardId, share: Share, position: int, run: RunBatch) -> ImageRecord:
-    """One image of a shard by itself, from reading to encoding: the same bytes as among its mates."""
+    """One image of a shard by itself, from reading to encoding: the same bytes as among its mates.
+
+    Of a giant the row names the file that it was written to.
+    """
     plan = read_plan(context.output, shard)
     assigned = assign_images(context, plan, share)[position : position + 1]
+    if context.is_giant(plan.images[position]):
+        return upscale_giant(context, plan.images[position], assigned[0], run)
     alone = replace(plan, images=plan.images[position : position + 1])
     prepared = _cut(context, alone, assigned)
     outputs = run_batches(prepared, run)
@@ -99,7 +103,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
     given = iter(records)
     for image in plan.images:
         first = image.entry.copy_of
-        rows[image.entry.path] = next(given) if first is None else _copied(context, image, rows[first])
+        rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
     return write_shard(
         context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras
     )
@@ -180,84 +184,16 @@ def _stitch(
         stitcher.add(tiles, upscaled.pixels)
     planes = enlarge_planes(header.planes, ladder.scale)
     metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
-    picture = Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=image.notes)
-    broken = sum(upscaled.not_finite for _, upscaled in placed)
-    return replace(picture, notes=(*picture.notes, *note_of_not_finite(broken)))
-
-
-def note_of_not_finite(tiles: int) -> list[str]:
-    """What the row says of so many tiles whose net went wrong."""
-    return [f"tiles interpolated because the net's output was not finite: {tiles}"] if tiles else []
+    notes = image.notes + note_of_not_finite(sum(upscaled.not_finite for _, upscaled in placed))
+    return Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=notes)
 
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
     assert image.format is not None
-    ladder = context.ladder
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
-    counts = ladder.lut.counts(image.scores, subnets, len(ladder.subnets))
-    per_subnet = counts.sum(axis=0)
-    return ImageRecord(
-        id=image_id(image.entry.path),
-        path=image.entry.path,
-        status="ok",
-        error=None,
-        width=image.width * ladder.scale,
-        height=image.height * ladder.scale,
-        scale=ladder.scale,
-        channels=picture.pixels.shape[2] + picture.planes.shape[2],
-        bit_depth=8 * picture.pixels.itemsize,
-        format=image.format,
-        image=StoredImage(data, image.output),
-        flops=int(per_subnet @ ladder.costs),
-        tiles=len(subnets),
-        subnet_tiles=tuple(per_subnet.tolist()),
-        psnr_predicted_db=ladder.lut.psnr_of(counts, image.height * image.width / ladder.grid.tile**2),
-        source_size=image.source_size,
-        source_etag=image.entry.etag,
-        sha256=hashlib.sha256(data).hexdigest(),
-        notes=picture.notes,
-    )
-
-
-def _copied(context: JobContext, image: ImagePlan, first: ImageRecord) -> ImageRecord:
-    """The row of a copy: the first one's output under its own name, at no cost; or its failure."""
-    if first.image is None:
-        return failed_record(context, image, first.error or "")
-    return replace(
-        first,
-        id=image_id(image.entry.path),
-        path=image.entry.path,
-        image=replace(first.image, path=image.output),
-        flops=0,
-        tiles=0,
-        subnet_tiles=(0,) * len(first.subnet_tiles),
-        source_etag=image.entry.etag,
-        copy_of=first.path,
-    )
-
-
-def failed_record(context: JobContext, image: ImagePlan, error: str) -> ImageRecord:
-    """The row of an image that could not be upscaled."""
-    return ImageRecord(
-        id=image_id(image.entry.path),
-        path=image.entry.path,
-        status="failed",
-        error=error,
-        width=None,
-        height=None,
-        scale=context.ladder.scale,
-        channels=None,
-        bit_depth=None,
-        format=None,
-        image=None,
-        flops=0,
-        tiles=0,
-        subnet_tiles=(0,) * len(context.ladder.subnets),
-        psnr_predicted_db=None,
-        source_size=image.source_size,
-        source_etag=image.entry.etag,
-        sha256=None,
-        notes=image.notes,
-        copy_of=image.entry.copy_of,
+    channels = picture.pixels.shape[2] + picture.planes.shape[2]
+    stored, sha256 = StoredImage(data, image.output), hashlib.sha256(data).hexdigest()
+    return done_record(
+        context, image, subnets, channels, 8 * picture.pixels.itemsize, stored, sha256, picture.notes
     )

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterable, Sequence
 
 from arm_batch.core.ladder import Ladder
+from arm_batch.errors import ImageError
+from arm_batch.runtime.giants import interpolate_strip
 from arm_batch.runtime.stages import interpolate_image
 from arm_batch.runtime.work import JobContext
-from arm_batch.store.plan import ShardId, read_plan
+from arm_batch.store.plan import ImagePlan, ShardId, read_plan
 
 SAMPLE_PIXELS = 2**18
 """LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""
@@ -34,6 +36,11 @@ def measure_beside(context: JobContext, shard: ShardId) -> Beside:
     }
     if not sizes:
         return 0.0, 0
+    giants = [position for position in sizes if context.is_giant(plan.images[position])]
+    if len(giants) == len(sizes):
+        return _measure_giant(context, plan.images[giants[0]])
+    for position in giants:
+        del sizes[position]
     small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
     seconds, pixels = 0.0, 0
     for position in small or [min(sizes, key=sizes.__getitem__)]:
@@ -47,6 +54,16 @@ def measure_beside(context: JobContext, shard: ShardId) -> Beside:
         if pixels >= SAMPLE_PIXELS:
             break
     return seconds, pixels
+
+
+def _measure_giant(context: JobContext, image: ImagePlan) -> Beside:
+    started = time.perf_counter()
+    try:
+        pixels = interpolate_strip(context, image)
+    except ImageError:
+        # The run will say so.
+        return 0.0, 0
+    return time.perf_counter() - started, pixels
 
 
 def per_megapixel(samples: Iterable[Beside]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +10,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arm_batch.core.census import Objective, ShardCensus
+from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading, Writing
 from arm_batch.core.ladder import Ladder
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiles import Pixels, Upscaled
 from arm_batch.spec import ShardLimits, Sink
 from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import Shard, ShardId, ShardPlan
+from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.store.sources import Entry, Source
 
 Indices = NDArray[np.intp]
+
+RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
+"""Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,16 @@ class JobContext:
     sink: Sink
     reading: Reading
     writing: Writing
+    giants: Giants
+
+    def is_giant(self, image: ImagePlan) -> bool:
+        """Whether a planned image runs by itself, band by band."""
+        scale = self.ladder.scale
+        return image.error is None and self.giants.has_output(image.height * scale, image.width * scale)
+
+    def has_giants(self, plan: ShardPlan) -> bool:
+        """Whether any image of a shard is a giant; then its images run one by one."""
+        return any(self.is_giant(image) for image in plan.images)
 
 
 @dataclass(frozen=True)

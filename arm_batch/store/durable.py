@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,8 @@ from arm_batch.errors import UnsupportedError
 
 T = TypeVar("T")
 
-_PREFIX, _SUFFIX = ".arm-batch-", ".tmp"
+PREFIX, SUFFIX = ".arm-batch-", ".tmp"
+"""Of files that are written before they get their own names."""
 
 _TRIES = 5
 """With a new temporary file each, when somebody else's sweep has removed the one before."""
@@ -25,7 +27,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUP
 
 def is_temporary(name: str) -> bool:
     """Whether a file called `name` is one that this module writes to before it gets its own name."""
-    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)
 
 
 def write_file(target: Path, data: bytes) -> None:
@@ -50,18 +52,63 @@ def create_file(target: Path, data: bytes) -> bool:
     """
 
     def link(temporary: Path) -> bool:
-        try:
-            target.hardlink_to(temporary)
-        except FileExistsError:
-            # It may be ours: over NFS a link can succeed although its answer says that it was there already.
-            return target.read_bytes() == data
-        except OSError as error:
-            if error.errno in _NO_LINKS:
-                raise UnsupportedError(f"{target}: no hard links on this file system") from error
-            raise
-        return True
+        # It may be ours: over NFS a link can succeed although its answer says that it was there already.
+        return _linked(target, temporary) or target.read_bytes() == data
 
     return _placed(target, data, link)
+
+
+def adopt_file(target: Path, finished: Path) -> bool:
+    """Make a finished file `target` too, unless there is one; True when it is this very file, on disk.
+
+    Where it lies on the same file system, it gets a second name and is not copied.
+
+    Raises:
+        OSError: as `write_file`; among others `FileNotFoundError` when `finished` was swept away.
+        UnsupportedError: the file system has no hard links.
+    """
+    with _beside(target, finished) as near:
+        ours = _linked(target, near) or target.samefile(near)
+        _sync_folder(target.parent)
+        return ours
+
+
+def move_file(target: Path, finished: Path) -> None:
+    """Give a finished file the name `target`, replacing what was there.
+
+    Raises:
+        OSError: as `write_file`.
+    """
+    with _beside(target, finished) as near:
+        near.replace(target)
+        _sync_folder(target.parent)
+
+
+@contextmanager
+def _beside(target: Path, finished: Path) -> Iterator[Path]:
+    """The file, on disk, or a copy of it, on the file system of `target`."""
+    make_folder(target.parent)
+    with _reserved(target.parent) as copy:
+        near = finished
+        if finished.stat().st_dev != target.parent.stat().st_dev:
+            shutil.copyfile(finished, copy)
+            near = copy
+        with near.open("rb") as file:
+            os.fsync(file.fileno())
+        yield near
+
+
+def _linked(target: Path, finished: Path) -> bool:
+    """Give a file a second name; False where the name is given already."""
+    try:
+        target.hardlink_to(finished)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise UnsupportedError(f"{target}: no hard links on this file system") from error
+        raise
+    return True
 
 
 def remove_file(target: Path) -> None:
@@ -87,13 +134,20 @@ def _placed(target: Path, data: bytes, place: Callable[[Path], T]) -> T:
 @contextmanager
 def _temporary(folder: Path, data: bytes) -> Iterator[Path]:
     """A file with `data`, synced, in `folder`; removed afterwards unless it was renamed."""
-    _make_folder(folder)
-    path = folder / f"{_PREFIX}{uuid.uuid4().hex}{_SUFFIX}"
-    try:
+    make_folder(folder)
+    with _reserved(folder) as path:
         with path.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        yield path
+
+
+@contextmanager
+def _reserved(folder: Path) -> Iterator[Path]:
+    """A temporary name in `folder`; what is written there is removed afterwards unless it was renamed."""
+    path = folder / f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
+    try:
         yield path
     finally:
         # Where it cannot be removed, that is not what the caller has to know; a sweep will.
@@ -101,7 +155,7 @@ def _temporary(folder: Path, data: bytes) -> Iterator[Path]:
             path.unlink()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make it and its parents, each of the new ones synced into the folder above it."""
     missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
     for path in reversed(missing):

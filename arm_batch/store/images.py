@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from typing import BinaryIO
+
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.records import StoredImage
 from arm_batch.store.tars import split_path, unpack
@@ -18,6 +21,16 @@ class Images:
         self._store = store
         self._tar = ""
         self._members: dict[str, bytes] = {}
+
+    def open(self, image: StoredImage) -> BinaryIO:
+        """The encoded image, seekable; a file of its own is read as far as it is asked for.
+
+        Raises:
+            FileNotFoundError, PermissionError, StoreError: as `ObjectStore.open`.
+        """
+        if image.bytes is None and split_path(image.path) is None:
+            return self._store.open(self._store.stat(image.path))
+        return io.BytesIO(self.read(image))
 
     def read(self, image: StoredImage) -> bytes:
         """The encoded image.

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from arm_batch.errors import StoreError
-from arm_batch.store.durable import create_file, is_temporary, remove_file, write_file
+from arm_batch.store.durable import adopt_file, create_file, is_temporary, move_file, remove_file, write_file
 from arm_batch.store.objects import ObjectInfo, checked_key, is_safe_key
+from arm_batch.store.scratch import remove_unless_held
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -114,18 +115,31 @@ class LocalStore:
         with self._errors(key):
             return create_file(self.path(key), data)
 
+    def scratch_folder(self) -> Path:
+        """The folder itself: what is written there gets its place by a second name."""
+        return Path(self.root)
+
+    def create_file(self, key: str, finished: Path) -> bool:
+        """Make a finished local file the object's, unless there is one; see `ObjectStore`."""
+        with self._errors(key):
+            return adopt_file(self.path(key), finished)
+
+    def write_file(self, key: str, finished: Path) -> None:
+        """Move a finished local file to the object's place; see `ObjectStore`."""
+        with self._errors(key):
+            move_file(self.path(key), finished)
+
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
         with self._errors(key):
             remove_file(self.path(key))
 
     def sweep(self) -> int:
-        """Remove temporary files; a writer that is alive tries again with a new one."""
+        """Remove temporary files but those that are locked; a writer that is alive tries again with a new one."""
         swept = 0
         for path in _files(Path(self.root), temporary=True):
-            with self._errors(path[len(self.root.rstrip("/")) + 1 :]), suppress(FileNotFoundError):
-                Path(path).unlink()
-                swept += 1
+            with self._errors(path[len(self.root.rstrip("/")) + 1 :]):
+                swept += remove_unless_held(Path(path))
         return swept
 
     def _file(self, key: str) -> Path:

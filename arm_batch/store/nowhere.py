@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from arm_batch.store.objects import ObjectInfo
@@ -55,6 +57,18 @@ class Nowhere:
         """Let it go; there never was another."""
         del key, data
         return True
+
+    def scratch_folder(self) -> Path:
+        """Where this machine keeps temporary files."""
+        return Path(tempfile.gettempdir())
+
+    def create_file(self, key: str, finished: Path) -> bool:
+        """Let it go; there never was another."""
+        del key, finished
+        return True
+
+    def write_file(self, key: str, finished: Path) -> None:
+        """Let it go."""
 
     def delete(self, key: str) -> None:
         """There is none."""

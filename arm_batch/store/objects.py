@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from arm_batch.errors import StoreError, UnsupportedError, UsageError
+
+_HASHED_AT_ONCE = 1 << 20
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,29 @@ class ObjectStore(Readable, Protocol):
         """
         ...
 
+    def scratch_folder(self) -> Path:
+        """A local folder for files that are to become objects, from where that is cheapest."""
+        ...
+
+    def create_file(self, key: str, finished: Path) -> bool:
+        """Make a local file an object unless there is one, without ever holding it in memory.
+
+        Args:
+            key: of the object.
+            finished: the file, best in `scratch_folder`; from now on nobody may change it.
+
+        Returns:
+            True when the object is this file, False when another was there first.
+
+        Raises:
+            UnsupportedError: the store says that it has no such operation.
+        """
+        ...
+
+    def write_file(self, key: str, finished: Path) -> None:
+        """The same, replacing what was there; the file may be gone afterwards."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
         ...
@@ -172,6 +199,24 @@ def checked_key(key: str) -> str:
     if not is_safe_key(key):
         raise StoreError(f"not a key that stays inside its folder: {key!r}")
     return key
+
+
+def hash_object(store: ObjectStore, key: str) -> str:
+    """The SHA-256 of an object, hex, which is read piece by piece.
+
+    Raises:
+        FileNotFoundError, PermissionError, StoreError: as `ObjectStore`.
+    """
+    with store.open(store.stat(key)) as stream:
+        return hash_stream(stream)
+
+
+def hash_stream(stream: BinaryIO) -> str:
+    """The SHA-256, hex, of what is left of a stream."""
+    digest = hashlib.sha256()
+    while data := stream.read(_HASHED_AT_ONCE):
+        digest.update(data)
+    return digest.hexdigest()
 
 
 PROBE = "probe-"

@@ -105,6 +105,10 @@ class ShardPlan:
     origin: ShardId | None = None
     extras: pa.Table | None = None
 
+    def originals(self) -> list[int]:
+        """Positions of the images that are no copies of others."""
+        return [position for position, image in enumerate(self.images) if image.entry.copy_of is None]
+
     def scores(self) -> Scores:
         """The scores of all tiles, image by image, ``(n_tiles, n_scores)``."""
         return np.concatenate([image.scores for image in self.images])

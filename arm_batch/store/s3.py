@@ -6,9 +6,11 @@ import functools
 import io
 import itertools
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 import boto3
@@ -20,6 +22,7 @@ from arm_batch.store.objects import ObjectInfo, checked_key
 from arm_batch.store.patience import DEFAULT_PATIENCE, Patience
 from arm_batch.store.s3_answers import BadAnswerError, RangeReader, etag_of, read_body
 from arm_batch.store.s3_errors import FAILURES, code, explained, is_missing, is_passing, status
+from arm_batch.store.s3_upload import Tried, remove_uploads, upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -196,13 +199,25 @@ class S3Store:
 
         return self._tried(key, attempt, again=_may_be_there)
 
+    def scratch_folder(self) -> Path:
+        """Where this machine keeps temporary files."""
+        return Path(tempfile.gettempdir())
+
+    def create_file(self, key: str, finished: Path) -> bool:
+        """Upload a local file unless there is an object; see `ObjectStore`."""
+        return upload(self.client, self.bucket, self.key(key), finished, True, self._patiently(key))
+
+    def write_file(self, key: str, finished: Path) -> None:
+        """Upload a local file; see `ObjectStore`."""
+        upload(self.client, self.bucket, self.key(key), finished, False, self._patiently(key))
+
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
         self._tried(key, lambda: self.client.delete_object(Bucket=self.bucket, Key=self.key(key)))
 
     def sweep(self) -> int:
-        """Nothing to do: a PUT in one request leaves nothing behind when it breaks off."""
-        return 0
+        """Give up uploads in parts that broke off; a PUT in one request leaves nothing behind."""
+        return remove_uploads(self.client, self.bucket, self._base, self._patiently(""))
 
     @property
     def _base(self) -> str:
@@ -241,6 +256,9 @@ class S3Store:
             raise StoreError(
                 f"{self._where(key)}: {len(data)} bytes are more than S3 takes in one request, {_LARGEST_PUT}"
             )
+
+    def _patiently(self, key: str) -> Tried:
+        return cast(Tried, functools.partial(self._tried, key))
 
     def _tried(
         self,

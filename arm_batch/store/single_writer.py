@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from arm_batch.store.objects import ObjectInfo, ObjectStore
@@ -63,6 +64,23 @@ class SingleWriterStore:
         except FileNotFoundError:
             self.inner.write(key, data)
             return True
+
+    def scratch_folder(self) -> Path:
+        """See `ObjectStore`."""
+        return self.inner.scratch_folder()
+
+    def create_file(self, key: str, finished: Path) -> bool:
+        """Make the file an object unless there is one; not safe against a writer in another process."""
+        try:
+            self.inner.stat(key)
+        except FileNotFoundError:
+            self.inner.write_file(key, finished)
+            return True
+        return False
+
+    def write_file(self, key: str, finished: Path) -> None:
+        """See `ObjectStore`."""
+        self.inner.write_file(key, finished)
 
     def delete(self, key: str) -> None:
         """See `ObjectStore`."""

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
 from arm_batch.store.commit import Commit, Part, create_commit, read_commit
-from arm_batch.store.objects import ObjectStore, checked_key
+from arm_batch.store.objects import ObjectStore, checked_key, hash_object
 from arm_batch.store.plan import ShardId
 from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, output_schema, to_table
 from arm_batch.store.tars import pack, tar_key
@@ -103,7 +103,7 @@ def _write_image(store: ObjectStore, record: ImageRecord) -> ImageRecord:
     if store.create(key, image.bytes):
         return dataclasses.replace(record, image=stored)
     try:
-        sha256 = hashlib.sha256(store.read(key)).hexdigest()
+        sha256 = hash_object(store, key)
     except (FileNotFoundError, PermissionError) as error:
         raise StoreError(str(error)) from error
     return dataclasses.replace(record, image=stored, sha256=sha256)

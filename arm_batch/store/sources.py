@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
+from typing import BinaryIO, cast
 
 from arm_batch.errors import ImageError
-from arm_batch.store.objects import Readable
+from arm_batch.store.objects import ObjectInfo, Readable
 from arm_batch.store.parquet import read_row
+from arm_batch.store.s3_answers import RangeReader
 
 EXTENSIONS = frozenset(
     {
@@ -16,6 +20,12 @@ EXTENSIONS = frozenset(
     }
 )
 """Of image files, in lower case."""
+
+_READ_AT_ONCE = 64 << 20
+"""Bytes: larger files are read as far as they are needed, so that what they hold need not fit into memory."""
+
+_BUFFER = 1 << 20
+"""Bytes fetched at least of a large member of a tar file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,26 @@ class Source:
 
     store: Readable
 
+    def open(self, entry: Entry) -> BinaryIO:
+        """A seekable stream over an image as it was when it was listed; small ones are read at once.
+
+        Raises:
+            ImageError, StoreError: as `read`. So does reading the stream, which besides may raise
+                `FileNotFoundError` when the image changes meanwhile.
+        """
+        if entry.row is not None or entry.size <= _READ_AT_ONCE:
+            # Rows of Parquet files too, of which a reader has the whole anyway.
+            return io.BytesIO(self.read(entry))
+        if entry.offset is not None:
+            fetch = partial(self._range, entry, entry.offset)
+            return cast(BinaryIO, io.BufferedReader(RangeReader(fetch, entry.size), _BUFFER))
+        try:
+            return self.store.open(ObjectInfo(entry.key, entry.size, entry.etag))
+        except FileNotFoundError:
+            raise ImageError("is gone or changed since it was listed") from None
+        except PermissionError:
+            raise ImageError("permission denied") from None
+
     def read(self, entry: Entry) -> bytes:
         """The bytes of an image as they were when they were listed.
 
@@ -77,7 +107,10 @@ class Source:
         return data
 
     def _member(self, entry: Entry, offset: int) -> bytes:
-        return self.store.fetch_range(entry.key, entry.etag, offset, entry.size) if entry.size else b""
+        return self._range(entry, offset, 0, entry.size) if entry.size else b""
+
+    def _range(self, entry: Entry, offset: int, start: int, length: int) -> bytes:
+        return self.store.fetch_range(entry.key, entry.etag, offset + start, length)
 
 
 def is_image(key: str) -> bool:

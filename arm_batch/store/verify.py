@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from arm_batch.core.giants import Giants
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, allocation_key, read_epochs
 from arm_batch.store.commit import Commit, commit_key, listed, visible_parts
@@ -18,7 +19,7 @@ from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, plan_key, planned
 from arm_batch.store.sinks import DATA
 from arm_batch.store.tars import TARS
-from arm_batch.store.verify_shard import Findings, Problem, verify_record, verify_shard
+from arm_batch.store.verify_shard import READ_BACK, Findings, Problem, verify_record, verify_shard
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ class Verification:
     left: int
 
 
-def verify_store(store: ObjectStore, generations: Sequence[Generation]) -> Verification:
+def verify_store(
+    store: ObjectStore, generations: Sequence[Generation], giants: Giants = READ_BACK
+) -> Verification:
     """Read back every plan, record, part and image of an output.
+
+    Args:
+        store: the output.
+        generations: of the run.
+        giants: which images are read in strips.
 
     Raises:
         StoreError: the store cannot be reached.
@@ -64,7 +72,8 @@ def verify_store(store: ObjectStore, generations: Sequence[Generation]) -> Verif
         replaced = {commit.origin for commit in commits}
         each = list(
             readers.map(
-                lambda c: verify_shard(store, c, costs.get(c.shard.generation, ()), c.shard in replaced), commits
+                lambda c: verify_shard(store, c, costs.get(c.shard.generation, ()), c.shard in replaced, giants),
+                commits,
             )
         )
     problems += [record for record in records if isinstance(record, Problem)]

@@ -7,22 +7,26 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arm_batch.core.giants import DEFAULT_GIANTS, Giants
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.store.codecs import decode
 from arm_batch.store.commit import Commit, Part, commit_key, read_commit
+from arm_batch.store.giants import open_strips, read_through
 from arm_batch.store.images import Images
-from arm_batch.store.objects import ObjectStore
+from arm_batch.store.objects import ObjectStore, hash_stream
 from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
 from arm_batch.store.records import ImageRecord, from_table, output_schema
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
 """What was committed needs no guard."""
+
+READ_BACK = Giants(streamed=DEFAULT_GIANTS.pixels)
+"""Only giants are in formats that can be read in strips."""
 
 Repair = Literal["none", "again", "plan again", "finish"]
 """What mends a problem: nothing can; the shard is run again; it is planned again; the run is finished again."""
@@ -76,7 +80,9 @@ def verify_record(store: ObjectStore, shard: ShardId) -> Commit | Problem | None
     return commit
 
 
-def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], replaced: bool) -> Findings:
+def verify_shard(
+    store: ObjectStore, commit: Commit, costs: tuple[int, ...], replaced: bool, giants: Giants
+) -> Findings:
     """Read back one shard: its plan, parts, rows and images.
 
     Args:
@@ -84,6 +90,7 @@ def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], rep
         commit: its record.
         costs: FLOPs of a tile by subnet; empty where they are not known.
         replaced: whether a retry has taken the place of its failed rows, which then may be gone.
+        giants: which images are read in strips.
     """
     shard = commit.shard
     try:
@@ -104,7 +111,7 @@ def verify_shard(store: ObjectStore, commit: Commit, costs: tuple[int, ...], rep
     if not problems:
         told = _verify_rows(commit, plan, rows, commit.failures if replaced else 0)
         problems += [Problem(commit_key(shard), each, "again", shard) for each in told]
-        problems += _verify_images(store, commit, plan, rows, costs)
+        problems += _verify_images(Images(store), giants, commit, plan, rows, costs)
     done, failed = (tuple(row.path for row in rows if row.status == status) for status in ("ok", "failed"))
     return Findings(tuple(problems), commit, done, failed)
 
@@ -149,19 +156,23 @@ def _verify_rows(commit: Commit, plan: ShardPlan, rows: list[ImageRecord], unrea
 
 
 def _verify_images(
-    store: ObjectStore, commit: Commit, plan: ShardPlan, rows: list[ImageRecord], costs: tuple[int, ...]
+    images: Images,
+    giants: Giants,
+    commit: Commit,
+    plan: ShardPlan,
+    rows: list[ImageRecord],
+    costs: tuple[int, ...],
 ) -> Iterator[Problem]:
-    images = Images(store)
     sizes = {image.entry.path: (image.height, image.width) for image in plan.images}
     for row in rows:
         if row.status == "ok":
             key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
-            for told in _verify_image(images, row, sizes.get(row.path, (0, 0)), costs):
+            for told in _verify_image(images, giants, row, sizes.get(row.path, (0, 0)), costs):
                 yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
 
 
 def _verify_image(
-    images: Images, row: ImageRecord, lr_size: tuple[int, int], costs: tuple[int, ...]
+    images: Images, giants: Giants, row: ImageRecord, lr_size: tuple[int, int], costs: tuple[int, ...]
 ) -> Iterator[str]:
     height, width = (side * row.scale for side in lr_size)
     if (row.height, row.width) != (height, width):
@@ -172,17 +183,20 @@ def _verify_image(
         yield "its row has no image"
         return
     try:
-        data = images.read(row.image)
+        with images.open(row.image) as stream:
+            yield from _verify_pixels(stream, giants, row, height, width)
     except (FileNotFoundError, PermissionError) as error:
         yield f"its image cannot be read: {error}"
-        return
-    if hashlib.sha256(data).hexdigest() != row.sha256:
+
+
+def _verify_pixels(stream: BinaryIO, giants: Giants, row: ImageRecord, height: int, width: int) -> Iterator[str]:
+    if hash_stream(stream) != row.sha256:
         yield "its image is not what was committed: the SHA-256 differs"
         return
     try:
-        shape = decode(data, _ANY_SIZE).pixels.shape[:2]
+        strips = open_strips(stream, _ANY_SIZE, giants)
+        if (strips.height, strips.width) != (height, width):
+            yield f"its image has {strips.width} x {strips.height} px, not {width} x {height}"
+        read_through(strips)
     except ImageError as error:
         yield f"its image does not decode: {error}"
-        return
-    if shape != (height, width):
-        yield f"its image has {shape[1]} x {shape[0]} px, not {width} x {height}"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arm_batch.core.detail import N_FEATURES, detail_features, grey_levels, octave_energy
-from arm_batch.core.score import FITTED, MEASURED, Score, laplacian_map, score_tiles, tile_features
+from arm_batch.core.score import FITTED, MEASURED, Score, laplacian_map, score_rows, score_tiles, tile_features
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import LadderError
 
@@ -100,6 +100,34 @@ def test_bands_do_not_show(height, width, tile):
     if tile % 8 == 0:
         whole = detail_features(image, slice(0, height), tile)
         np.testing.assert_allclose(tile_features(image, TileGrid(tile, 2)), whole, rtol=1e-4, atol=1e-4)
+
+
+@given(st.integers(1, 620), st.integers(1, 40), st.sampled_from([1, 3]), st.sampled_from([8, 24]))
+@settings(max_examples=20, deadline=None)
+def test_rows_that_are_read_once_from_the_top_score_exactly_as_the_whole_image(height, width, channels, tile):
+    image = noise(height, width, channels)
+    before = (0, 0)
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        nonlocal before
+        assert before[0] <= start < stop <= height
+        assert before[1] <= stop
+        before = (start, stop)
+        return image[start:stop].copy()
+
+    grid = TileGrid(tile, 2)
+    np.testing.assert_array_equal(score_rows(ALL, rows, height, width, grid), score_tiles(ALL, image, grid))
+
+
+def test_very_wide_images_are_scored_in_few_rows_at_a_time():
+    asked = []
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        asked.append(stop - start)
+        return np.zeros((stop - start, 2**17, 1), np.uint8)
+
+    score_rows(ALL[:1], rows, 256, 2**17, TileGrid(32, 2))
+    assert max(asked) < 64 + 32
 
 
 def test_features_are_what_they_say():

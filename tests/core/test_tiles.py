@@ -53,6 +53,24 @@ def test_halos_are_the_true_neighbours(image, grid):
             np.testing.assert_array_equal(windows[row, column, inside_y, inside_x], truth)
 
 
+@given(images(), grids, st.integers(1, 5))
+def test_windows_band_by_band_are_those_of_the_whole_image(image, grid, tile_rows):
+    height = len(image)
+    asked = [(0, 0)]
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        assert asked[-1][0] <= start < stop <= height
+        assert stop >= asked[-1][1]
+        asked.append((start, stop))
+        return image[start:stop].copy()
+
+    step = tile_rows * grid.tile
+    bands = [grid.windows_between(rows, top, min(top + step, height), height) for top in range(0, height, step)]
+    np.testing.assert_array_equal(np.concatenate(bands), grid.windows(image))
+    margin = 2 * (grid.tile + grid.halo)
+    assert max(stop - start for start, stop in asked) <= step + margin
+
+
 @given(images(), grids)
 def test_cut_is_contiguous_and_row_major(image, grid):
     tiles = np.arange(grid.count(*image.shape[:2]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from arm_batch.core.tiles import TileGrid
-from arm_batch.core.transparency import fill_hidden, hidden_tiles
+from arm_batch.core.transparency import ShownTiles, fill_hidden
 from tests.images import noise
 
 
@@ -36,4 +36,7 @@ def test_tiles_that_show_nothing() -> None:
     alpha = np.zeros((20, 25), np.uint16)
     alpha[7, 8] = alpha[19, 24] = 1
     # Three rows of four tiles, the last ones partly beyond the image.
-    assert np.flatnonzero(~hidden_tiles(alpha, TileGrid(8, 2))).tolist() == [1, 11]
+    shown = ShownTiles(20, 25, TileGrid(8, 2))
+    for start, stop in ((0, 9), (5, 20)):
+        shown.add(start, alpha[start:stop])
+    assert np.flatnonzero(~shown.hidden()).tolist() == [1, 11]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from arm_batch.core.selection import EVERYTHING
 from arm_batch.errors import ImageError, InputError, StoreError
-from arm_batch.store import parquet
+from arm_batch.store import parquet, sources
 from arm_batch.store.inputs import list_store, open_input
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore, open_store
@@ -50,6 +51,32 @@ def test_image_files(store: ObjectStore) -> None:
         assert entry == Entry(entry.path, entry.path, None, len(entry.path), store.stat(entry.path).etag)
     source = pickle.loads(pickle.dumps(Source(store)))
     assert [source.read(entry).decode() for entry in entries] == sorted(images)
+
+
+@pytest.mark.parametrize("at_once", [0, 1 << 20])
+def test_streams_give_what_reading_gives(
+    store: ObjectStore, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_READ_AT_ONCE", at_once)
+    member = io.BytesIO()
+    with tarfile.open(fileobj=member, mode="w") as tar:
+        for name in ("c.png", "d.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 5
+            tar.addfile(info, io.BytesIO(name.encode()))
+    for prefix, data in {"files/a.png": b"01234", "tars/b.tar": member.getvalue()}.items():
+        store.write(prefix, data)
+    for folder in ("files", "tars"):
+        inner = open_store(f"{store.url}/{folder}", getattr(store, "endpoint_url", None))
+        for entry in entries_in(inner):
+            with Source(inner).open(entry) as stream:
+                assert stream.read() == Source(inner).read(entry)
+                assert stream.seek(-2, io.SEEK_END) == 3
+                assert stream.read(1) == Source(inner).read(entry)[3:4]
+    (gone,) = entries_in(open_store(f"{store.url}/files", getattr(store, "endpoint_url", None)))
+    store.write("files/a.png", b"other")
+    with pytest.raises((ImageError, FileNotFoundError), match="changed since it was listed"):
+        Source(open_store(f"{store.url}/files", getattr(store, "endpoint_url", None))).open(gone).read()
 
 
 def test_what_changed_or_went_since_the_listing(store: ObjectStore) -> None:

@@ -13,7 +13,7 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model, to_srgb
 from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.formats import choose_format
-from arm_batch.store.codecs.picture import Picture
+from arm_batch.store.codecs.picture import Metadata, Picture
 from arm_batch.store.codecs.tiff_tags import with_tags
 from arm_batch.store.codecs.vips import Vips, from_array, set_blob
 
@@ -90,13 +90,7 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
         raise ImageError(f"cannot be written as {format}")
     metadata = picture.metadata
     model: Model = "grey" if picture.pixels.shape[2] == 1 else "rgb"
-    across, down = metadata.dpi or _UNKNOWN_DPI
-    image = from_array(_all_bands(picture), model).copy(xres=across / _MM_PER_INCH, yres=down / _MM_PER_INCH)
-    blobs = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
-    for name, blob in blobs.items():
-        set_blob(image, _FIELDS[name], blob)
-    # libvips makes up what it is not told to leave out.
-    keep = ":".join(name for name, blob in blobs.items() if blob is not None) or "none"
+    image, keep = with_metadata(from_array(_all_bands(picture), model), metadata)
     try:
         data = bytes(_SAVE[format](image, quality, keep))
         if format == "tiff":
@@ -106,6 +100,17 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
         # Besides what libvips says: tags may hold what Pillow reads and cannot write.
         raise ImageError(f"cannot be written as {format}: {one_line(error)}") from error
     return data
+
+
+def with_metadata(image: Vips, metadata: Metadata) -> tuple[Vips, str]:
+    """The image with metadata, and which of it is to be kept, as libvips' savers want to be told."""
+    across, down = metadata.dpi or _UNKNOWN_DPI
+    image = image.copy(xres=across / _MM_PER_INCH, yres=down / _MM_PER_INCH)
+    blobs = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    for name, blob in blobs.items():
+        set_blob(image, _FIELDS[name], blob)
+    # libvips makes up what it is not told to leave out.
+    return image, ":".join(name for name, blob in blobs.items() if blob is not None) or "none"
 
 
 def fit_metadata(picture: Picture, format: str) -> Picture:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -40,12 +39,14 @@ def read_exif(block: bytes) -> Image.Exif:
     return exif
 
 
-def exif_of_tiff(data: bytes, offset: int) -> Image.Exif:
-    """The tags of a directory of a TIFF file, as EXIF."""
+def exif_of_tiff(stream: BinaryIO, offset: int) -> Image.Exif:
+    """The tags of the directory at `offset` of a TIFF file, as EXIF."""
+    stream.seek(0)
+    header = stream.read(8)
     exif = Image.Exif()
-    exif.endian = "<" if data[:1] == b"I" else ">"
-    exif.bigtiff = is_big(data)
-    exif.load_from_fp(io.BytesIO(data), offset)
+    exif.endian = "<" if header[:1] == b"I" else ">"
+    exif.bigtiff = is_big(header)
+    exif.load_from_fp(stream, offset)
     return exif
 
 

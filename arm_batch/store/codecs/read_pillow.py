@@ -18,7 +18,7 @@ from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 # The limit is `Reading.max_pixels`, checked between the header and the pixels; Pillow's own would be in its way.
 Image.MAX_IMAGE_PIXELS = None
 
-_PILLOW_NAMES = {
+PILLOW_NAMES = {
     "png": ("PNG",),
     "jpeg": ("JPEG",),
     "webp": ("WEBP",),
@@ -59,7 +59,7 @@ def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
     Raises:
         Whatever Pillow trips over in a broken file.
     """
-    with Image.open(io.BytesIO(data), formats=_PILLOW_NAMES[format]) as image:
+    with Image.open(io.BytesIO(data), formats=PILLOW_NAMES[format]) as image:
         check_size(*image.size, reading)
         index, notes = choose_frame(getattr(image, "n_frames", 1), reading)
         for number in range(1, index + 1):

@@ -6,33 +6,28 @@ OpenCV reads samples of 64 bits, of which libvips knows nothing.
 from __future__ import annotations
 
 import io
-import struct
-from collections.abc import Callable, Iterator
 from functools import partial
 
-from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.core.imaging import Reading
-from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.metadata import exif_of_tags, exif_of_tiff, is_big
+from arm_batch.store.codecs.metadata import exif_of_tags
 from arm_batch.store.codecs.opencv import decode_page
 from arm_batch.store.codecs.planes_apart import has_tiled_planes, open_planes
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import get_blob, open_tiff, to_array
+from arm_batch.store.codecs.tiff_directories import exif_reader, new_directory, read_directories, read_directory
+from arm_batch.store.codecs.vips import Vips, get_blob, open_tiff, to_array
 
-_WIDTH, _HEIGHT, _BITS, _EXTRA_SAMPLES, _XMP, _ICC = 256, 257, 258, 338, 700, 34675
-_TILE_WIDTH = 322
-_ALPHA = (1, 2)
+_WIDTH, _HEIGHT, _BITS, _TILE_WIDTH, _XMP, _ICC = 256, 257, 258, 322, 700, 34675
+
+EXTRA_SAMPLES = 338
+ALPHA = (1, 2)
 _STRAIGHT_ALPHA = 2
 
 _BITS_OF_VIPS = 32
 
-_Found = tuple[ImageFileDirectory_v2, int]
-"""The tags of a page, and where they begin."""
-
-_MODELS: dict[str, Model] = {
+MODELS: dict[str, Model] = {
     "b-w": "grey",
     "grey16": "grey",
     "srgb": "rgb",
@@ -53,34 +48,38 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         ImageError: it is refused.
         VipsError: it is broken, or of a kind that libvips does not read.
     """
-    directories = _directories(data)
-    directory, offset = _next(directories)
+    stream = io.BytesIO(data)
+    directory, _ = read_directory(stream, 0)
     if max(directory.get(_BITS, (1,))) > _BITS_OF_VIPS:
-        return _read_wide(data, [directory, *(later for later, _ in directories)], reading)
+        return _read_wide(data, [directory for directory, _ in read_directories(stream)], reading)
     first = open_tiff(data, 0)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
-    for _ in range(index):
-        directory, offset = _next(directories)
+    found = directory, _ = read_directory(stream, index)
     # Missing strips are errors to libvips, missing tiles warnings. Of strips it also warns where nothing is wrong.
     image = open_tiff(data, index, "warning" if _TILE_WIDTH in directory else "error")
     check_size(image.width, image.height, reading, image.bands)
-    shown, space = image, image.interpretation
+    shown = image
     if has_tiled_planes(directory):
-        shown = open_planes(data, directory, _new_directory(data)).copy(interpretation=space)
-    if space in _LAB:
-        notes = (*notes, "Lab, converted to sRGB")
-        shown = shown.colourspace(_LAB[space])
-    extras = directory.get(_EXTRA_SAMPLES, ())
+        shown = open_planes(data, directory, new_directory(data)).copy(interpretation=image.interpretation)
+    shown, more = in_known_colours(shown)
+    extras = directory.get(EXTRA_SAMPLES, ())
     return Samples(
         bands=to_array(shown),
-        model=_MODELS.get(shown.interpretation, "grey"),
-        has_alpha=bool(extras) and extras[0] in _ALPHA,
+        model=MODELS.get(shown.interpretation, "grey"),
+        has_alpha=bool(extras) and extras[0] in ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
-        exif=_exif_reader(data, directory, offset),
+        exif=exif_reader(stream, found),
         xmp=get_blob(image, "xmp-data"),
-        notes=notes,
+        notes=(*notes, *more),
     )
+
+
+def in_known_colours(image: Vips) -> tuple[Vips, tuple[str, ...]]:
+    """The image in colours of `MODELS`, and a note where it was in others."""
+    if image.interpretation not in _LAB:
+        return image, ()
+    return image.colourspace(_LAB[image.interpretation]), ("Lab, converted to sRGB",)
 
 
 def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: Reading) -> Samples:
@@ -88,7 +87,7 @@ def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: R
     directory = directories[index]
     check_size(directory[_WIDTH], directory[_HEIGHT], reading)
     bands = decode_page(data, index)
-    extras = directory.get(_EXTRA_SAMPLES, ())
+    extras = directory.get(EXTRA_SAMPLES, ())
     return Samples(
         bands=bands,
         model="grey" if bands.shape[2] < 3 else "rgb",
@@ -99,41 +98,3 @@ def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: R
         xmp=directory.get(_XMP),
         notes=notes,
     )
-
-
-def _next(directories: Iterator[_Found]) -> _Found:
-    found = next(directories, None)
-    if found is None:
-        raise ImageError("cannot be decoded: its directory is missing")
-    return found
-
-
-def _exif_reader(data: bytes, directory: ImageFileDirectory_v2, offset: int) -> Callable[[], Image.Exif]:
-    # Of a big-endian BigTIFF file Pillow reads no EXIF by itself.
-    if is_big(data) and data[:1] == b"M":
-        return partial(exif_of_tags, directory)
-    return partial(exif_of_tiff, data, offset)
-
-
-def _directories(data: bytes) -> Iterator[_Found]:
-    """The tags of each page, and where they begin."""
-    offset = _new_directory(data).next
-    stream = io.BytesIO(data)
-    seen: set[int] = set()
-    try:
-        while offset and offset not in seen:
-            seen.add(offset)
-            stream.seek(offset)
-            directory = _new_directory(data)
-            directory.load(stream)
-            yield directory, offset
-            offset = directory.next
-    except (OSError, struct.error, ValueError) as error:
-        raise ImageError("cannot be decoded: its tags are broken") from error
-
-
-def _new_directory(data: bytes) -> ImageFileDirectory_v2:
-    """One without tags for a file, of its kind and byte order, which knows where the first is."""
-    # Pillow looks for the number that tells BigTIFF where it is in little-endian files, whatever the order.
-    header = b"II\x2b\0" + data[4:16] if is_big(data) else data[:8]
-    return ImageFileDirectory_v2(header, prefix=data[:2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from typing import BinaryIO
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -12,17 +14,27 @@ _EXTRA_SAMPLES = 338
 
 
 def with_tags(data: bytes, exif: bytes | None, extra_samples: tuple[int, ...]) -> bytes:
-    """A TIFF file of one page with EXIF, and with what its bands beyond the colours are.
+    """`add_tags` for a file in memory."""
+    file = io.BytesIO(data)
+    add_tags(file, exif, extra_samples)
+    return file.getvalue()
+
+
+def add_tags(file: BinaryIO, exif: bytes | None, extra_samples: tuple[int, ...]) -> None:
+    """Give a TIFF file of one page EXIF, and say what its bands beyond the colours are.
 
     libvips writes no EXIF and calls every further band alpha. A new directory at the end of the file takes the
     place of the one it wrote; all that this one points to stays where it is.
 
     Args:
-        data: the file, little-endian.
+        file: little-endian, open for reading and writing.
         exif: a block.
         extra_samples: for each band beyond the colours 2 for alpha, 0 for anything else.
     """
-    header = data[: 16 if is_big(data) else 8]
+    file.seek(0)
+    header = file.read(16)
+    big = is_big(header)
+    header = header[: 16 if big else 8]
     added = ImageFileDirectory_v2(header)
     if extra_samples:
         added[_EXTRA_SAMPLES] = extra_samples
@@ -30,25 +42,28 @@ def with_tags(data: bytes, exif: bytes | None, extra_samples: tuple[int, ...]) -
         for tag, value in lasting_tags(read_exif(exif)).items():
             added[tag] = value
     if not len(added):
-        return data
-    pointer = "<Q" if is_big(data) else "<I"
-    start = _even(len(data))
+        return
+    pointer = "<Q" if big else "<I"
+    place = len(header) - struct.calcsize(pointer)
+    entries = _entries(file, struct.unpack_from(pointer, header, place)[0], big)
+    start = _even(file.seek(0, io.SEEK_END))
     block = added.tobytes(start)
     end = _even(start + len(block))
-    old = struct.unpack(pointer, header[-struct.calcsize(pointer) :])[0]
-    entries = _entries(data[old:], is_big(data)) | _entries(block, is_big(data))
-    directory = struct.pack("<Q" if is_big(data) else "<H", len(entries))
+    entries |= _entries(io.BytesIO(block), 0, big)
+    directory = struct.pack("<Q" if big else "<H", len(entries))
     directory += b"".join(entry for _, entry in sorted(entries.items())) + struct.pack(pointer, 0)
-    body = data[len(header) :].ljust(start - len(header), b"\0") + block.ljust(end - start, b"\0")
-    return header[: -struct.calcsize(pointer)] + struct.pack(pointer, end) + body + directory
+    # What lies between is filled up with zeros; the header is last, until when the file is as it was.
+    file.seek(start)
+    file.write(block.ljust(end - start, b"\0") + directory)
+    file.seek(place)
+    file.write(struct.pack(pointer, end))
 
 
-def _entries(directory: bytes, big: bool) -> dict[int, bytes]:
-    """The entries of a directory by tag, as they stand."""
-    count, start, size = (
-        (*struct.unpack_from("<Q", directory), 8, 20) if big else (*struct.unpack_from("<H", directory), 2, 12)
-    )
-    entries = (directory[start + size * n : start + size * (n + 1)] for n in range(count))
+def _entries(file: BinaryIO, offset: int, big: bool) -> dict[int, bytes]:
+    """The entries of the directory at `offset` by tag, as they stand."""
+    file.seek(offset)
+    (count,) = struct.unpack("<Q" if big else "<H", file.read(8 if big else 2))
+    entries = (file.read(20 if big else 12) for _ in range(count))
     return {struct.unpack_from("<H", entry)[0]: entry for entry in entries}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from arm_batch.core.tiles import Pixels
 os.environ.setdefault("VIPS_WARNING", "0")
 
 import pyvips
+from pyvips.vimage import FORMAT_TO_TYPESTR
 
 # A cluster's parallelism is its workers.
 pyvips.concurrency_set(1)
@@ -25,6 +27,15 @@ VipsError = pyvips.Error
 
 Vips = Any
 """A ``pyvips.Image``."""
+
+_LOAD: dict[str, Callable[..., Vips]] = {
+    "tiff": pyvips.Image.tiffload_source,
+    "png": pyvips.Image.pngload_source,
+    "jpeg": pyvips.Image.jpegload_source,
+}
+
+STREAMED = frozenset(_LOAD)
+"""Formats that can be read in strips."""
 
 _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
 
@@ -52,6 +63,41 @@ def _forget_errors() -> None:
     pyvips.vips_lib.vips_error_clear()
 
 
+def stream_source(read: Callable[[int], bytes | None], seek: Callable[[int, int], int]) -> Any:
+    """A source for `open_source` over a file that Python reads.
+
+    Args:
+        read: gives so many bytes, or fewer; ``None`` at the end. It must not raise: that would get lost.
+        seek: as of streams; -1 where it fails.
+    """
+    source = pyvips.SourceCustom()
+    source.on_read(read)
+    source.on_seek(seek)
+    return source
+
+
+def open_source(source: Any, format: str, page: int = 0) -> Vips:
+    """A file in one of `STREAMED`, of which rows are read when they are asked for, once and from top to bottom."""
+    _forget_errors()
+    options = {"page": page} if format == "tiff" else {}
+    image = _LOAD[format](source, access="sequential", fail_on="error", **options)
+    if image.get_typeof("tile-width"):
+        # As for `open_tiff`.
+        image = _LOAD[format](source, access="sequential", fail_on="warning", **options)
+    return image
+
+
+def open_socket(descriptor: int) -> Vips:
+    """A PNG file of any size that comes through a socket or pipe, read as by `open_source`."""
+    source = pyvips.Source.new_from_descriptor(descriptor)
+    return pyvips.Image.pngload_source(source, access="sequential", fail_on="error", unlimited=True)
+
+
+def set_orientation(image: Vips, orientation: int) -> None:
+    """Say how viewers are to turn it, 1..8."""
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+
+
 def from_array(array: Pixels, interpretation: str) -> Vips:
     """An image over an array ``(h, w, n)`` of uint8 or uint16, contiguous, which must stay as it is.
 
@@ -70,6 +116,12 @@ def to_array(image: Vips) -> Pixels:
     """The samples ``(h, w, n)``, writable."""
     array = np.array(image.numpy())
     return array.reshape(image.height, image.width, image.bands)
+
+
+def dtype_of(image: Vips) -> np.dtype[Any]:
+    """Of its samples."""
+    name: str = FORMAT_TO_TYPESTR[image.format]
+    return np.dtype(name)
 
 
 def get_blob(image: Vips, name: str) -> bytes | None:

@@ -12,7 +12,7 @@ from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs import FORMATS, Picture, choose_format, decode, encode
 from arm_batch.store.codecs.formats import EXTENSION_FAMILY, FAMILY
-from arm_batch.store.codecs.read_pillow import _PILLOW_NAMES
+from arm_batch.store.codecs.read_pillow import PILLOW_NAMES
 from arm_batch.store.sources import EXTENSIONS
 from tests.images import noise, smooth
 
@@ -63,7 +63,7 @@ def test_lossy_formats(format: str) -> None:
 def test_the_tables_agree() -> None:
     assert set(FORMATS) == set(get_args(FormatName))
     assert set(FAMILY.values()) | set(EXTENSION_FAMILY.values()) <= set(FORMATS)
-    assert set(FAMILY) == {*_PILLOW_NAMES, "tiff"}
+    assert set(FAMILY) == {*PILLOW_NAMES, "tiff"}
     assert set(EXTENSION_FAMILY) < EXTENSIONS
 
 

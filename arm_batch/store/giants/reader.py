@@ -1,0 +1,139 @@
+"""Reading images from top to bottom, with libvips where they are too large to be decoded at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from arm_batch.core.giants import Giants
+from arm_batch.core.imaging import Reading
+from arm_batch.core.tiles import Pixels
+from arm_batch.core.transparency import fill_hidden
+from arm_batch.errors import ImageError
+from arm_batch.store.codecs import decode
+from arm_batch.store.codecs.decode import one_line
+from arm_batch.store.codecs.metadata import orientation_of
+from arm_batch.store.codecs.read_tiff import in_known_colours
+from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, to_picture
+from arm_batch.store.codecs.sniff import sniff
+from arm_batch.store.codecs.vips import STREAMED, Vips, VipsError, open_source, to_array
+from arm_batch.store.giants.header import header_of
+from arm_batch.store.giants.probe import HEAD_BYTES, probe_size
+from arm_batch.store.giants.strips import Strips, of_picture
+from arm_batch.store.giants.vips_source import VipsSource
+from arm_batch.store.giants.window import Window
+
+_STRIP_ROWS = 256
+_STRIP_PX = 2**23
+"""Of what is decoded at once: of wide images fewer rows."""
+
+_ORIENTATION = 0x0112
+
+
+def open_strips(stream: BinaryIO, reading: Reading, giants: Giants) -> Strips:
+    """Open an image to be read from top to bottom.
+
+    Images of at most `Giants.streamed` pixels are decoded at once, by `decode`. Larger ones are read in strips, as
+    TIFF, PNG and JPEG allow, and then: their EXIF orientation is kept instead of applied; alpha is kept where it
+    is opaque everywhere; and colours under full transparency are found within the strip.
+
+    Args:
+        stream: the file, seekable; in use as long as rows are read.
+        reading: what is taken, and how.
+        giants: the limits.
+
+    Raises:
+        ImageError: as `decode`, here and when rows are read; and for what cannot be read in strips.
+    """
+    size = probe_size(stream, reading)
+    if size is None or not giants.has_input(*size):
+        return of_picture(decode(stream.read(), reading))
+    # Before any of it is decoded.
+    check_size(size[1], size[0], reading)
+    return _streamed(stream, reading)
+
+
+def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
+    format = sniff(stream.read(HEAD_BYTES))
+    source = VipsSource(stream)
+    with _damage_told(source):
+        image, found = _open(source, stream, format, reading)
+    orientation = _orientation(found)
+    # What becomes of one pixel becomes of all of them.
+    picture = to_picture(replace(found, has_alpha=False, exif=partial(_without_orientation, found)), reading)
+    notes = picture.notes
+    if orientation != 1:
+        notes += (f"too large to be turned: its EXIF orientation, {orientation}, is kept instead",)
+    return Strips(
+        height=image.height,
+        width=image.width,
+        colours=picture.pixels.shape[2],
+        planes=picture.planes.shape[2],
+        has_alpha=found.has_alpha,
+        dtype=picture.pixels.dtype,
+        metadata=picture.metadata,
+        orientation=orientation,
+        format=format,
+        notes=notes,
+        rows=_rows(source, image, found, reading),
+    )
+
+
+def _orientation(found: Samples) -> int:
+    try:
+        return orientation_of(found.exif())
+    except Exception:
+        # Pillow trips over broken EXIF in many ways; who reads it for good says so.
+        return 1
+
+
+def _without_orientation(found: Samples) -> Image.Exif:
+    exif = found.exif()
+    exif.pop(_ORIENTATION, None)
+    return exif
+
+
+def _rows(source: VipsSource, image: Vips, found: Samples, reading: Reading) -> Window:
+    # Alpha that is opaque in one strip need not be in the next, so none is dropped.
+    kept = replace(found, has_alpha=False, exif=Image.Exif, xmp=None)
+
+    def read(start: int, stop: int) -> Pixels:
+        with _damage_told(source):
+            bands = to_array(image.crop(0, start, image.width, stop - start))
+        strip = to_picture(replace(kept, bands=bands), reading)
+        pixels = fill_hidden(strip.pixels, strip.planes[..., 0]) if found.has_alpha else strip.pixels
+        return np.concatenate([pixels, strip.planes], axis=2) if strip.planes.shape[2] else pixels
+
+    return Window(read, image.height, max(1, min(_STRIP_ROWS, _STRIP_PX // image.width)))
+
+
+def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -> tuple[Vips, Samples]:
+    """The image, of which nothing is decoded yet, and what its header says."""
+    if format not in STREAMED:
+        raise ImageError(f"is too large for {format}: it can be read as TIFF, PNG or JPEG")
+    image = open_source(source.source, format)
+    page, notes = choose_frame(image.get("n-pages") if image.get_typeof("n-pages") else 1, reading)
+    if page:
+        image = open_source(source.source, format, page)
+    if any(image.get_typeof(name) and image.get(name) for name in ("interlaced", "jpeg-multiscan")):
+        raise ImageError(f"is too large for an interlaced {format}: it can be read without interlacing")
+    check_size(image.width, image.height, reading, image.bands)
+    image, more = in_known_colours(image)
+    return image, header_of(image, stream, format, page, (*notes, *more))
+
+
+@contextmanager
+def _damage_told(source: VipsSource) -> Iterator[None]:
+    """Errors of libvips as `ImageError`, unless the stream itself failed: then what it raised."""
+    try:
+        yield
+    except VipsError as error:
+        source.check()
+        raise ImageError(f"cannot be decoded: {one_line(error)}") from error
+    source.check()
