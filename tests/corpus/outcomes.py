@@ -19,7 +19,7 @@ _JPEG_ENDS = "is damaged: premature end of data segment"
 
 _TRUNCATED = {
     ".png": _LIBPNG,
-    ".jpg": rf"{_HEADER}|{_NOT_READ}Truncated File Read|is damaged: premature end of JPEG image",
+    ".jpg": rf"{_HEADER}|{_NOT_READ}Truncated File Read|{_NOT_READ}VipsJpeg: premature end of JPEG image",
     ".tif": rf"{_TIFF_ENDS}|{_NOT_READ}broken, or samples of 64 bits of a kind that is not read",
     ".gif": rf"{_HEADER}|{_PILLOW_ENDS}",
     ".bmp": _PILLOW_ENDS,

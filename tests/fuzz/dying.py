@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.fuzz.worker import CURRENT, NUMBER, STATE
+from tests.fuzz.places import CURRENT, NUMBER, STATE
 
 
 def main(folder: Path, start: int) -> None:
@@ -20,6 +20,7 @@ def main(folder: Path, start: int) -> None:
     while start == 1:
         time.sleep(1)
     (folder / STATE).write_text(json.dumps({"done": start + 1, "ways": 1, "slowest_s": 0.0, "rss": 0}))
+    os._exit(0)
 
 
 if __name__ == "__main__":

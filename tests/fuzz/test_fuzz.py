@@ -10,6 +10,7 @@ import pytest
 from arm_batch.errors import ImageError
 from tests.fuzz import target, worker
 from tests.fuzz.mutate import mutate, with_right_checksums
+from tests.fuzz.places import KEPT
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.watch import Watched, fuzz
 
@@ -43,7 +44,7 @@ def failing(data: bytes, _reading: object) -> None:
 
 
 def test_a_defect_is_found_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / worker.KEPT).mkdir()
+    (tmp_path / KEPT).mkdir()
     monkeypatch.setattr(worker, "SEEDS", {"a": b"0123456789" * 9})
     monkeypatch.setattr(target, "decode", failing)
     monkeypatch.setattr(worker.resource, "setrlimit", lambda *_: None)
@@ -55,7 +56,7 @@ def test_a_defect_is_found_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_kills_a_worker_or_makes_it_hang_is_found_and_the_next_goes_on(tmp_path: Path) -> None:
-    watched = fuzz(tmp_path, 0, 3, always, worker_module="tests.fuzz.dying", hang_s=0.5)
+    watched = fuzz(tmp_path, 0, 3, always, worker_module="tests.fuzz.dying", hang_s=3)
     assert watched.findings == ["crash-0.bin", "hang-1.bin"]
     assert watched.done == 3
     assert (tmp_path / "hang-1.bin").read_bytes() == b"file 1"

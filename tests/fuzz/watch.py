@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzz.worker import CURRENT, KEPT, NUMBER, STATE
+from tests.fuzz.places import CURRENT, KEPT, NUMBER, STATE
 
 MEMORY = 2 * 2**30
 """Bytes that taking a file of at most 1 MiB and 65,536 px through may use."""
@@ -19,6 +19,7 @@ HANG_S = 30.0
 """Seconds for one file that count as a hang; on a busy machine they are longer."""
 
 _LOOK_EVERY_S = 0.5
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -74,13 +75,14 @@ def fuzz(
         worker_module: what runs them.
         hang_s: seconds for one file from which it counts as hanging.
     """
+    folder = folder.resolve()
     (folder / KEPT).mkdir(parents=True, exist_ok=True)
     watched = Watched()
     start = 0
     while start < count:
         (folder / NUMBER).unlink(missing_ok=True)
         command = [sys.executable, "-m", worker_module, folder, start, count, seed, MEMORY]
-        with subprocess.Popen(list(map(str, command))) as worker:
+        with subprocess.Popen(list(map(str, command)), cwd=_ROOT) as worker:
             ended = _watch(worker, folder, watched, go_on, hang_s)
             worker.kill()
         watched.read(folder)

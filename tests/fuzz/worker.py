@@ -11,11 +11,9 @@ import traceback
 from pathlib import Path
 
 from tests.fuzz.mutate import mutate
+from tests.fuzz.places import CURRENT, KEPT, NUMBER, STATE
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.target import Upscaling
-
-CURRENT, NUMBER, STATE, KEPT = "current", "number", "state.json", "kept"
-"""Files in the folder: what is taken through, which it is, how it goes, and a folder of what did something new."""
 
 GROWTH = 512 * 2**20
 """Bytes in memory, beyond what any file before it took, from which a file counts as a finding."""
@@ -30,7 +28,7 @@ def run(folder: Path, start: int, stop: int, seed: int, memory: int) -> None:
     """Executions `start` to `stop`, each of which follows from `seed`, its number and what was kept before.
 
     Args:
-        folder: of this fuzzing; its parts are named above.
+        folder: of this fuzzing; see `places`.
         start: number of the first.
         stop: one past the last.
         seed: of it all.

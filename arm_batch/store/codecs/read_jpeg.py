@@ -8,12 +8,11 @@ import struct
 from PIL import Image
 
 from arm_batch.core.imaging import Reading
-from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
 from arm_batch.store.codecs.read_pillow import beside_pixels
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.vips import VipsError, open_jpeg, to_array
+from arm_batch.store.codecs.vips import oddities, open_jpeg, to_array
 
 _MODELS: dict[int, Model] = {1: "grey", 3: "rgb", 4: "cmyk"}
 """By the number of bands."""
@@ -47,7 +46,8 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
         check_size(*image.size, reading)
         _, notes = choose_frame(1, reading)
-        bands = _decode(data)
+        bands = to_array(open_jpeg(data))
+        check_damage()
         return Samples(
             bands=bands,
             model=_MODELS[bands.shape[2]],
@@ -58,14 +58,14 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
         )
 
 
-def _decode(data: bytes) -> Pixels:
-    try:
-        return to_array(open_jpeg(data, "warning"))
-    except VipsError as error:
-        for line in error.detail.splitlines():
-            if any(words in line for words in _DAMAGE):
-                raise ImageError(f"is damaged: {line.rpartition(': ')[2]}") from error
-    return to_array(open_jpeg(data, "error"))
+def check_damage() -> None:
+    """Refuse a JPEG file of which pixels were read and found damaged; `ImageError`.
+
+    Of damage that comes after something odd of no consequence libjpeg says nothing.
+    """
+    for line in oddities():
+        if any(words in line for words in _DAMAGE):
+            raise ImageError(f"is damaged: {line.rpartition(': ')[2]}")
 
 
 def _bits(data: bytes) -> int:

@@ -52,10 +52,16 @@ def open_tiff(data: bytes, page: int, fail_on: str = "error") -> Vips:
     return pyvips.Image.tiffload_buffer(data, page=page, fail_on=fail_on)
 
 
-def open_jpeg(data: bytes, fail_on: str) -> Vips:
-    """A JPEG file; ``error`` fails for what is missing of it, ``warning`` for whatever libjpeg finds odd too."""
+def open_jpeg(data: bytes) -> Vips:
+    """A JPEG file; of what is damaged within it see `oddities`."""
     _forget_errors()
-    return pyvips.Image.jpegload_buffer(data, fail_on=fail_on)
+    return pyvips.Image.jpegload_buffer(data, fail_on="error")
+
+
+def oddities() -> list[str]:
+    """What libvips has found odd since a file was opened, and passed over."""
+    told: str = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode(errors="replace")
+    return told.splitlines()
 
 
 def _forget_errors() -> None:

@@ -124,6 +124,13 @@ def test_garbled_files_are_images_that_fail(name):
         read_through(open_strips(io.BytesIO(bytes(data)), READING, STREAMED))
 
 
+def test_jpeg_files_with_a_hole_are_images_that_fail():
+    data = FILES["jpeg"]
+    hole = data[: len(data) // 2] + data[-2:]
+    with pytest.raises(ImageError, match="is damaged: premature end of data segment"):
+        read_through(open_strips(io.BytesIO(hole), READING, STREAMED))
+
+
 def test_what_the_stream_raises_is_not_taken_for_a_broken_image():
     class Breaking(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
