@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo check test chaos bench clean
+.PHONY: help demo check test chaos fuzz bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,9 +41,12 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
 	$(BIN)/pytest tests/chaos --chaos full
 
+fuzz: $(VENV)/dev.stamp  ## take mutated files through for half an hour, findings into fuzz-findings/
+	$(BIN)/python -m tests.fuzz --minutes 30
+
 bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and one giant (50 GB of disk)
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/giants.py
 
 clean:  ## remove the virtual environment, caches and demo output
-	rm -rf $(VENV) demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo-output fuzz-findings build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -43,10 +43,15 @@ def tiff(pixels: np.ndarray, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def opencv(extension: str, pixels: Pixels, *options: int) -> bytes:
+    """By OpenCV."""
+    swapped = pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.shape[2] > 2 else pixels
+    return cv2.imencode(extension, np.ascontiguousarray(swapped), options)[1].tobytes()
+
+
 def deep_png(pixels: Pixels) -> bytes:
     """16 bits, grey, RGB or RGBA, by OpenCV."""
-    swapped = pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.shape[2] > 2 else pixels
-    return cv2.imencode(".png", np.ascontiguousarray(swapped))[1].tobytes()
+    return opencv(".png", pixels)
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

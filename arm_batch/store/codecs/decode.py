@@ -8,11 +8,13 @@ from arm_batch.core.imaging import DEFAULT_READING, Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.picture import Picture
 from arm_batch.store.codecs.read_deep import read_heif, read_jp2
+from arm_batch.store.codecs.read_jpeg import read_jpeg
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.read_png import read_png
 from arm_batch.store.codecs.read_tiff import read_tiff
 from arm_batch.store.codecs.samples import Samples, to_picture
 from arm_batch.store.codecs.sniff import sniff
+from arm_batch.store.codecs.vips import VipsError
 from arm_batch.store.quiet import no_warnings
 
 
@@ -49,12 +51,16 @@ def decode(data: bytes, reading: Reading = DEFAULT_READING) -> Picture:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, short."""
-    return " ".join(str(error).split())[:200]
+    """What an error says, short and each thing once."""
+    # libvips says in `message` which of its functions it was, and nothing more in `detail` at times.
+    told = error.detail or "broken" if isinstance(error, VipsError) else str(error)
+    return " ".join(dict.fromkeys(" ".join(line.split()) for line in told.splitlines()))[:200].strip()
 
 
 def _read(data: bytes, reading: Reading) -> Samples:
     format = sniff(data)
+    if format == "jpeg":
+        return read_jpeg(data, reading)
     if format == "png":
         return read_png(data, reading)
     if format == "tiff":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -46,6 +47,15 @@ def exif_of_tiff(stream: BinaryIO, offset: int) -> Image.Exif:
     exif.endian = "<" if header[:1] == b"I" else ">"
     exif.bigtiff = is_big(header)
     exif.load_from_fp(stream, offset)
+    return exif
+
+
+def exif_of_tags(tags: Mapping[int, Any]) -> Image.Exif:
+    """The tags of a main directory as EXIF, without the directories that they point to."""
+    exif = Image.Exif()
+    for tag, value in tags.items():
+        if tag not in _DIRECTORIES:
+            exif[tag] = value
     return exif
 
 

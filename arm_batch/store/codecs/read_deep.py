@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError
+from arm_batch.store.codecs.opencv import decode_deep
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.samples import Samples
 
@@ -24,10 +24,10 @@ def read_jp2(data: bytes, reading: Reading, format: str) -> Samples:
     depth = _jp2_depth(data)
     if depth <= 8 or samples.bands.dtype == np.uint16:
         return samples
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    deep = decode_deep(data)
     if deep is None or deep.shape != samples.bands.shape or deep.dtype != np.uint16 or depth > 16:
         return _cut(samples, depth)
-    bands = deep[..., [2, 1, 0, *range(3, deep.shape[2])]] * (65535 / (2**depth - 1))
+    bands = deep * (65535 / (2**depth - 1))
     return replace(samples, bands=np.rint(bands.clip(0, 65535)).astype(np.uint16))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -59,35 +61,50 @@ def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
     """
     with Image.open(io.BytesIO(data), formats=PILLOW_NAMES[format]) as image:
         check_size(*image.size, reading)
-        # Further pictures in a photograph (MPO) are previews and depth maps, not its frames.
-        count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        index, notes = choose_frame(count, reading)
-        if index > 0:
-            image.seek(index)
+        index, notes = choose_frame(getattr(image, "n_frames", 1), reading)
+        for number in range(1, index + 1):
+            image.seek(number)
+            # A later frame of GIF may be larger than the first; the one after it is composed on top of it.
+            check_size(*image.size, reading)
         image.load()
         mode, model, has_alpha = _MODELS.get(image.mode, ("RGB", "rgb", False))
         if "transparency" in image.info and not has_alpha:
             mode, has_alpha = ("LA" if model == "grey" else "RGBA"), True
         bands = np.array(image if image.mode == mode else image.convert(mode))
-        info = image.info
         return Samples(
             bands=bands.reshape(*bands.shape[:2], -1),
             model=model,
             has_alpha=has_alpha,
             format=format,
-            icc=info.get("icc_profile") or None,
-            exif=partial(read_exif, info.get("exif") or b""),
-            xmp=_xmp(info.get("xmp")),
-            dpi=_dpi(info),
             notes=notes,
+            **beside_pixels(image.info),
         )
+
+
+class BesidePixels(TypedDict):
+    """Fields of `Samples`."""
+
+    icc: bytes | None
+    exif: Callable[[], Image.Exif]
+    xmp: bytes | None
+    dpi: tuple[float, float] | None
+
+
+def beside_pixels(info: dict[Any, Any]) -> BesidePixels:
+    """What Pillow has found beside the pixels: ``Image.info``."""
+    return BesidePixels(
+        icc=info.get("icc_profile") or None,
+        exif=partial(read_exif, info.get("exif") or b""),
+        xmp=_xmp(info.get("xmp")),
+        dpi=_dpi(info),
+    )
 
 
 def _xmp(packet: bytes | str | None) -> bytes | None:
     return packet.encode() if isinstance(packet, str) else packet or None
 
 
-def _dpi(info: dict[str | tuple[int, int], object]) -> tuple[float, float] | None:
+def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
     # Of JPEG Pillow makes up 72 where nothing is said.
     dpi = info.get("dpi")
     if not isinstance(dpi, tuple) or ("jfif" in info and not info.get("jfif_unit")):

@@ -1,23 +1,31 @@
-"""Reading TIFF with libvips: any depth, floats, tiles, pages, and bands beyond the colours."""
+"""Reading TIFF with libvips: any depth, floats, tiles, pages, and bands beyond the colours.
+
+OpenCV reads samples of 64 bits, of which libvips knows nothing.
+"""
 
 from __future__ import annotations
 
 import io
-import struct
 from functools import partial
-from typing import BinaryIO
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.core.imaging import Reading
-from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.metadata import exif_of_tiff, is_big
+from arm_batch.store.codecs.metadata import exif_of_tags
+from arm_batch.store.codecs.opencv import decode_page
+from arm_batch.store.codecs.planes_apart import has_tiled_planes, open_planes
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
+from arm_batch.store.codecs.tiff_directories import exif_reader, new_directory, read_directories, read_directory
 from arm_batch.store.codecs.vips import Vips, get_blob, open_tiff, to_array
+
+_WIDTH, _HEIGHT, _BITS, _TILE_WIDTH, _XMP, _ICC = 256, 257, 258, 322, 700, 34675
 
 EXTRA_SAMPLES = 338
 ALPHA = (1, 2)
+_STRAIGHT_ALPHA = 2
+
+_BITS_OF_VIPS = 32
 
 MODELS: dict[str, Model] = {
     "b-w": "grey",
@@ -40,22 +48,28 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         ImageError: it is refused.
         VipsError: it is broken, or of a kind that libvips does not read.
     """
+    stream = io.BytesIO(data)
+    directory, _ = read_directory(stream, 0)
+    if max(directory.get(_BITS, (1,))) > _BITS_OF_VIPS:
+        return _read_wide(data, [directory for directory, _ in read_directories(stream)], reading)
     first = open_tiff(data, 0)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
-    image = open_tiff(data, index)
+    found = directory, _ = read_directory(stream, index)
+    # Missing strips are errors to libvips, missing tiles warnings. Of strips it also warns where nothing is wrong.
+    image = open_tiff(data, index, "warning" if _TILE_WIDTH in directory else "error")
     check_size(image.width, image.height, reading, image.bands)
-    image, more = in_known_colours(image)
-    model = MODELS.get(image.interpretation, "grey")
-    stream = io.BytesIO(data)
-    directory, offset = read_directory(stream, index)
+    shown = image
+    if has_tiled_planes(directory):
+        shown = open_planes(data, directory, new_directory(data)).copy(interpretation=image.interpretation)
+    shown, more = in_known_colours(shown)
     extras = directory.get(EXTRA_SAMPLES, ())
     return Samples(
-        bands=to_array(image),
-        model=model,
+        bands=to_array(shown),
+        model=MODELS.get(shown.interpretation, "grey"),
         has_alpha=bool(extras) and extras[0] in ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
-        exif=partial(exif_of_tiff, stream, offset),
+        exif=exif_reader(stream, found),
         xmp=get_blob(image, "xmp-data"),
         notes=(*notes, *more),
     )
@@ -68,16 +82,19 @@ def in_known_colours(image: Vips) -> tuple[Vips, tuple[str, ...]]:
     return image.colourspace(_LAB[image.interpretation]), ("Lab, converted to sRGB",)
 
 
-def read_directory(stream: BinaryIO, page: int) -> tuple[ImageFileDirectory_v2, int]:
-    """The tags of a page of a TIFF file, and where they begin; `ImageError` where they are broken."""
-    try:
-        stream.seek(0)
-        header = stream.read(16)
-        directory = ImageFileDirectory_v2(header[: 16 if is_big(header) else 8])
-        for _ in range(page + 1):
-            offset = directory.next
-            stream.seek(offset)
-            directory.load(stream)
-    except (OSError, struct.error, ValueError) as error:
-        raise ImageError("cannot be decoded: its tags are broken") from error
-    return directory, offset
+def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: Reading) -> Samples:
+    index, notes = choose_frame(len(directories), reading)
+    directory = directories[index]
+    check_size(directory[_WIDTH], directory[_HEIGHT], reading)
+    bands = decode_page(data, index)
+    extras = directory.get(EXTRA_SAMPLES, ())
+    return Samples(
+        bands=bands,
+        model="grey" if bands.shape[2] < 3 else "rgb",
+        has_alpha=extras == (_STRAIGHT_ALPHA,),
+        format="tiff",
+        icc=directory.get(_ICC),
+        exif=partial(exif_of_tags, directory),
+        xmp=directory.get(_XMP),
+        notes=notes,
+    )

@@ -42,12 +42,31 @@ _FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
 
 def open_png(data: bytes) -> Vips:
     """A PNG file; pixels are read when they are asked for, and what is missing of them is a `VipsError`."""
+    _forget_errors()
     return pyvips.Image.pngload_buffer(data, fail_on="error")
 
 
-def open_tiff(data: bytes, page: int) -> Vips:
-    """A page of a TIFF file, likewise."""
-    return pyvips.Image.tiffload_buffer(data, page=page, fail_on="error")
+def open_tiff(data: bytes, page: int, fail_on: str = "error") -> Vips:
+    """A page of a TIFF file; ``error`` fails for what is missing of strips, ``warning`` also of tiles."""
+    _forget_errors()
+    return pyvips.Image.tiffload_buffer(data, page=page, fail_on=fail_on)
+
+
+def open_jpeg(data: bytes) -> Vips:
+    """A JPEG file; of what is damaged within it see `oddities`."""
+    _forget_errors()
+    return pyvips.Image.jpegload_buffer(data, fail_on="error")
+
+
+def oddities() -> list[str]:
+    """What libvips has found odd since a file was opened, and passed over."""
+    told: str = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode(errors="replace")
+    return told.splitlines()
+
+
+def _forget_errors() -> None:
+    """What libvips has found odd in an earlier file, and passed over, is no part of what it says of this one."""
+    pyvips.vips_lib.vips_error_clear()
 
 
 def stream_source(read: Callable[[int], bytes | None], seek: Callable[[int, int], int]) -> Any:
@@ -65,8 +84,13 @@ def stream_source(read: Callable[[int], bytes | None], seek: Callable[[int, int]
 
 def open_source(source: Any, format: str, page: int = 0) -> Vips:
     """A file in one of `STREAMED`, of which rows are read when they are asked for, once and from top to bottom."""
+    _forget_errors()
     options = {"page": page} if format == "tiff" else {}
-    return _LOAD[format](source, access="sequential", fail_on="error", **options)
+    image = _LOAD[format](source, access="sequential", fail_on="error", **options)
+    if image.get_typeof("tile-width"):
+        # As for `open_tiff`.
+        image = _LOAD[format](source, access="sequential", fail_on="warning", **options)
+    return image
 
 
 def open_socket(descriptor: int) -> Vips:

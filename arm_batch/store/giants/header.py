@@ -9,9 +9,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from arm_batch.store.codecs.metadata import exif_of_tiff, plausible_dpi, read_exif
-from arm_batch.store.codecs.read_tiff import ALPHA, EXTRA_SAMPLES, MODELS, read_directory
+from arm_batch.store.codecs.metadata import plausible_dpi, read_exif
+from arm_batch.store.codecs.read_tiff import ALPHA, EXTRA_SAMPLES, MODELS
 from arm_batch.store.codecs.samples import Samples
+from arm_batch.store.codecs.tiff_directories import exif_reader, read_directory
 from arm_batch.store.codecs.vips import Vips, dtype_of, get_blob
 
 ReadExif = Callable[[], Image.Exif]
@@ -53,9 +54,9 @@ def header_of(image: Vips, stream: BinaryIO, format: str, page: int, notes: tupl
 
 
 def _of_tiff(stream: BinaryIO, page: int) -> tuple[ReadExif, bool]:
-    directory, offset = read_directory(stream, page)
+    found = directory, _ = read_directory(stream, page)
     extras = directory.get(EXTRA_SAMPLES, ())
-    return partial(exif_of_tiff, stream, offset), bool(extras) and extras[0] in ALPHA
+    return exif_reader(stream, found), bool(extras) and extras[0] in ALPHA
 
 
 def _has_density(stream: BinaryIO) -> bool:

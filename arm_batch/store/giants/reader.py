@@ -19,6 +19,7 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs import decode
 from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.metadata import orientation_of
+from arm_batch.store.codecs.read_jpeg import check_damage
 from arm_batch.store.codecs.read_tiff import in_known_colours
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, to_picture
 from arm_batch.store.codecs.sniff import sniff
@@ -106,6 +107,8 @@ def _rows(source: VipsSource, image: Vips, found: Samples, reading: Reading) -> 
     def read(start: int, stop: int) -> Pixels:
         with _damage_told(source):
             bands = to_array(image.crop(0, start, image.width, stop - start))
+        if found.format == "jpeg":
+            check_damage()
         strip = to_picture(replace(kept, bands=bands), reading)
         pixels = fill_hidden(strip.pixels, strip.planes[..., 0]) if found.has_alpha else strip.pixels
         return np.concatenate([pixels, strip.planes], axis=2) if strip.planes.shape[2] else pixels

@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -380,3 +381,74 @@ def test_threads_leave_the_warning_filters_as_they_were() -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(decode, [SOUND["jpeg"]] * 64))
     assert list(warnings.filters) == before
+
+
+def test_what_is_odd_in_one_file_is_not_told_of_the_next() -> None:
+    odd = SOUND["jpeg"].replace(b"\xff\xdb", b"\0\0\xff\xdb", 1)
+    assert decode(odd).pixels.shape == (20, 30, 3)
+    with pytest.raises(ImageError, match=r"^cannot be decoded: broken$"):
+        decode(SOUND["png"][:29] + b"\0\0\0\0" + SOUND["png"][33:])
+
+
+TILED = tiff(RGB8, photometric="rgb", tile=(16, 16))
+TILES_APART = tiff(RGB8.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", tile=(16, 16))
+
+
+@pytest.mark.parametrize("data", [TILED, TILES_APART], ids=["together", "apart"])
+def test_tiles_that_are_missing_are_noticed(data: bytes) -> None:
+    np.testing.assert_array_equal(decode(data).pixels, RGB8)
+    for tenth in range(10):
+        with pytest.raises(ImageError):
+            decode(data[: len(data) * tenth // 10])
+
+
+def test_what_is_odd_about_tiles_is_passed_over() -> None:
+    (counts,) = struct.unpack_from("<I", TILED, TILED.index(struct.pack("<HHI", 325, 3, 4)) + 8)
+    longer = TILED[:counts] + struct.pack("<H", 16 * 16 * 3 + 9) + TILED[counts + 2 :]
+    twice = TILED.replace(struct.pack("<HHI", 283, 5, 1), struct.pack("<HHI", 282, 5, 1))
+    for odd in (longer, twice):
+        assert odd != TILED
+        np.testing.assert_array_equal(decode(odd).pixels, RGB8)
+
+
+def test_planes_apart_that_do_not_fit_their_bands() -> None:
+    place = TILES_APART.index(struct.pack("<HHI", 324, 4, 12))
+    fewer = TILES_APART[:place] + struct.pack("<HHI", 324, 4, 11) + TILES_APART[place + 8 :]
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        decode(fewer)
+    multiplied = tiff(
+        with_alpha(RGB8, 9).transpose(2, 0, 1),
+        photometric="rgb",
+        planarconfig="separate",
+        tile=(16, 16),
+        extrasamples=["assocalpha"],
+    )
+    with pytest.raises(ImageError, match="premultiplied by alpha, which is not read"):
+        decode(multiplied)
+
+
+@pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}, {"tile": (16, 16)}])
+def test_samples_of_64_bits(options: dict[str, object]) -> None:
+    pages = np.stack([GREY16[..., 0], GREY16[::-1, :, 0]]) / 65535
+    for index, page in enumerate(pages):
+        picture = decode(tiff(pages, **options), Reading(float_range=(0, 1), frames=index))
+        np.testing.assert_array_equal(picture.pixels[..., 0], np.rint(page * 65535))
+    with pytest.raises(ImageError, match="30 x 20 px are more than the 599"):
+        decode(tiff(pages, **options), Reading(float_range=(0, 1), max_pixels=599))
+
+
+def test_a_later_frame_may_not_be_larger_than_allowed() -> None:
+    """Found by fuzzing: 5 KB that took 1.3 GiB."""
+    data = saved(PALETTE, "GIF", save_all=True, append_images=[Image.fromarray(noise(5)).quantize(16)])
+    later = [n for n in range(len(data) - 9) if data[n : n + 9] == b"\x2c" + struct.pack("<4H", 0, 0, 30, 20)][-1]
+    grown = data[:later] + b"\x2c" + struct.pack("<4H", 0, 0, 40_000, 40_000) + data[later + 9 :]
+    assert decode(grown, Reading(max_pixels=10**6)).pixels.shape == (20, 30, 3)
+    with pytest.raises(ImageError, match="40000 x 40000 px are more than the 1,000,000 allowed"):
+        decode(grown, Reading(max_pixels=10**6, frames=1))
+
+
+@pytest.mark.parametrize("compressed", [b"", b"no zlib", zlib.compress(bytes(2**25), 9)])
+def test_a_profile_in_png_that_makes_no_sense_is_told(compressed: bytes) -> None:
+    picture = decode(with_chunk(SOUND["png"], b"iCCP", b"name\0\0" + compressed))
+    assert picture.notes == ("its colour profile is broken and is dropped",)
+    np.testing.assert_array_equal(picture.pixels, RGB8)

@@ -25,6 +25,7 @@ from arm_batch.store.codecs.vips import from_array
 from arm_batch.store.giants import GiantWriter, choose_giant_format, open_strips, probe_size, read_through
 from arm_batch.store.giants.window import Window
 from arm_batch.store.giants.writer import Canvas
+from tests.images import tiff
 
 STREAMED = Giants(pixels=1, streamed=1)
 READING = Reading()
@@ -71,6 +72,7 @@ def cmyk_jpeg() -> bytes:
 
 FILES: dict[str, bytes] = {
     "tiff, strips": saved("tiff", noise(600, 45, 3), compression="deflate", predictor="horizontal"),
+    "tiff, tiles behind the tags": tiff(noise(600, 45, 3), photometric="rgb", tile=(64, 32)),
     "tiff, tiles": saved("tiff", noise(600, 45, 3), tile=True, tile_width=32, tile_height=64, bigtiff=True),
     "tiff, 16 bits": saved("tiff", noise(300, 45, 3, np.uint16), compression="lzw"),
     "tiff, grey": saved("tiff", noise(300, 45, 1), "grey"),
@@ -105,7 +107,7 @@ def test_strips_are_what_decoding_at_once_gives(name):
     assert size == rows.shape[:2]
 
 
-@pytest.mark.parametrize("name", ["tiff, strips", "tiff, tiles", "png", "jpeg"])
+@pytest.mark.parametrize("name", ["tiff, strips", "tiff, tiles", "tiff, tiles behind the tags", "png", "jpeg"])
 @pytest.mark.parametrize("kept", [0.3, 0.8])
 def test_files_that_end_early_are_images_that_fail(name, kept):
     data = FILES[name][: int(len(FILES[name]) * kept)]
@@ -120,6 +122,13 @@ def test_garbled_files_are_images_that_fail(name):
     data[middle : middle + 200] = bytes(200)
     with pytest.raises(ImageError):
         read_through(open_strips(io.BytesIO(bytes(data)), READING, STREAMED))
+
+
+def test_jpeg_files_with_a_hole_are_images_that_fail():
+    data = FILES["jpeg"]
+    hole = data[: len(data) // 2] + data[-2:]
+    with pytest.raises(ImageError, match="is damaged: premature end of data segment"):
+        read_through(open_strips(io.BytesIO(hole), READING, STREAMED))
 
 
 def test_what_the_stream_raises_is_not_taken_for_a_broken_image():

@@ -1,0 +1,79 @@
+"""Reading JPEG: pixels by libvips, which says when they are damaged; what is beside them by Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+from PIL import Image
+
+from arm_batch.core.imaging import Reading
+from arm_batch.errors import ImageError
+from arm_batch.store.codecs.colour import Model
+from arm_batch.store.codecs.read_pillow import beside_pixels
+from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
+from arm_batch.store.codecs.vips import oddities, open_jpeg, to_array
+
+_MODELS: dict[int, Model] = {1: "grey", 3: "rgb", 4: "cmyk"}
+"""By the number of bands."""
+
+_BITS = 8
+
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of segments that say what the samples are."""
+
+_DAMAGE = (
+    "premature end",
+    "bad Huffman code",
+    "bad arithmetic code",
+    "instead of RST",
+    "Inconsistent progression",
+)
+"""What libjpeg only warns of and then makes up pixels; its other warnings are of no consequence."""
+
+
+def read_jpeg(data: bytes, reading: Reading) -> Samples:
+    """Samples of a JPEG file; further pictures in it (MPO) are previews and depth maps, not its frames.
+
+    Raises:
+        ImageError: it is refused, or damaged.
+        VipsError: it is broken.
+        Whatever Pillow trips over in a broken header.
+    """
+    bits = _bits(data)
+    if bits != _BITS:
+        raise ImageError(f"has {bits} bits a sample, of which JPEG is read with {_BITS}")
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        check_size(*image.size, reading)
+        _, notes = choose_frame(1, reading)
+        bands = to_array(open_jpeg(data))
+        check_damage()
+        return Samples(
+            bands=bands,
+            model=_MODELS[bands.shape[2]],
+            has_alpha=False,
+            format="jpeg",
+            notes=notes,
+            **beside_pixels(image.info),
+        )
+
+
+def check_damage() -> None:
+    """Refuse a JPEG file of which pixels were read and found damaged; `ImageError`.
+
+    Of damage that comes after something odd of no consequence libjpeg says nothing.
+    """
+    for line in oddities():
+        if any(words in line for words in _DAMAGE):
+            raise ImageError(f"is damaged: {line.rpartition(': ')[2]}")
+
+
+def _bits(data: bytes) -> int:
+    """Of a sample, as the header says; what it should be where it is broken."""
+    place = 2
+    while place + 5 <= len(data) and data[place] == 0xFF:
+        if data[place + 1] in _FRAMES:
+            return data[place + 4]
+        (size,) = struct.unpack_from(">H", data, place + 2)
+        place += 2 + size
+    return _BITS

@@ -1,0 +1,68 @@
+"""The directories of a TIFF file: the tags of its pages."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from typing import BinaryIO
+
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from arm_batch.errors import ImageError
+from arm_batch.store.codecs.metadata import exif_of_tags, exif_of_tiff, is_big
+
+_HEADER = 16
+"""Bytes of that of BigTIFF; the other one is shorter."""
+
+Found = tuple[ImageFileDirectory_v2, int]
+"""The tags of a page, and where they begin."""
+
+
+def read_directory(stream: BinaryIO, page: int) -> Found:
+    """The directory of a page; `ImageError` where it is broken or missing."""
+    found = next(islice(read_directories(stream), page, None), None)
+    if found is None:
+        raise ImageError("cannot be decoded: its directory is missing")
+    return found
+
+
+def read_directories(stream: BinaryIO) -> Iterator[Found]:
+    """The directories of all pages, each once; `ImageError` where one is broken."""
+    stream.seek(0)
+    header = stream.read(_HEADER)
+    offset = new_directory(header).next
+    seen: set[int] = set()
+    try:
+        while offset and offset not in seen:
+            seen.add(offset)
+            stream.seek(offset)
+            directory = new_directory(header)
+            directory.load(stream)
+            yield directory, offset
+            offset = directory.next
+    except (OSError, struct.error, ValueError) as error:
+        raise ImageError("cannot be decoded: its tags are broken") from error
+
+
+def new_directory(header: bytes) -> ImageFileDirectory_v2:
+    """One without tags for a file, of its kind and byte order, which knows where the first is.
+
+    Args:
+        header: what the file begins with, at least 16 bytes.
+    """
+    # Pillow looks for the number that tells BigTIFF where it is in little-endian files, whatever the order.
+    start = b"II\x2b\0" + header[4:_HEADER] if is_big(header) else header[:8]
+    return ImageFileDirectory_v2(start, prefix=header[:2])
+
+
+def exif_reader(stream: BinaryIO, found: Found) -> Callable[[], Image.Exif]:
+    """Reads the tags of a page as EXIF."""
+    directory, offset = found
+    stream.seek(0)
+    # Of a big-endian BigTIFF file Pillow reads no EXIF by itself.
+    if is_big(stream.read(_HEADER)) and directory.prefix == b"MM":
+        return partial(exif_of_tags, directory)
+    return partial(exif_of_tiff, stream, offset)
