@@ -102,7 +102,7 @@ class NoPixels(InlineExecutor):
             images = []
             for entry, output in zip(shard.entries, shard.outputs, strict=True):
                 scores = rng.gamma(2, 4, (16, 2)).astype(np.float32)
-                images.append(ImagePlan(entry, output, entry.size, 128, 128, scores, None))
+                images.append(ImagePlan(entry, output, entry.size, 128, 128, scores, None, "png"))
             yield keep_plan(self._context, ShardPlan(shard.id, tuple(images)))
 
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
