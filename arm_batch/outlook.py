@@ -29,7 +29,8 @@ class Outcome:
         predicted: quality.
         interval: of the objective's figure; None where every image was scored.
         subnet_tiles: tiles per subnet, cheapest first, of the whole archive.
-        pool_seconds: wall seconds of each pool of devices if it ran all tiles; empty where speeds are not known.
+        pool_seconds: wall seconds that all images are expected to take after planning, by kind of devices, if
+            those ran all nets; empty where nothing was measured.
     """
 
     flops: int
@@ -72,6 +73,7 @@ class Outlook:
         output_pixels: to be written.
         bytes_per_pixel: that upscaled photographs were measured to take in `format`.
         output_bytes: `output_pixels` times `bytes_per_pixel`.
+        devices: how many of each kind were measured; empty where nothing was.
         curve: by spend, from interpolation everywhere to all that helps; empty where no image can be read.
         knee: the point of the curve beyond which a FLOP buys less than the average one.
         asked: the budget that was asked about.
@@ -95,6 +97,7 @@ class Outlook:
     output_pixels: Estimate
     bytes_per_pixel: float
     output_bytes: Estimate
+    devices: Mapping[str, int]
     curve: tuple[Outcome, ...]
     knee: Outcome | None
     asked: Asked | None

@@ -123,6 +123,7 @@ class PlanSpec:
         executor: where the work runs.
         workers: as of `JobSpec`.
         endpoint_url: of an S3 service other than AWS.
+        survey: whether to measure the machines and tell how long each budget takes.
         limits: of shards.
         selection: of the images of `input`. Its sample is what to look at, and stands for what is selected without
             it; its seed is also that of the intervals.
@@ -141,6 +142,7 @@ class PlanSpec:
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
+    survey: bool = True
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
     dedup: bool = False

@@ -112,19 +112,30 @@ def test_a_target_takes_the_place_of_a_budget(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_plan_tells_the_curve_and_upscale_carries_it_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     archive, folder = str(make_archive(tmp_path / "in")), str(tmp_path / "plan")
     arguments = ["plan", archive, "--executor", "inline", "--budget", "18dB"]
     told = ["--plan-out", folder, "--json", str(tmp_path / "plan.json"), "--plot", str(tmp_path / "plan.png")]
     code, out, err = run(capsys, *arguments, *told)
     assert (code, err) == (0, "")
-    for line in ("predicted, dB", "bicubic", "knee", "18dB", "images     7 (0 cannot", "fsrcnn-56 everywhere"):
+    for line in (
+        "predicted, dB",
+        "bicubic",
+        "on cpu",
+        "knee",
+        "18dB",
+        "images     7 (0 cannot",
+        "fsrcnn-56 everywhere",
+    ):
         assert line in out
     assert f"plan       {folder}" in out
     document = json.loads((tmp_path / "plan.json").read_text())
     assert document["asked"]["budget"] == "18dB"
     assert document["asked"]["outcome"]["predicted"]["image_psnr_db"] >= 18
+    assert document["asked"]["outcome"]["pool_seconds"]["cpu"] > 0
+    assert document["devices"] == {"cpu": 1}
     pixels = decode((tmp_path / "plan.png").read_bytes()).pixels
     # Something of the curve's colour is on white.
     assert (pixels == 255).all(axis=2).mean() > 0.5
@@ -150,8 +161,10 @@ def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = make_messy_archive(tmp_path / "in")
-    code, out, err = run(capsys, "plan", str(archive), "--executor", "inline", "--sample", "100%")
+    options = ["--executor", "inline", "--sample", "100%", "--no-survey"]
+    code, out, err = run(capsys, "plan", str(archive), *options)
     assert code == exit_codes.FAILED_IMAGES
+    assert "on cpu" not in out
     assert "95 % sure" in out
     assert "6, of which 6 drawn at random (seed 0)" in out
     assert "3 of 6 images cannot be upscaled" in err

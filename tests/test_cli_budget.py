@@ -5,10 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import boto3
+import numpy as np
 import pytest
 
 from arm_batch.cli import exit_codes
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.pool_grants import Demand
+from arm_batch.report import human_flops
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store.objects import open_store
+from arm_batch.store.pool_journal import PoolJournal
 from tests.archives import make_archive
+from tests.core.tables import COSTS, census_of, table
 from tests.test_cli import run
 
 
@@ -51,6 +59,8 @@ def test_over_s3(s3_endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["add", "unknown", "5PFLOP"], "there is no pool at"),
         (["show", "unknown"], "there is no pool at"),
         (["close", "unknown"], "there is no pool at"),
+        (["release", "unknown", "job"], "there is no pool at"),
+        (["release", "taken", "job"], "knows no job job"),
     ],
 )
 def test_what_makes_no_sense_is_2_in_one_line(
@@ -111,3 +121,24 @@ def test_a_job_tells_of_its_pool(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert budget in out
     shown = run(capsys, "budget", "show", "p", "--store", str(tmp_path))[1]
     assert ": done, spent" in shown
+
+
+def test_what_an_abandoned_job_holds_is_released(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = open_store(str(tmp_path / "p"))
+    PoolJournal(store).create("p", 10**6)
+    lut = table(6)
+    census = ShardCensus.of(census_of("image-psnr", lut, [np.zeros(100, np.intp)]))
+    pool = SharedPool(store)
+    grant = pool.register("gone", "image-psnr", Demand(lut, COSTS, (census, census)))
+    pool.begin("gone", 0, 1000, 0, grant)
+    where = ["--store", str(tmp_path)]
+    shown = run(capsys, "budget", "show", "p", *where)[1]
+    assert f"job gone: granted {human_flops(grant)}, spent 0.00 FLOP, under way 1.00 KFLOP\n" in shown
+    for free in (grant - 1000, 0):
+        told = run(capsys, "budget", "release", "p", "gone", *where)
+        assert told[:2] == (0, f"{human_flops(free)} of gone go back to p\n")
+    assert (
+        "job gone: released, spent 0.00 FLOP, under way 1.00 KFLOP\n"
+        in run(capsys, "budget", "show", "p", *where)[1]
+    )
+    assert pool.state().granted == 1000

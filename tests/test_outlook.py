@@ -39,6 +39,7 @@ OUTLOOK = Outlook(
     output_pixels=Estimate(2_000_000_000, None),
     bytes_per_pixel=0.18,
     output_bytes=Estimate(360_000_000, None),
+    devices={"cpu": 16, "gpu": 1},
     curve=CURVE,
     knee=CURVE[5],
     asked=None,
@@ -55,10 +56,10 @@ def table(outlook: Outlook) -> list[list[str]]:
 def test_the_table_shows_round_spends_the_knee_and_what_was_asked() -> None:
     shown = table(OUTLOOK)
     assert [row[0] for row in shown] == ["1.0%", "5.0%", "10.0%", "19.0%", "40.0%", "42.0%", "70.0%", "100.0%"]
-    assert shown[0] == ["1.0%", "1.00", "GFLOP", "25.01", "+0.00", "7,200", "s", "60", "s", "bicubic"]
+    assert shown[0] == ["1.0%", "1.00", "GFLOP", "25.01", "+0.00", "2.0", "h", "60.0", "s", "bicubic"]
     assert shown[5][-1] == "knee"
     asked = table(replace(OUTLOOK, asked=Asked("33%", outcome(33, 25.33), None)))
-    assert ["33.0%", "33.00", "GFLOP", "25.33", "+0.32", "7,200", "s", "60", "s", "33%"] in asked
+    assert ["33.0%", "33.00", "GFLOP", "25.33", "+0.32", "2.0", "h", "60.0", "s", "33%"] in asked
     same = table(replace(OUTLOOK, asked=Asked("42%", CURVE[5], None)))
     assert (len(same), same[5][-2:]) == (len(shown), ["knee,", "42%"])
 
@@ -69,6 +70,8 @@ def test_the_lines_tell_how_sure_a_sample_is() -> None:
     assert "100%       100.00 GFLOP: fsrcnn-56 everywhere" in lines
     assert "2,000,000,000 pixels; about 360.0 MB as webp" in lines
     assert "predicted" in lines
+    assert "time       expected after planning with 16 cpu or 1 gpu, from" in lines
+    assert "time" not in "\n".join(outlook_lines(replace(OUTLOOK, devices={})))
     sample = replace(
         OUTLOOK, seed=7, scored=50, full_flops=Estimate(100e9, Interval(90e9, 110e9)), waiting=3, plan="/plan"
     )

@@ -1,4 +1,4 @@
-"""``arm-batch budget create | show | add | close``: FLOPs that several jobs draw from."""
+"""``arm-batch budget create | show | add | close | release``: FLOPs that several jobs draw from."""
 
 from __future__ import annotations
 
@@ -62,6 +62,21 @@ def close_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> No
     typer.echo(f"{name} is closed")
 
 
+@app.command("release")
+def release_command(
+    name: Name,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="As `budget show` names it.")],
+    store: Store,
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Give back what a job that was abandoned holds and has not begun. Started again, it asks the pool anew."""
+    pool = SharedPool(_root(store, name, endpoint_url))
+    before = pool.state().claim(job)
+    pool.leave(job)
+    free = before.grant - pool.state().claim(job).grant
+    typer.echo(f"{human_flops(free)} of {job} go back to {name}")
+
+
 def _root(store: str, name: str, endpoint_url: str | None) -> ObjectStore:
     return open_store(f"{store.rstrip('/')}/{name}", endpoint_url)
 
@@ -81,6 +96,8 @@ def _describe(state: PoolState) -> list[str]:
         f"  granted    {human_flops(state.granted)}",
     ]
     for job, claim in state.jobs.items():
-        told = f"granted {human_flops(claim.grant)}, " if claim.active else "done, "
-        lines.append(f"  job {job}: {told}spent {human_flops(claim.spent)}")
+        under_way = claim.fixed - claim.spent
+        told = f"granted {human_flops(claim.grant)}" if claim.active else "released" if under_way else "done"
+        begun = f", under way {human_flops(under_way)}" if under_way else ""
+        lines.append(f"  job {job}: {told}, spent {human_flops(claim.spent)}{begun}")
     return lines

@@ -23,7 +23,7 @@ def outlook_table(outlook: Outlook) -> Table:
     table.add_column(f"predicted, dB{'' if outlook.seed is None else ' (95 % sure)'}", justify="right")
     table.add_column("gain, dB", justify="right")
     for pool in outlook.curve[0].pool_seconds:
-        table.add_column(f"{pool}, wall", justify="right")
+        table.add_column(f"on {pool}", justify="right")
     table.add_column("")
     base = outlook.curve[0].predicted.of(outlook.objective)
     for point, note in _rows(outlook):
@@ -33,7 +33,7 @@ def outlook_table(outlook: Outlook) -> Table:
             human_flops(point.flops),
             f"{figure:.2f}{_spread(point.interval, '{:.2f}'.format)}",
             f"{figure - base:+.2f}",
-            *(f"{seconds:,.0f} s" for seconds in point.pool_seconds.values()),
+            *map(_time, point.pool_seconds.values()),
             note,
             style="bold" if note else None,
         )
@@ -58,6 +58,9 @@ def outlook_lines(outlook: Outlook) -> list[str]:
         f"{_spread(outlook.output_bytes.interval, _size)} as {outlook.format}",
         f"           (at {outlook.bytes_per_pixel:.2f} bytes a pixel, as measured on photographs)",
     ]
+    if outlook.devices:
+        held = " or ".join(f"{number:,} {kind}" for kind, number in outlook.devices.items())
+        lines.append(f"time       expected after planning with {held}, from speeds measured here")
     if outlook.asked is not None and outlook.asked.refused is not None:
         lines.append(f"asked      {outlook.asked.budget}: {outlook.asked.refused}")
     if not outlook.curve:
@@ -86,6 +89,14 @@ def _rows(outlook: Outlook) -> list[tuple[Outcome, str]]:
         if marked_point is not None:
             rows.setdefault(marked_point.flops, (marked_point, []))[1].append(note)
     return [(rows[flops][0], ", ".join(rows[flops][1])) for flops in sorted(rows)]
+
+
+def _time(seconds: float) -> str:
+    """Such as ``0.4 s``, ``12 min`` or ``3.5 h``."""
+    for unit, length, least in (("h", 3600, 7200), ("min", 60, 600)):
+        if seconds >= least:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _count(estimate: Estimate) -> str:

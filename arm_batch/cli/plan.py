@@ -72,8 +72,11 @@ def plan_command(
         int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    no_survey: Annotated[
+        bool, typer.Option("--no-survey", help="Do not measure the machines, which takes some seconds.")
+    ] = False,
 ) -> None:
-    """Predict what each budget would buy, without upscaling anything.
+    """Predict what each budget would buy and how long it would take, without upscaling anything.
 
     Nothing is written but what --plan-out, --plot and --json ask for. Exit code 3: some images cannot be upscaled.
     """
@@ -89,6 +92,7 @@ def plan_command(
         executor=executor,
         workers=workers,
         endpoint_url=endpoint_url,
+        survey=not no_survey,
         selection=selection_of(include, exclude, limit, sample, seed),
         dedup=dedup,
     )

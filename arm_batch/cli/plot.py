@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arm_batch.errors import UsageError
 from arm_batch.outlook import Outcome, Outlook
 from arm_batch.report import MEASURES, human_flops
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -27,7 +31,10 @@ def check_plot(path: Path) -> None:
 
 
 def plot_outlook(outlook: Outlook, path: Path) -> None:
-    """Draw predicted quality over spend, with the knee, the intervals of a sample, and the budget asked about."""
+    """Draw predicted quality over spend, with the knee, the intervals of a sample, and the budget asked about.
+
+    Where machines were measured, expected wall time goes by a second axis.
+    """
     from matplotlib.figure import Figure
 
     def figure_of(point: Outcome) -> float:
@@ -68,5 +75,20 @@ def plot_outlook(outlook: Outlook, path: Path) -> None:
     axes.set_title(f"{outlook.images:,} images, {outlook.ladder}")
     axes.set_xlim(0, 100)
     axes.grid(alpha=0.3)
+    _draw_times(outlook, axes)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
+
+
+def _draw_times(outlook: Outlook, axes: Axes) -> None:
+    if not outlook.devices:
+        return
+    times = axes.twinx()
+    for kind, style in zip(outlook.devices, ("--", ":", "-."), strict=False):
+        color = "tab:green"
+        seconds = [point.pool_seconds[kind] for point in outlook.curve]
+        times.plot([100 * point.share for point in outlook.curve], seconds, style, color=color)
+        # So that one legend names both axes' lines.
+        axes.plot([], [], style, color=color, label=f"time on {outlook.devices[kind]:,} {kind}")
+    times.set_ylabel("expected wall time after planning, s")
+    times.set_ylim(bottom=0)

@@ -4,7 +4,6 @@ The pool grants each job an amount. A job divides its work into portions and beg
 it has begun cannot be taken from it, the rest of its grant can: by a `Price` event, when jobs come or go.
 
 A state is a value, and `follow` a pure function, so whoever reads the same events arrives at the same state.
-Amounts are whole FLOPs and stand in the events: to know them nobody has to compute prices again.
 """
 
 from __future__ import annotations
@@ -13,80 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from arm_batch.core.census import Objective
+from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.errors import BudgetError
-
-
-@dataclass(frozen=True)
-class Add:
-    """Raise the pool by `flops`, once for each `token`."""
-
-    token: str
-    flops: int
-
-
-@dataclass(frozen=True)
-class Close:
-    """Take no further job. Those that are registered go on."""
-
-
-@dataclass(frozen=True)
-class Register:
-    """A job comes; its grant follows by `Price`.
-
-    Attributes:
-        job: its id.
-        objective: what it makes best.
-        demand: key of the file that says what it has to do.
-        portions: that its work is divided into.
-    """
-
-    job: str
-    objective: Objective
-    demand: str
-    portions: int
-
-
-@dataclass(frozen=True)
-class Price:
-    """New grants of some jobs, by id."""
-
-    grants: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Begin:
-    """A job reserves `flops` of its grant for a portion; nobody can take them from it any more."""
-
-    job: str
-    portion: int
-    flops: int
-
-
-@dataclass(frozen=True)
-class Settle:
-    """A portion is done and has spent `flops`."""
-
-    job: str
-    portion: int
-    flops: int
-
-
-@dataclass(frozen=True)
-class Release:
-    """A portion that was begun is given up."""
-
-    job: str
-    portion: int
-
-
-@dataclass(frozen=True)
-class Leave:
-    """A job ends. What it has begun and not settled counts as spent until it is settled."""
-
-    job: str
-
-
-Event = Add | Close | Register | Price | Begin | Settle | Release | Leave
 
 
 @dataclass(frozen=True)
@@ -99,6 +26,8 @@ class Claim:
         grant: FLOPs that it may spend in all; after it has left, what it has spent.
         reserved: by portion, begun and not settled.
         settled: by portion.
+        epochs: by portion, that under which it has begun.
+        refused: by portion, the last epoch under which it may not begin.
         active: until it leaves.
     """
 
@@ -107,6 +36,8 @@ class Claim:
     grant: int = 0
     reserved: Mapping[int, int] = field(default_factory=dict)
     settled: Mapping[int, int] = field(default_factory=dict)
+    epochs: Mapping[int, int] = field(default_factory=dict)
+    refused: Mapping[int, int] = field(default_factory=dict)
     active: bool = True
 
     @property
@@ -122,6 +53,10 @@ class Claim:
     def begun(self, portion: int) -> int | None:
         """What a portion has reserved or spent; ``None`` before it has begun."""
         return self.settled.get(portion, self.reserved.get(portion))
+
+    def is_refused(self, portion: int, epoch: int) -> bool:
+        """Whether a portion may not begin under an epoch."""
+        return epoch <= self.refused.get(portion, -1)
 
 
 @dataclass(frozen=True)
@@ -207,11 +142,13 @@ def _after(state: PoolState, event: Event) -> PoolState:
             return _begin(state, event)
         case Settle():
             return _settle(state, event)
-        case Release():
-            return _release(state, event)
+        case Refuse():
+            return _refuse(state, event)
         case Leave():
             claim = state.claim(event.job)
             return _with(state, event.job, replace(claim, active=False)) if claim.active else state
+        case Return():
+            return _return(state, event)
 
 
 def _add(state: PoolState, event: Add) -> PoolState:
@@ -250,11 +187,21 @@ def _begin(state: PoolState, event: Begin) -> PoolState:
         if event.portion in claim.reserved and begun != event.flops:
             raise BudgetError(f"portion {event.portion} of {event.job} has begun with {begun:,} FLOPs")
         return state
-    if not claim.active or not 0 <= event.portion < claim.portions or event.flops < 0:
+    possible = claim.active and 0 <= event.portion < claim.portions and event.flops >= 0
+    if not possible or claim.is_refused(event.portion, event.epoch):
         raise BudgetError(f"portion {event.portion} of {event.job} cannot begin with {event.flops:,} FLOPs")
     if claim.fixed + event.flops > claim.grant:
         raise BudgetError(f"{event.job} asks for {event.flops:,} of {claim.grant - claim.fixed:,} FLOPs")
-    return _with(state, event.job, replace(claim, reserved={**claim.reserved, event.portion: event.flops}))
+    reserved = {**claim.reserved, event.portion: event.flops}
+    epochs = {**claim.epochs, event.portion: event.epoch}
+    return _with(state, event.job, replace(claim, reserved=reserved, epochs=epochs))
+
+
+def _refuse(state: PoolState, event: Refuse) -> PoolState:
+    claim = state.claim(event.job)
+    if claim.begun(event.portion) is not None or claim.is_refused(event.portion, event.epoch):
+        return state
+    return _with(state, event.job, replace(claim, refused={**claim.refused, event.portion: event.epoch}))
 
 
 def _settle(state: PoolState, event: Settle) -> PoolState:
@@ -269,18 +216,17 @@ def _settle(state: PoolState, event: Settle) -> PoolState:
     if reserved is None or not 0 <= event.flops <= reserved:
         raise BudgetError(f"portion {event.portion} of {event.job} cannot spend {event.flops:,} FLOPs")
     settled = {**claim.settled, event.portion: event.flops}
-    return _with(state, event.job, replace(_unreserved(claim, event.portion), settled=settled))
+    left = {portion: flops for portion, flops in claim.reserved.items() if portion != event.portion}
+    return _with(state, event.job, replace(claim, reserved=left, settled=settled))
 
 
-def _release(state: PoolState, event: Release) -> PoolState:
+def _return(state: PoolState, event: Return) -> PoolState:
     claim = state.claim(event.job)
-    if event.portion not in claim.reserved:
+    if claim.active:
         return state
-    return _with(state, event.job, _unreserved(claim, event.portion))
-
-
-def _unreserved(claim: Claim, portion: int) -> Claim:
-    return replace(claim, reserved={key: flops for key, flops in claim.reserved.items() if key != portion})
+    assert state.objective is not None
+    state.check_open(state.objective)
+    return _with(state, event.job, replace(claim, active=True))
 
 
 def _with(state: PoolState, job: str, claim: Claim) -> PoolState:

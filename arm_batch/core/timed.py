@@ -182,6 +182,27 @@ def solve_timed(
     return optimise(objective, lut, census, allocate_by)
 
 
+def alone_seconds(fleet: Fleet, tiles: Counts | Floats, pixels: float) -> dict[str, float]:
+    """Wall seconds of each kind of pool by itself, if it ran all nets; planning has gone before.
+
+    Args:
+        fleet: as measured.
+        tiles: by subnet, ``(n_subnets,)``.
+        pixels: of the input.
+    """
+    beside = fleet.beside_seconds * pixels / 1e6
+    return {
+        pool.kind: max(beside / fleet.cores, _wall_seconds(fleet, pool, float(pool.seconds @ tiles), beside))
+        for pool in fleet.pools
+    }
+
+
+def _wall_seconds(fleet: Fleet, pool: Pool, busy: float, beside: float) -> float:
+    """Of a pool whose devices are busy so long together; with the work beside the nets, where they share that."""
+    # Fewer devices than cores leave whole cores to the work beside them; else both take turns.
+    return max(busy / pool.devices, (busy + beside) / fleet.cores if pool.kind == CPU else 0.0)
+
+
 def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) -> tuple[PoolForecast, ...]:
     """Of each pool, from its tiles ``(n_subnets, n_pools)`` and the seconds that its devices are busy."""
     return tuple(
@@ -190,8 +211,7 @@ def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) ->
             pool.devices,
             tuple(pool.seconds.tolist()),
             (0, *tiles[1:, place].tolist()),
-            # Fewer devices than cores leave whole cores to the work beside them; else both take turns.
-            max(seconds / pool.devices, (seconds + beside) / fleet.cores if pool.kind == CPU else 0.0),
+            _wall_seconds(fleet, pool, seconds, beside),
         )
         for place, (pool, seconds) in enumerate(zip(fleet.pools, busy.tolist(), strict=True))
     )

@@ -37,3 +37,12 @@ def wave_start(wave: int, shards: int) -> int:
     [0, 5, 9, 13]
     """
     return -(-wave * shards // wave_count(shards))
+
+
+def shards_of(wave: int, shards: int) -> range:
+    """The shards of a wave.
+
+    >>> [shards_of(wave, 13) for wave in range(3)]
+    [range(0, 5), range(5, 9), range(9, 13)]
+    """
+    return range(wave_start(wave, shards), wave_start(wave + 1, shards))

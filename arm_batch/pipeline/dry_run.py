@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from arm_batch.core.imaging import Writing
-from arm_batch.core.pools import Pool
+from arm_batch.core.timed import Fleet
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.outlook import Outlook
@@ -24,15 +24,10 @@ from arm_batch.store.generation import Generation, create_generation, list_gener
 from arm_batch.store.inputs import Listing, open_input
 from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.plan import Shard, planned
+from arm_batch.store.plan import Shard, ShardId, planned
 
 
-def plan(
-    spec: PlanSpec,
-    progress: Progress,
-    stop: Stop = never,
-    pools: Sequence[Pool] | None = None,
-) -> Outlook:
+def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
     """Score an archive, or a sample of it, and predict what each budget comes to.
 
     With `spec.output`, what was found is kept there as a plan that `JobSpec.plan` takes, and planning goes on
@@ -42,8 +37,6 @@ def plan(
         spec: what was asked for.
         progress: told of each shard.
         stop: asked between them.
-        pools: of devices, with the seconds that each subnet was measured to take on them; ``None`` where nothing
-            was measured, and then no wall time is told.
 
     Raises:
         UsageError: the request makes no sense; nothing was written.
@@ -65,13 +58,17 @@ def plan(
     task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
-    with started(spec.executor, context, files, spec.workers) as executor:
+    fleet: Fleet | None = None
+    with started(spec.executor, context, files, spec.workers, at_once=False) as executor:
         try:
             summaries = plan_shards(executor, task.generation, kept, unplanned, progress, stop)
         except StoppedError:
             if spec.output is not None:
                 raise
             raise StoppedError("stopped before the end; nothing was kept, as there was no --plan-out") from None
+        if spec.survey and any(len(summary.census.tiles) for summary in summaries):
+            kept_ids = [ShardId(0, index) for index in range(task.generation.shards)]
+            fleet = executor.survey(list(task.shards) if spec.output is None else kept_ids)
     scored = Scored(
         summaries,
         images=task.images,
@@ -79,7 +76,7 @@ def plan(
         waiting=task.waiting,
         left_out=found.left_out,
     )
-    return forecast(spec, settings["input"], context, scored, pools)
+    return forecast(spec, settings["input"], context, scored, fleet)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from arm_batch.spec import ExecutorName
 
 @contextmanager
 def started(
-    name: ExecutorName, context: JobContext, files: LadderFiles, workers: int | None
+    name: ExecutorName, context: JobContext, files: LadderFiles, workers: int | None, at_once: bool = True
 ) -> Iterator[Executor]:
-    """The executor called `name`, given back at the end."""
+    """The executor called `name`, given back at the end; see `RayExecutor`."""
     if name == "inline":
         yield InlineExecutor(context, files)
         return
     with connected():
-        executor = RayExecutor(context, files, cluster_kinds(workers))
+        executor = RayExecutor(context, files, cluster_kinds(workers), at_once)
         try:
             yield executor
         finally:

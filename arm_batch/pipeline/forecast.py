@@ -12,7 +12,7 @@ from arm_batch.core.budget import Budget
 from arm_batch.core.census import gather
 from arm_batch.core.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
 from arm_batch.core.intervals import Interval, mean_interval, quality_intervals
-from arm_batch.core.pools import Pool
+from arm_batch.core.timed import Fleet, alone_seconds
 from arm_batch.errors import BudgetError
 from arm_batch.outlook import Asked, Estimate, Outcome, Outlook
 from arm_batch.runtime.work import JobContext, ShardSummary
@@ -47,10 +47,18 @@ def forecast(
     input_url: str,
     context: JobContext,
     scored: Scored,
-    pools: Sequence[Pool] | None,
+    fleet: Fleet | None,
 ) -> Outlook:
-    """What budgets are predicted to come to for the archive; arguments as of `pipeline.plan`."""
-    archive = _Archive(spec, context, scored, pools or ())
+    """What budgets are predicted to come to for the archive.
+
+    Args:
+        spec: what was asked for.
+        input_url: of the archive.
+        context: of the dry run.
+        scored: what planning found.
+        fleet: the machines as measured; ``None`` where nothing was, and then no wall time is told.
+    """
+    archive = _Archive(spec, context, scored, fleet)
     pixels = context.ladder.scale**2 * archive.pixels
     output_bytes = context.ladder.scale**2 * archive.bytes_unscaled
     bytes_per_pixel = float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0
@@ -76,6 +84,7 @@ def forecast(
         output_pixels=archive.total(pixels),
         bytes_per_pixel=bytes_per_pixel,
         output_bytes=archive.total(output_bytes),
+        devices={} if fleet is None else {pool.kind: pool.devices for pool in fleet.pools},
         curve=tuple(outcomes[: len(curve)]),
         knee=outcomes[curve.index(knee(curve, spec.objective))] if curve else None,
         asked=None if spec.budget is None else Asked(spec.budget.text, outcomes[-1] if asked else None, refused),
@@ -85,11 +94,11 @@ def forecast(
 class _Archive:
     """The archive as far as it was scored, and how to go from there to all of it."""
 
-    def __init__(self, spec: PlanSpec, context: JobContext, scored: Scored, pools: Sequence[Pool]) -> None:
+    def __init__(self, spec: PlanSpec, context: JobContext, scored: Scored, fleet: Fleet | None) -> None:
         ladder = context.ladder
         self._parts = [summary.census for summary in scored.summaries]
         self._scored = scored
-        self._pools = pools
+        self._fleet = fleet
         census = gather(self._parts, spec.objective, ladder.lut)
         self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
@@ -134,13 +143,16 @@ class _Archive:
     def _outcome(self, point: CurvePoint, interval: Interval | None) -> Outcome:
         images, scored = self._scored.images, self._scored.scored
         tiles = [int(n) * images // scored for n in point.allocation.tiles.sum(axis=(0, 1))]
+        seconds: dict[str, float] = {}
+        if self._fleet is not None:
+            seconds = alone_seconds(self._fleet, np.array(tiles), float(self.pixels.sum()) * images / scored)
         return Outcome(
             flops=point.spend * images // scored,
             share=point.spend / self.planner.full,
             predicted=point.quality,
             interval=interval,
             subnet_tiles=tuple(tiles),
-            pool_seconds={pool.kind: float(pool.seconds @ tiles) / pool.devices for pool in self._pools},
+            pool_seconds=seconds,
         )
 
 

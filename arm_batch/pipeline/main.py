@@ -39,6 +39,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         StoppedError: `stop` said so before the end.
         StoreError: a store failed for good; starting again goes on.
     """
+    _check_added(spec)
     clock = Clock()
     with clock("list"):
         files = load_ladder(find_ladder(spec.ladder))
@@ -52,8 +53,6 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
                 raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
             generations = [begin_run(job)]
         missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
-        if spec.resume.add_budget is not None and spec.budget.pool is not None:
-            raise BudgetError("the budget is a pool's: raise that, with `arm-batch budget add`")
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
@@ -73,6 +72,25 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     summary, document = summarize(job, generations, commits, Notes(waiting, tuple(repaired), clock))
     job.output.write(RUN_KEY, document.encode())
     return summary
+
+
+def _check_added(spec: JobSpec) -> None:
+    """Refuse to add what cannot be added to the budget.
+
+    Raises:
+        BudgetError: it is neither a share nor FLOPs, or the budget is a pool's.
+    """
+    added = spec.resume.add_budget
+    if added is None:
+        return
+    if spec.budget.pool is not None:
+        raise BudgetError("the budget is a pool's: raise that, with `arm-batch budget add`")
+    if added.kind not in ("share", "flops"):
+        # Once it is allocated, a budget of whatever kind is one of FLOPs.
+        raise BudgetError(
+            f"--add-budget {added.text}: add a share such as 10%, or FLOPs; "
+            "`arm-batch plan` tells how long each budget takes"
+        )
 
 
 class _Runner:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arm_batch.core.budget import parse_budget
+from arm_batch.core.waves import wave_count, wave_of
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.runtime.executor import Executor
-from arm_batch.runtime.pool_claim import ALL, PoolClaim, claim_id
+from arm_batch.runtime.pool_claim import PoolClaim, claim_id
 from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.store.commit import committed
 from arm_batch.store.generation import Generation
@@ -30,12 +31,13 @@ def give_back(job: Job, generations: Iterable[Generation]) -> None:
 
 
 def _leave(job: Job, generation: Generation, pool: SharedPool) -> None:
-    name = claim_id(generation)
-    # What was damaged and is done again after the end may have other failures; the pool has closed the account.
-    if pool.state().claim(name).active:
-        commits = committed(job.output).items()
-        pool.settle(name, ALL, sum(c.flops for shard, c in commits if shard.generation == generation.number))
-        pool.leave(name)
+    spent = [0] * wave_count(generation.shards)
+    for shard, commit in committed(job.output).items():
+        if shard.generation == generation.number:
+            spent[wave_of(shard.index, generation.shards)] += commit.flops
+    for wave, flops in enumerate(spent):
+        pool.settle(claim_id(generation), wave, flops)
+    pool.leave(claim_id(generation))
 
 
 def _store_of(job: Job, generation: Generation) -> ObjectStore | None:

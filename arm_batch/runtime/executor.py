@@ -11,6 +11,7 @@ from arm_batch.core.share_out import Share
 from arm_batch.core.timed import Deadline, Fleet
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.shared_pool import PoolPort
+from arm_batch.runtime.survey import Sampled
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit
@@ -62,8 +63,8 @@ class Executor(Protocol):
         """How many devices of each kind the run holds, see `core.timed.wall_budget`."""
         ...
 
-    def survey(self, shards: Sequence[ShardId]) -> Fleet:
-        """Measure the devices, and on a sample of planned shards the work beside them."""
+    def survey(self, shards: Sequence[Sampled]) -> Fleet:
+        """Measure the devices, and on a sample of shards the work beside them."""
         ...
 
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:

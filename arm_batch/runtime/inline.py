@@ -19,7 +19,7 @@ from arm_batch.runtime.planning import plan_shard, planned_summary
 from arm_batch.runtime.shared_pool import PoolPort, SharedPool
 from arm_batch.runtime.speed_cache import cache_file, recall, remember
 from arm_batch.runtime.stages import commit_shard, prepare_shard, run_batches, stitch_shard, upscale_image
-from arm_batch.runtime.survey import measure_beside, per_megapixel, sample_shards, speed_key
+from arm_batch.runtime.survey import Sampled, measure_beside, per_megapixel, sample_shards, speed_key
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
@@ -63,7 +63,7 @@ class InlineExecutor:
         """One core."""
         return {CPU: 1}
 
-    def survey(self, shards: Sequence[ShardId]) -> Fleet:
+    def survey(self, shards: Sequence[Sampled]) -> Fleet:
         """Measure this process, unless it was measured lately."""
         ladder = self._context.ladder
         key, path = speed_key(CPU, hardware("cpu"), 1, ladder), cache_file()

@@ -1,15 +1,15 @@
-"""What one generation of a run holds of a pool."""
+"""What one generation of a run holds of a pool: a portion for each of its waves."""
 
 from __future__ import annotations
 
-from arm_batch.core.census import Census, Objective, ShardCensus
+from collections.abc import Sequence
+
+from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.pool_grants import Demand
+from arm_batch.core.waves import shards_of, wave_count
 from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.store.generation import Generation
-
-ALL = 0
-"""The one portion of a generation: its allocation is made once, and from then on its grant is its own."""
 
 
 def claim_id(generation: Generation) -> str:
@@ -19,7 +19,7 @@ def claim_id(generation: Generation) -> str:
 
 
 class PoolClaim:
-    """Draws the FLOPs of one generation from a pool.
+    """Draws the FLOPs of one generation from a pool, wave by wave.
 
     Args:
         pool: to draw from.
@@ -29,19 +29,25 @@ class PoolClaim:
     def __init__(self, pool: PoolPort, generation: Generation) -> None:
         self._pool = pool
         self._job = claim_id(generation)
+        self._settled: dict[int, int] = {}
 
-    def take(self, ladder: Ladder, objective: Objective, census: Census) -> int:
-        """The FLOPs that the pool gives for all tiles of a census; nobody can take them away any more.
+    def register(self, ladder: Ladder, objective: Objective, parts: Sequence[ShardCensus]) -> int:
+        """Come to the pool with the census of each shard; returns the grant, see `SharedPool.register`."""
+        shards = len(parts)
+        waves = ([parts[shard] for shard in shards_of(wave, shards)] for wave in range(wave_count(shards)))
+        portions = tuple(ShardCensus.of(gather(each, objective, ladder.lut)) for each in waves)
+        return self._pool.register(self._job, objective, Demand(ladder.lut, ladder.costs, portions))
 
-        May be repeated without further effect.
+    def grant(self) -> int:
+        """FLOPs that the generation may spend in all, as of now; see `SharedPool.grant`."""
+        return self._pool.grant(self._job)
 
-        Raises:
-            BudgetError: the pool is closed or spent, serves another objective, or has less left than interpolation
-                needs.
-        """
-        demand = Demand(ladder.lut, ladder.costs, (ShardCensus.of(census),))
-        grant = self._pool.register(self._job, objective, demand)
-        while (begun := self._pool.begin(self._job, ALL, grant)) is None:
-            # Another job came in between and the common price has risen.
-            grant = self._pool.grant(self._job)
-        return begun
+    def begin(self, wave: int, flops: int, epoch: int, grant: int) -> bool:
+        """Let a wave begin, see `SharedPool.begin`."""
+        return self._pool.begin(self._job, wave, flops, epoch, grant)
+
+    def settle(self, wave: int, flops: int) -> int:
+        """Note what a wave has spent; returns what counts, which is more where it was done again since."""
+        if wave not in self._settled:
+            self._settled[wave] = max(flops, self._pool.settle(self._job, wave, flops))
+        return self._settled[wave]

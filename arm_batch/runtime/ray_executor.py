@@ -29,6 +29,7 @@ from arm_batch.runtime.ray_shared_pool import RayPool
 from arm_batch.runtime.ray_survey import queue_ranks, survey_beside, survey_pools
 from arm_batch.runtime.ray_tasks import commit_task, plan_image_task, plan_task, summarize_task
 from arm_batch.runtime.shared_pool import PoolPort
+from arm_batch.runtime.survey import Sampled
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
@@ -66,14 +67,18 @@ class RayExecutor:
         context: of the run.
         files: the ladder.
         kinds: of devices to use, CPUs first.
+        at_once: whether to start the actors now, so that they are there when planning is done; or not before one
+            is needed, as in a dry run.
     """
 
-    def __init__(self, context: JobContext, files: LadderFiles, kinds: Sequence[DeviceKind]) -> None:
+    def __init__(
+        self, context: JobContext, files: LadderFiles, kinds: Sequence[DeviceKind], at_once: bool
+    ) -> None:
         self._local_context = context
         self._context = ray.put(context)
         self._files = ray.put(files)
         self._budget: RayBudget | None = None
-        self._pool = ActorPool(kinds)
+        self._pool = ActorPool(kinds, at_once)
         self._pools: tuple[Pool, ...] = ()
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
@@ -126,7 +131,7 @@ class RayExecutor:
         """All cores and GPUs of the cluster as it is now."""
         return {CPU: self._pool.cores, "gpu": self._pool.gpus}
 
-    def survey(self, shards: Sequence[ShardId]) -> Fleet:
+    def survey(self, shards: Sequence[Sampled]) -> Fleet:
         """Measure the actors, all at once, and then the work beside them."""
         pools = self._survey_pools()
         return Fleet(pools, self._pool.cores, survey_beside(self._context, shards, self._pool.cores))

@@ -65,15 +65,18 @@ class ActorPool:
 
     Args:
         kinds: of devices to use.
+        at_once: whether to start them now, or with the first `grow`.
     """
 
-    def __init__(self, kinds: Sequence[DeviceKind]) -> None:
+    def __init__(self, kinds: Sequence[DeviceKind], at_once: bool) -> None:
         self._kinds = kinds
         self._workers: list[Worker] = []
-        self._looked = 0.0
+        self._looked = -LOOK_EVERY_S
         self._died_starting = 0
         self._any_started = False
-        self.grow()
+        self._look()
+        if at_once:
+            self.grow()
 
     @property
     def cores(self) -> int:
@@ -90,9 +93,7 @@ class ActorPool:
         if time.monotonic() - self._looked < LOOK_EVERY_S:
             return
         self._looked = time.monotonic()
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self._cores = max(1, int(resources.get("CPU", 1)))
-        self._gpus = int(resources.get("GPU", 0))
+        self._look()
         for kind in self._kinds:
             there = sum(worker.kind == kind for worker in self._workers)
             self._workers += [self._start(kind) for _ in range(self._wanted(kind) - there)]
@@ -159,6 +160,11 @@ class ActorPool:
         """End the actors."""
         for worker in self._workers:
             ray.kill(worker.actor)
+
+    def _look(self) -> None:
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        self._cores = max(1, int(resources.get("CPU", 1)))
+        self._gpus = int(resources.get("GPU", 0))
 
     def _wanted(self, kind: DeviceKind) -> int:
         if kind.number is not None:

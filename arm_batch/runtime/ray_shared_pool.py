@@ -33,17 +33,13 @@ class PoolActor:
         """See `SharedPool.grant`."""
         return self._pool.grant(job)
 
-    def begin(self, job: str, portion: int, flops: int) -> int | None:
+    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
         """See `SharedPool.begin`."""
-        return self._pool.begin(job, portion, flops)
+        return self._pool.begin(job, portion, flops, epoch, grant)
 
-    def settle(self, job: str, portion: int, flops: int) -> None:
+    def settle(self, job: str, portion: int, flops: int) -> int:
         """See `SharedPool.settle`."""
-        self._pool.settle(job, portion, flops)
-
-    def release(self, job: str, portion: int) -> None:
-        """See `SharedPool.release`."""
-        self._pool.release(job, portion)
+        return self._pool.settle(job, portion, flops)
 
     def leave(self, job: str) -> None:
         """See `SharedPool.leave`."""
@@ -69,17 +65,13 @@ class RayPool(NamedActor):
         """See `SharedPool.grant`."""
         return cast(int, self._call("grant", job))
 
-    def begin(self, job: str, portion: int, flops: int) -> int | None:
+    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
         """See `SharedPool.begin`."""
-        return cast(int | None, self._call("begin", job, portion, flops))
+        return cast(bool, self._call("begin", job, portion, flops, epoch, grant))
 
-    def settle(self, job: str, portion: int, flops: int) -> None:
+    def settle(self, job: str, portion: int, flops: int) -> int:
         """See `SharedPool.settle`."""
-        self._call("settle", job, portion, flops)
-
-    def release(self, job: str, portion: int) -> None:
-        """See `SharedPool.release`."""
-        self._call("release", job, portion)
+        return cast(int, self._call("settle", job, portion, flops))
 
     def leave(self, job: str) -> None:
         """See `SharedPool.leave`."""

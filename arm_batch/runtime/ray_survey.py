@@ -17,8 +17,7 @@ from arm_batch.runtime.ray_faults import Ref, WorkerLostError, get
 from arm_batch.runtime.ray_pool import ActorPool, Worker
 from arm_batch.runtime.ray_tasks import beside_task
 from arm_batch.runtime.speed_cache import cache_file, recall, remember
-from arm_batch.runtime.survey import per_megapixel, sample_shards, speed_key
-from arm_batch.store.plan import ShardId
+from arm_batch.runtime.survey import Sampled, per_megapixel, sample_shards, speed_key
 
 SETTLE_S = 60.0
 """How long actors may take to start before the others are measured without them."""
@@ -40,6 +39,7 @@ def survey_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Poo
     Raises:
         ArmBatchError: no actor can be measured.
     """
+    pool.grow()
     workers = pool.settle(SETTLE_S)
     keys = _keys(pool, workers, ladder)
     path = cache_file()
@@ -56,8 +56,8 @@ def survey_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Poo
     return tuple(Pool(kind, len(each), np.array(_mean_speed(each))) for kind, each in by_kind.items())
 
 
-def survey_beside(context: Ref, shards: Sequence[ShardId], cores: int) -> float:
-    """Core seconds per LR megapixel of everything but the nets, from a sample of planned shards."""
+def survey_beside(context: Ref, shards: Sequence[Sampled], cores: int) -> float:
+    """Core seconds per LR megapixel of everything but the nets, from a sample of shards."""
     samples = []
     for task in [beside_task.remote(context, s) for s in sample_shards(shards, SAMPLES_PER_CORE * cores)]:
         try:

@@ -21,7 +21,7 @@ from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
 from arm_batch.runtime.rows import failed_record
 from arm_batch.runtime.stages import commit_shard, prepare_shard, stitch_shard
-from arm_batch.runtime.survey import Beside, measure_beside
+from arm_batch.runtime.survey import Beside, Sampled, measure_beside
 from arm_batch.runtime.work import JobContext, ShardHead, ShardSummary
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit
@@ -53,8 +53,8 @@ def summarize_task(context: JobContext, shards: Sequence[ShardId]) -> list[Shard
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def beside_task(context: JobContext, shard: ShardId) -> Beside:
-    """Measure the work beside the nets on a planned shard."""
+def beside_task(context: JobContext, shard: Sampled) -> Beside:
+    """Measure the work beside the nets on a shard."""
     return measure_beside(context, shard)
 
 

@@ -10,20 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from arm_batch.core.census import Objective
+from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.core.pool_grants import Demand, check_rest, check_room, price_grants
-from arm_batch.core.shared_pool import (
-    Add,
-    Begin,
-    Close,
-    Event,
-    Leave,
-    PoolState,
-    Price,
-    Register,
-    Release,
-    Settle,
-    follow,
-)
+from arm_batch.core.shared_pool import PoolState, follow
 from arm_batch.errors import BudgetError
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.pool_journal import PoolJournal
@@ -37,19 +26,15 @@ class PoolPort(Protocol):
         ...
 
     def grant(self, job: str) -> int:
-        """FLOPs that a job may spend in all, as of now."""
+        """FLOPs that a job may spend in all, as of now; see `SharedPool.grant`."""
         ...
 
-    def begin(self, job: str, portion: int, flops: int) -> int | None:
+    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
         """Reserve `flops` for a portion, for good; see `SharedPool.begin`."""
         ...
 
-    def settle(self, job: str, portion: int, flops: int) -> None:
-        """Note what a portion has spent."""
-        ...
-
-    def release(self, job: str, portion: int) -> None:
-        """Give a portion up that was begun."""
+    def settle(self, job: str, portion: int, flops: int) -> int:
+        """Note what a portion has spent; see `SharedPool.settle`."""
         ...
 
     def leave(self, job: str) -> None:
@@ -122,34 +107,65 @@ class SharedPool:
         return state.jobs[job].grant
 
     def grant(self, job: str) -> int:
-        """FLOPs that a job may spend in all, as of now."""
-        return self.state().claim(job).grant
+        """FLOPs that a job may spend in all, as of now. One that has left comes back by asking.
 
-    def begin(self, job: str, portion: int, flops: int) -> int | None:
-        """Reserve `flops` for a portion, unless it has begun.
-
-        Returns:
-            What the portion has reserved or spent: another amount than `flops` where it had begun before. ``None``
-            when the job's grant does not cover it, because it was lowered: ask for the grant and allocate anew.
+        Raises:
+            BudgetError: it has left, and the pool is closed or spent, or has less left than interpolation needs.
         """
 
         def decide(state: PoolState) -> list[Event]:
-            claim, event = state.claim(job), Begin(job, portion, flops)
-            lowered = claim.active and claim.fixed + flops > claim.grant
-            if claim.begun(portion) is not None or lowered:
+            if state.claim(job).active:
                 return []
+            event = Return(job)
+            after = follow(state, [event])
+            check_room(after, self._objective(after), self._active(after), job)
+            return self._priced(state, [event])
+
+        return self._record(decide).jobs[job].grant
+
+    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
+        """Let a portion begin with `flops`, unless its job's grant is another by now.
+
+        The answer is final: of all epochs of a job a portion begins under one, whoever asks and how often.
+
+        Args:
+            job: whose it is.
+            portion: which.
+            flops: that it reserves, for good.
+            epoch: number of the job's allocation that they come from.
+            grant: that the allocation was made for.
+
+        Returns:
+            Whether it has begun under `epoch`, now or before. If not, it never will: a later epoch has to say with
+            what it begins, over the grant as it is now.
+
+        Raises:
+            BudgetError: so much is not left of the grant, or interpolation needs it for the rest.
+        """
+
+        def decide(state: PoolState) -> list[Event]:
+            claim = state.claim(job)
+            if claim.begun(portion) is not None or claim.is_refused(portion, epoch):
+                return []
+            if not claim.active or claim.grant != grant:
+                return [Refuse(job, portion, epoch)]
+            event = Begin(job, portion, flops, epoch)
             check_rest(follow(state, [event]), self._objective(state), self._demand(claim.demand), job)
             return [event]
 
-        return self._record(decide).jobs[job].begun(portion)
+        return self._record(decide).jobs[job].epochs.get(portion) == epoch
 
-    def settle(self, job: str, portion: int, flops: int) -> None:
-        """Note what a portion that was begun has spent; what it had reserved beyond that is free again."""
-        self._record(lambda _: [Settle(job, portion, flops)])
+    def settle(self, job: str, portion: int, flops: int) -> int:
+        """Note what a portion that was begun has spent; what it had reserved beyond that is free again.
 
-    def release(self, job: str, portion: int) -> None:
-        """Give a portion up that was begun; no effect on one that was not, or is done."""
-        self._record(lambda _: [Release(job, portion)])
+        Returns:
+            What counts: what was said first. A portion that is repaired afterwards may have other failures.
+        """
+
+        def decide(state: PoolState) -> list[Event]:
+            return [] if portion in state.claim(job).settled else [Settle(job, portion, flops)]
+
+        return self._record(decide).jobs[job].settled[portion]
 
     def leave(self, job: str) -> None:
         """Go, and let the other jobs have what is left. What was begun and not settled counts as spent."""

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from arm_batch.core.ladder import Ladder
 from arm_batch.errors import ImageError
 from arm_batch.runtime.giants import interpolate_strip
+from arm_batch.runtime.planning import plan_image
 from arm_batch.runtime.stages import interpolate_image
 from arm_batch.runtime.work import JobContext
-from arm_batch.store.plan import ImagePlan, ShardId, read_plan
+from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan
 
 SAMPLE_PIXELS = 2**18
 """LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""
@@ -19,18 +20,22 @@ Beside = tuple[float, int]
 """Seconds, and the LR pixels that they went into."""
 
 
-def sample_shards(shards: Sequence[ShardId], count: int) -> list[ShardId]:
+Sampled = ShardId | Shard
+"""A shard whose plan is kept; or one whose plan is not, as in a dry run that writes nothing."""
+
+
+def sample_shards(shards: Sequence[Sampled], count: int) -> list[Sampled]:
     """At most so many shards, evenly spread."""
     count = min(count, len(shards))
     return [shards[i * len(shards) // count] for i in range(count)]
 
 
-def measure_beside(context: JobContext, shard: ShardId) -> Beside:
-    """Take some images of a planned shard through everything but the nets, and say how long that took.
+def measure_beside(context: JobContext, shard: Sampled) -> Beside:
+    """Take some images of a shard through everything but planning and the nets, and say how long that took.
 
     Writing to the store is left out: it waits more than it works.
     """
-    plan = read_plan(context.output, shard)
+    plan = read_plan(context.output, shard) if isinstance(shard, ShardId) else _plan_some(context, shard)
     sizes = {
         p: i.height * i.width for p, i in enumerate(plan.images) if i.error is None and i.entry.copy_of is None
     }
@@ -54,6 +59,18 @@ def measure_beside(context: JobContext, shard: ShardId) -> Beside:
         if pixels >= SAMPLE_PIXELS:
             break
     return seconds, pixels
+
+
+def _plan_some(context: JobContext, shard: Shard) -> ShardPlan:
+    """The plan of the first images of a shard, no more than are looked at."""
+    images: list[ImagePlan] = []
+    for entry, output in zip(shard.entries, shard.outputs, strict=True):
+        if entry.copy_of is not None:
+            continue
+        images.append(plan_image(context, entry, output))
+        if sum(image.height * image.width for image in images) >= SAMPLE_PIXELS:
+            break
+    return ShardPlan(shard.id, tuple(images), shard.origin)
 
 
 def _measure_giant(context: JobContext, image: ImagePlan) -> Beside:

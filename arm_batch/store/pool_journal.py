@@ -19,21 +19,9 @@ import numpy as np
 
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.lut import Lut
+from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.core.pool_grants import Demand
-from arm_batch.core.shared_pool import (
-    Add,
-    Begin,
-    Claim,
-    Close,
-    Event,
-    Leave,
-    PoolState,
-    Price,
-    Register,
-    Release,
-    Settle,
-    follow,
-)
+from arm_batch.core.shared_pool import Claim, PoolState, follow
 from arm_batch.errors import ArmBatchError, BudgetError, StoreError
 from arm_batch.store.documents import read_document
 from arm_batch.store.objects import ObjectStore
@@ -42,7 +30,7 @@ SNAPSHOT_EVERY = 128
 """Records: who opens a pool reads at most so many one after the other."""
 
 _EVENTS: dict[str, type[Event]] = {
-    event.__name__.lower(): event for event in (Add, Close, Register, Price, Begin, Settle, Release, Leave)
+    event.__name__.lower(): event for event in (Add, Close, Register, Price, Begin, Refuse, Settle, Leave, Return)
 }
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(ShardCensus))
@@ -188,7 +176,7 @@ def _state_of(document: dict[str, Any]) -> PoolState:
 
 def _claim_of(document: dict[str, Any]) -> Claim:
     by_portion = {
-        name: {int(portion): int(flops) for portion, flops in document[name].items()}
-        for name in ("reserved", "settled")
+        name: {int(portion): int(number) for portion, number in document[name].items()}
+        for name in ("reserved", "settled", "epochs", "refused")
     }
     return Claim(**document | by_portion)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -89,10 +90,11 @@ def run_job(url: str, job: str, demand: Demand, start: Barrier) -> tuple[list[np
     done = []
     spent = 0
     for portion, part in enumerate(demand.portions):
-        while True:
-            share = allocate(demand, list(range(portion, PORTIONS)), pool.grant(job) - spent)[0]
+        for epoch in itertools.count():
+            grant = pool.grant(job)
+            share = allocate(demand, list(range(portion, PORTIONS)), grant - spent)[0]
             flops = int(share.sum(axis=0) @ COSTS)
-            if pool.begin(job, portion, flops) is not None:
+            if pool.begin(job, portion, flops, epoch, grant):
                 break
         pool.settle(job, portion, flops)
         spent += flops

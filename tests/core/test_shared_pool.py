@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from arm_batch.core.shared_pool import (
-    Add,
-    Begin,
-    Close,
-    Event,
-    Leave,
-    PoolState,
-    Price,
-    Register,
-    Release,
-    Settle,
-    follow,
-)
+from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
+from arm_batch.core.shared_pool import PoolState, follow
 from arm_batch.errors import BudgetError
 
 A, B = (Register(job, "mse", f"demands/{job}", 3) for job in "ab")
-BEGUN = [A, Price({"a": 60}), Begin("a", 0, 40)]
+BEGUN = [A, Price({"a": 60}), Begin("a", 0, 40, 0)]
 POOL = PoolState("p", 100)
 
 
@@ -32,11 +21,14 @@ POOL = PoolState("p", 100)
         ([*BEGUN, Price({"a": 39})], "cannot be granted 39"),
         ([*BEGUN, Leave("a"), Price({"a": 50})], "cannot be granted 50"),
         ([Price({"a": 1})], "knows no job a"),
-        ([*BEGUN, Begin("a", 1, 21)], "asks for 21 of 20"),
-        ([*BEGUN, Begin("a", 0, 41)], "has begun with 40"),
-        ([*BEGUN, Begin("a", 3, 1)], "cannot begin"),
-        ([*BEGUN, Begin("a", 1, -1)], "cannot begin"),
-        ([*BEGUN, Leave("a"), Begin("a", 1, 0)], "cannot begin"),
+        ([*BEGUN, Begin("a", 1, 21, 0)], "asks for 21 of 20"),
+        ([*BEGUN, Begin("a", 0, 41, 0)], "has begun with 40"),
+        ([*BEGUN, Begin("a", 3, 1, 0)], "cannot begin"),
+        ([*BEGUN, Begin("a", 1, -1, 0)], "cannot begin"),
+        ([*BEGUN, Leave("a"), Begin("a", 1, 0, 0)], "cannot begin"),
+        ([*BEGUN, Refuse("a", 1, 2), Begin("a", 1, 1, 2)], "cannot begin"),
+        ([*BEGUN, Leave("a"), Close(), Return("a")], "is closed"),
+        ([*BEGUN, Leave("a"), Return("a"), Begin("a", 1, 1, 0)], "asks for 1 of 0"),
         ([*BEGUN, Settle("a", 0, 41)], "cannot spend 41"),
         ([*BEGUN, Settle("a", 0, -1)], "cannot spend -1"),
         ([*BEGUN, Settle("a", 1, 0)], "cannot spend 0"),
@@ -44,7 +36,7 @@ POOL = PoolState("p", 100)
         ([Add("x", 0)], "add nothing"),
         ([Close(), A], "is closed"),
         ([A, Register("b", "psnr", "d", 1)], "make mse best, this one psnr"),
-        ([*BEGUN, Price({"a": 100}), Begin("a", 1, 60), B], "is spent"),
+        ([*BEGUN, Price({"a": 100}), Begin("a", 1, 60, 0), B], "is spent"),
     ],
 )
 def test_what_is_not_allowed(events: list[Event], told: str) -> None:
@@ -61,11 +53,13 @@ def test_what_is_not_allowed(events: list[Event], told: str) -> None:
         ([Close()], Close()),
         ([Add("x", 5)], Add("x", 7)),
         (BEGUN, Price({"a": 60})),
-        (BEGUN, Begin("a", 0, 40)),
-        (BEGUN, Release("a", 1)),
+        (BEGUN, Begin("a", 0, 40, 0)),
+        (BEGUN, Refuse("a", 0, 4)),
+        ([*BEGUN, Refuse("a", 1, 4)], Refuse("a", 1, 3)),
+        (BEGUN, Return("a")),
         ([*BEGUN, Settle("a", 0, 7)], Settle("a", 0, 7)),
-        ([*BEGUN, Settle("a", 0, 7)], Begin("a", 0, 40)),
-        ([*BEGUN, Settle("a", 0, 7)], Release("a", 0)),
+        ([*BEGUN, Settle("a", 0, 7)], Begin("a", 0, 40, 0)),
+        ([*BEGUN, Settle("a", 0, 7)], Refuse("a", 0, 4)),
         ([*BEGUN, Leave("a")], Leave("a")),
     ],
 )
@@ -75,9 +69,18 @@ def test_what_changes_nothing(before: list[Event], event: Event) -> None:
 
 
 def test_who_leaves_keeps_only_what_it_has_begun() -> None:
-    state = follow(POOL, [*BEGUN, Begin("a", 1, 10), Settle("a", 0, 30), Leave("a")])
+    state = follow(POOL, [*BEGUN, Begin("a", 1, 10, 0), Settle("a", 0, 30), Leave("a")])
     assert (state.spent, state.fixed, state.granted) == (30, 40, 40)
-    state = follow(state, [Release("a", 1)])
-    assert (state.spent, state.fixed, state.granted) == (30, 30, 30)
-    state = follow(state, [B, Price({"b": 70}), Add("x", 5), Price({"b": 75})])
+    state = follow(state, [Settle("a", 1, 0), B, Price({"b": 70}), Add("x", 5), Price({"b": 75})])
     assert (state.granted, state.total) == (105, 105)
+
+
+def test_a_portion_that_was_refused_begins_under_a_later_epoch() -> None:
+    state = follow(POOL, [*BEGUN, Refuse("a", 1, 2), Begin("a", 1, 5, 3)])
+    assert (state.jobs["a"].epochs, state.jobs["a"].fixed) == ({0: 0, 1: 3}, 45)
+
+
+def test_who_comes_back_is_priced_again() -> None:
+    state = follow(POOL, [*BEGUN, Leave("a"), Return("a")])
+    assert (state.jobs["a"].active, state.jobs["a"].grant) == (True, 40)
+    assert follow(state, [Price({"a": 100})]).granted == 100

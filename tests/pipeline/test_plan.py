@@ -14,7 +14,6 @@ from arm_batch import pipeline
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.census import OBJECTIVES, Objective
 from arm_batch.core.imaging import Writing
-from arm_batch.core.pools import Pool
 from arm_batch.core.sample import parse_sample
 from arm_batch.core.selection import Selection
 from arm_batch.errors import (
@@ -28,6 +27,9 @@ from arm_batch.errors import (
 )
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.outlook import Outlook, outlook_document
+from arm_batch.runtime import inline
+from arm_batch.runtime.survey import Beside, Sampled
+from arm_batch.runtime.work import JobContext
 from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits
 from arm_batch.store.codecs import FORMATS
 from arm_batch.store.generation import list_generations
@@ -48,6 +50,7 @@ def dry_run(archive: Path, output: Path | None = None, budget: Budget | None = N
         executor="inline",
         output=None if output is None else str(output),
         budget=budget,
+        survey=False,
         limits=ShardLimits(images=2),
     )
 
@@ -105,19 +108,65 @@ def test_it_tells_of_the_whole_archive_and_writes_nothing(
     assert outlook.curve[0].subnet_tiles == (36, 0, 0, 0)
     assert outlook.curve[-1].share <= 1
     assert outlook.knee in outlook.curve[1:-1]
-    assert all(point.interval is None and not point.pool_seconds for point in outlook.curve)
+    assert (outlook.devices, {len(point.pool_seconds) for point in outlook.curve}) == ({}, {0})
+    assert all(point.interval is None for point in outlook.curve)
     document = json.loads(outlook_document(outlook))
     assert len(document["curve"]) == len(outlook.curve)
     assert document["knee"]["flops"] == outlook.knee.flops
 
 
-def test_measured_speeds_give_wall_times(archive: Path) -> None:
-    pools = [Pool("cpu", 2, np.array([0.0, 1.0, 2.0, 4.0])), Pool("gpu", 1, np.array([0.0, 0.1, 0.1, 0.1]))]
-    outlook = pipeline.plan(dry_run(archive), silent, pools=pools)
-    for point in outlook.curve:
+@pytest.fixture
+def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
+    """Made-up speeds: 1, 2 and 4 s for a tile, and 8 s a megapixel beside; gets what they were measured on."""
+    measured: list[object] = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(inline, "measure_tiles", lambda *_: [0.0, 1.0, 2.0, 4.0])
+    original = inline.measure_beside
+
+    def measure(context: JobContext, shard: Sampled) -> Beside:
+        measured.append(shard)
+        seconds, pixels = original(context, shard)
+        assert seconds > 0
+        return 8e-6 * pixels, pixels
+
+    monkeypatch.setattr(inline, "measure_beside", measure)
+    return measured
+
+
+LR_PIXELS = 70 * 90 + 33 * 40 + 64 * 64 + 20 * 130 + 50 * 60 + 45 * 70 + 40 * 40
+"""Of `archive`."""
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_measured_speeds_give_wall_times(archive: Path, tmp_path: Path, speeds: list[object], keep: bool) -> None:
+    spec = replace(dry_run(archive, tmp_path / "plan" if keep else None, parse_budget("40%")), survey=True)
+    outlook = pipeline.plan(spec, silent)
+    assert outlook.devices == {"cpu": 1}
+    assert outlook.asked is not None
+    assert outlook.asked.outcome is not None
+    for point in (*outlook.curve, outlook.asked.outcome):
         _, small, middle, large = point.subnet_tiles
-        assert point.pool_seconds["cpu"] == (small + 2 * middle + 4 * large) / 2
-        assert point.pool_seconds["gpu"] == pytest.approx((small + middle + large) / 10)
+        assert point.pool_seconds["cpu"] == pytest.approx(small + 2 * middle + 4 * large + 8e-6 * LR_PIXELS)
+    assert len(speeds) == 4
+    assert pipeline.plan(spec, silent) == outlook
+
+
+@pytest.mark.usefixtures("speeds")
+def test_wall_times_of_a_sample_are_the_whole_archives(large_archive: Path) -> None:
+    spec = replace(dry_run(large_archive), survey=True, selection=Selection(sample=parse_sample("20")))
+    outlook = pipeline.plan(spec, silent)
+    last = outlook.curve[-1]
+    busy = float(np.array(last.subnet_tiles) @ [0.0, 1.0, 2.0, 4.0])
+    assert last.pool_seconds["cpu"] == pytest.approx(busy, abs=8e-6 * 10**6)
+    assert last.pool_seconds["cpu"] > busy
+    assert busy == pytest.approx(4 * outlook.tiles.value, rel=0.01)
+
+
+def test_an_archive_without_a_readable_image_is_not_measured(tmp_path: Path, speeds: list[object]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"")
+    assert pipeline.plan(replace(dry_run(tmp_path / "in"), survey=True), silent).devices == {}
+    assert speeds == []
 
 
 def test_images_that_cannot_be_upscaled_are_named_and_not_counted(tmp_path: Path) -> None:

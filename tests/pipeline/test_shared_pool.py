@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 import ray
 
@@ -12,11 +15,16 @@ from arm_batch import pipeline
 from arm_batch.core.shared_pool import PoolState
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.pipeline import pools
+from arm_batch.pipeline.run import Progress
+from arm_batch.report import RunSummary
 from arm_batch.runtime.shared_pool import SharedPool
-from arm_batch.spec import ExecutorName, JobSpec, Resume
+from arm_batch.spec import ExecutorName, JobSpec, PlanSpec, Resume
+from arm_batch.store.allocation import Verdict, read_epochs
+from arm_batch.store.generation import list_generations
 from arm_batch.store.objects import open_store
 from arm_batch.store.pool_journal import PoolJournal
-from tests.archives import draw, job, make_archive, silent, write_png
+from arm_batch.store.verify import verify_store
+from tests.archives import LADDER, draw, job, make_archive, silent, write_png
 from tests.chaos.runs import start
 
 
@@ -100,7 +108,7 @@ def test_a_job_that_was_stopped_keeps_what_it_holds(archive: Path, full: int, tm
         pipeline.upscale(spec, note, lambda: bool(done) and done[-1] >= 1)
     (claim,) = state(tmp_path / "pool").jobs.values()
     assert claim.active
-    assert claim.fixed == claim.grant
+    assert 0 < claim.fixed <= claim.grant
     SharedPool(open_store(str(tmp_path / "pool"))).close()
     summary = pipeline.upscale(spec, silent)
     (claim,) = state(tmp_path / "pool").jobs.values()
@@ -163,3 +171,117 @@ def test_a_complete_run_does_not_need_its_pool_any_more(archive: Path, full: int
     summary = pipeline.upscale(spec, silent)
     (tmp_path / "pool").rename(tmp_path / "away")
     assert pipeline.upscale(spec, silent).spent_flops == summary.spent_flops
+
+
+def many_images(folder: Path, seed: int, smooth: bool) -> Path:
+    """Of so many shards, at one image each, that they run in six waves."""
+    for number in range(24):
+        pixels = draw(seed + number, 40 + number, 60)
+        write_png(folder / f"{number:02}.png", cv2.GaussianBlur(pixels, (0, 0), 0.7) if smooth else pixels)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rough(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return many_images(tmp_path_factory.mktemp("rough"), 0, smooth=False)
+
+
+@pytest.fixture(scope="module")
+def smooth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return many_images(tmp_path_factory.mktemp("smooth"), 100, smooth=True)
+
+
+def at_shard(number: int, action: Callable[[], object]) -> Progress:
+    """Does something when so many shards of a run are done."""
+
+    def note(stage: str, done: int, total: int) -> None:
+        silent(stage, done, total)
+        if (stage, done) == ("run", number):
+            action()
+
+    return note
+
+
+def epochs_of(output: Path) -> list[Verdict]:
+    store = open_store(str(output))
+    (generation,) = list_generations(store)
+    assert verify_store(store, [generation]).problems == ()
+    return read_epochs(store, generation)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_one_under_way_gives_way_to_one_that_comes(rough: Path, smooth: Path, tmp_path: Path, dies: bool) -> None:
+    full = pipeline.upscale(job(rough, tmp_path / "alone", shard_images=1), silent).full_flops
+    budget = make_pool(tmp_path / "pool", full // 4)
+    first = job(rough, tmp_path / "first", budget=budget, shard_images=1)
+    second = job(smooth, tmp_path / "second", budget=budget, shard_images=1)
+    came: list[RunSummary] = []
+
+    def come() -> None:
+        came.append(pipeline.upscale(second, silent))
+        if dies:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) if dies else contextlib.nullcontext():
+        pipeline.upscale(first, at_shard(10, come))
+    summary = pipeline.upscale(first, silent)
+    before, *after = epochs_of(tmp_path / "first")
+    (only,) = epochs_of(tmp_path / "second")
+    # Ten shards are two waves and a half; it is the fourth that is the first not to have begun.
+    assert [verdict.shards[0] for verdict in after] == [12]
+    assert after[0].total < before.total <= full // 4
+    assert only.reason == "plan"
+    assert summary.spent_flops + came[0].spent_flops == state(tmp_path / "pool").spent <= full // 4
+    assert state(tmp_path / "pool").spent > 0.99 * (full // 4)
+
+
+def test_one_under_way_gains_from_one_that_goes(rough: Path, smooth: Path, tmp_path: Path) -> None:
+    full = pipeline.upscale(job(rough, tmp_path / "alone", shard_images=1), silent).full_flops
+    budget = make_pool(tmp_path / "pool", full // 4)
+    goes = job(smooth, tmp_path / "goes", budget=budget, shard_images=1)
+    done: list[int] = []
+    with pytest.raises(StoppedError):
+        pipeline.upscale(goes, at_shard(1, lambda: done.append(1)), lambda: bool(done))
+    (gone,) = state(tmp_path / "pool").jobs
+    stays = job(rough, tmp_path / "stays", budget=budget, shard_images=1)
+    pool = SharedPool(open_store(str(tmp_path / "pool")))
+    summary = pipeline.upscale(stays, at_shard(10, lambda: pool.leave(gone)))
+    before, after = epochs_of(tmp_path / "stays")
+    assert after.shards[0] == 12
+    assert after.total > before.total
+    assert summary.spent_flops > before.total
+    # One that was let go and comes back finds what is left: here too little.
+    with pytest.raises(BudgetError, match=r"is spent|less than the"):
+        pipeline.upscale(goes, silent)
+    pool.add("more", full // 4)
+    assert pipeline.upscale(goes, silent).failed == 0
+    after_all = state(tmp_path / "pool")
+    assert not any(claim.active for claim in after_all.jobs.values())
+    assert after_all.spent == after_all.granted <= after_all.total
+
+
+def test_a_plan_is_carried_out_within_a_pool(archive: Path, full: int, tmp_path: Path) -> None:
+    planned = PlanSpec(
+        input=str(archive), ladder=LADDER, scale=4, executor="inline", output=str(tmp_path / "plan")
+    )
+    pipeline.plan(planned, silent)
+    budget = make_pool(tmp_path / "pool", full // 2)
+    spec = replace(job(archive, tmp_path / "out", budget=budget), plan=str(tmp_path / "plan"))
+    assert pipeline.upscale(spec, silent).spent_flops == state(tmp_path / "pool").spent <= full // 2
+    make_pool(tmp_path / "small", full // 1000)
+    spec = replace(job(archive, tmp_path / "refused", budget=f"pool:{tmp_path / 'small'}"), plan=spec.plan)
+    with pytest.raises(BudgetError, match="less than the"):
+        pipeline.upscale(spec, silent)
+    assert not (tmp_path / "refused").exists()
+
+
+def test_everything_on_s3(archive: Path, full: int, s3_endpoint: str, s3_bucket: str) -> None:
+    root = open_store(f"s3://{s3_bucket}/pools/p", s3_endpoint)
+    PoolJournal(root).create("p", full // 2)
+    spec = job(
+        archive, f"s3://{s3_bucket}/out", budget=f"pool:{root.url}", endpoint_url=s3_endpoint, shard_images=1
+    )
+    summary = pipeline.upscale(spec, silent)
+    after = SharedPool(root).state()
+    assert (after.spent, after.granted) == (summary.spent_flops, summary.spent_flops)
+    assert 0.9 * (full // 2) < summary.spent_flops <= full // 2

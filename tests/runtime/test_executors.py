@@ -12,10 +12,12 @@ import ray
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.sample import parse_sample
+from arm_batch.core.selection import Selection
 from arm_batch.errors import BudgetError
 from arm_batch.runtime.executor import BudgetPort, Stop
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.ray_named import NAMESPACE
+from arm_batch.runtime.ray_pool import ActorPool
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.spec import ExecutorName, PlanSpec, ShardLimits
 from arm_batch.store.commit import Commit
@@ -61,22 +63,42 @@ def test_ray_gives_the_bytes_of_the_reference(
 
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("sample", [None, "4"])
-def test_ray_plans_as_the_reference_does(archive: Path, tmp_path: Path, sample: str | None) -> None:
+def test_ray_plans_as_the_reference_does_and_starts_no_actor(
+    archive: Path, tmp_path: Path, sample: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = PlanSpec(
         str(archive),
         LADDER,
         4,
         output=None if sample else str(tmp_path / "plan"),
-        sample=None if sample is None else parse_sample(sample),
+        selection=Selection(sample=None if sample is None else parse_sample(sample)),
         executor="inline",
+        survey=False,
         limits=ShardLimits(images=2),
     )
     reference = pipeline.plan(replace(spec, output=None), silent)
-    outlook = pipeline.plan(replace(spec, executor="ray"), silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(ActorPool, "_start", lambda *_: pytest.fail("no actor is needed"))
+        outlook = pipeline.plan(replace(spec, executor="ray"), silent)
     assert replace(outlook, plan=None) == reference
     if sample is None:
         run = replace(job(archive, tmp_path / "out", executor="ray"), plan=spec.output)
         assert pipeline.upscale(run, silent).failed == 0
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_dry_run_on_ray_measures_its_actors(
+    archive: Path, tmp_path: Path, keep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    output = str(tmp_path / "plan") if keep else None
+    spec = PlanSpec(str(archive), LADDER, 4, output=output, executor="ray", limits=ShardLimits(images=2))
+    outlook = pipeline.plan(spec, silent)
+    assert outlook.devices == {"cpu": 2}
+    times = [point.pool_seconds["cpu"] for point in outlook.curve]
+    # What no net runs for takes time too.
+    assert 0 < times[0] < times[-1]
 
 
 def test_shards_in_reverse_give_the_same_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 import ray
 
 from arm_batch import pipeline
+from arm_batch.core.budget import parse_budget
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.runtime import inline
 from arm_batch.runtime.speed_cache import cache_file
+from arm_batch.spec import Resume
+from arm_batch.store.allocation import read_epochs
 from arm_batch.store.generation import list_generations
 from arm_batch.store.objects import open_store
 from tests.archives import job, make_archive, silent
@@ -101,6 +105,27 @@ def test_a_resume_keeps_the_allocation_and_measures_nothing(
     assert speeds["measured"] == 1
     assert forecast(tmp_path / "out")["pools"][0]["seconds"] == [0.0, 100.0, 200.0, 400.0]
     assert summary.spent_flops == summary.budget_flops
+
+
+def test_flops_can_be_added_to_a_time_and_no_time_to_anything(
+    archive: Path, tmp_path: Path, speeds: dict[str, Any]
+) -> None:
+    asked = job(archive, tmp_path / "out", budget="1h", shard_images=2)
+    done: list[int] = []
+    with pytest.raises(StoppedError):
+        pipeline.upscale(asked, lambda stage, number, _: done.append(number * (stage == "run")), lambda: 1 in done)
+    before = sorted(tmp_path.rglob("*"))
+    for added in ("30min", "1gpu-hour", "28dB", "pool:/somewhere"):
+        with pytest.raises(BudgetError, match="add a share such as 10%, or FLOPs") as raised:
+            pipeline.upscale(replace(asked, resume=Resume(add_budget=parse_budget(added))), silent)
+        assert "\n" not in str(raised.value)
+    assert sorted(tmp_path.rglob("*")) == before
+    summary = pipeline.upscale(replace(asked, resume=Resume(add_budget=parse_budget("20%"))), silent)
+    assert speeds["measured"] == 1
+    (generation,) = list_generations(open_store(str(tmp_path / "out")))
+    first, added = read_epochs(open_store(str(tmp_path / "out")), generation)
+    assert summary.budget_flops == added.total == first.total + first.full // 5
+    assert first.total < summary.spent_flops <= added.total
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,217 @@
+"""Budgets that draw from one pool while drivers die, overtake each other, come and go.
+
+Whatever happens, a shard has one share, the same for every driver; and together nothing is overspent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from arm_batch.core.budget import parse_budget
+from arm_batch.core.census import ShardCensus
+from arm_batch.core.pool_grants import Demand
+from arm_batch.core.waves import shards_of, wave_count
+from arm_batch.errors import BudgetError
+from arm_batch.nets.ladder_files import find_ladder, load_ladder
+from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.pool_claim import PoolClaim, claim_id
+from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.store.commit import Commit, committed, create_commit
+from arm_batch.store.generation import Generation
+from arm_batch.store.objects import open_store
+from arm_batch.store.plan import ShardId
+from arm_batch.store.pool_journal import PoolJournal
+from tests.archives import LADDER
+from tests.core.tables import census_of
+
+LADDER_ = load_ladder(find_ladder(LADDER)).ladder
+SHARDS = 16
+"""Of a job: four waves."""
+
+
+def parts_of(seed: int) -> list[ShardCensus]:
+    rng = np.random.default_rng(seed)
+    lut = LADDER_.lut
+    top = rng.integers(lut.n_bins // 3, lut.n_bins, SHARDS)
+    return [
+        ShardCensus.of(census_of("image-psnr", lut, [rng.integers(0, top[n], rng.integers(5, 40))]))
+        for n in range(SHARDS)
+    ]
+
+
+PARTS = {job: parts_of(seed) for seed, job in enumerate("ab")}
+OTHER = Demand(LADDER_.lut, LADDER_.costs, (PARTS["a"][0], PARTS["b"][0]))
+TILES = sum(int(part.tiles.sum()) for parts in PARTS.values() for part in parts)
+
+
+REFUSALS = ("is spent", "less than the")
+"""What a job is told that comes, or comes back, when there is too little left."""
+
+
+class KilledError(Exception):
+    """A driver's end."""
+
+
+class Port(SharedPool):
+    """The pool as one driver sees it; something may happen right before or after it lets a wave begin."""
+
+    before: Callable[[], object] | None = None
+    after: Callable[[], object] | None = None
+
+    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
+        """See `SharedPool.begin`."""
+        happens, self.before = self.before, None
+        if happens is not None:
+            happens()
+        begun = super().begin(job, portion, flops, epoch, grant)
+        happens, self.after = self.after, None
+        if happens is not None:
+            happens()
+        return begun
+
+
+class Drivers(RuleBasedStateMachine):
+    """Two jobs with two drivers each, and other jobs that come and go."""
+
+    @initialize(share=st.floats(0.05, 1.1))
+    def create(self, share: float) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        root = Path(self.folder.name)
+        self.store = open_store(str(root / "pool"))
+        PoolJournal(self.store).create("p", int(share * TILES * int(LADDER_.costs[-1])))
+        self.pool = SharedPool(self.store)
+        self.outputs = {job: open_store(str(root / job)) for job in PARTS}
+        self.generations = {
+            job: Generation(0, "initial", job, {}, "try", "listing", SHARDS, SHARDS, None) for job in PARTS
+        }
+        self.drivers = {(job, number): self.driver(job) for job in PARTS for number in range(2)}
+        self.shares: dict[tuple[str, int], list[list[int]]] = {}
+        self.others: list[str] = []
+        self.came = 0
+
+    def teardown(self) -> None:
+        if not hasattr(self, "drivers"):
+            return
+        self.pool.add("so that all can come back", TILES * int(LADDER_.costs[-1]))
+        for job, generation in self.generations.items():
+            for shard in range(SHARDS):
+                self.run(job, 0, shard)
+            commits = committed(self.outputs[job])
+            for wave in range(wave_count(SHARDS)):
+                shards = shards_of(wave, SHARDS)
+                self.pool.settle(
+                    claim_id(generation), wave, sum(commits[ShardId(0, shard)].flops for shard in shards)
+                )
+            self.pool.leave(claim_id(generation))
+            assert len(commits) == SHARDS
+        self.never_overspends()
+        self.folder.cleanup()
+
+    def driver(self, job: str) -> tuple[ArchiveBudget, Port]:
+        port, generation = Port(self.store), self.generations[job]
+        claim = PoolClaim(port, generation)
+        budget = parse_budget("pool:somewhere")
+        return ArchiveBudget(LADDER_, "image-psnr", budget, self.outputs[job], generation, claim), port
+
+    def run(self, job: str, number: int, shard: int) -> bool:
+        """Begin a shard and commit it, as far as that goes."""
+        budget, _ = self.drivers[job, number]
+        try:
+            budget.allocate(PARTS[job])
+            share = budget.begin(shard)
+        except BudgetError as error:
+            if not any(words in str(error) for words in REFUSALS):
+                raise
+            return False
+        except KilledError:
+            self.drivers[job, number] = self.driver(job)
+            return False
+        if share is None:
+            return False
+        assert self.shares.setdefault((job, shard), share.tiles.tolist()) == share.tiles.tolist()
+        cost = int(share.per_subnet @ LADDER_.costs)
+        # One shard in five has an image that fails.
+        flops = cost // 2 if shard % 5 == 3 else cost
+        create_commit(self.outputs[job], Commit(ShardId(0, shard), "try", None, None, flops, (), None))
+        budget.settle(shard, flops)
+        return True
+
+    def next_shard(self, job: str, ahead: int) -> int:
+        done = {shard.index for shard in committed(self.outputs[job])}
+        left = [shard for shard in range(SHARDS) if shard not in done]
+        return left[min(ahead, len(left) - 1)] if left else SHARDS - 1
+
+    @rule(
+        job=st.sampled_from("ab"),
+        number=st.integers(0, 1),
+        shards=st.integers(1, 9),
+        event=st.sampled_from(["none", "killed before", "killed after", "overtaken", "joined", "left alone"]),
+    )
+    def go_on(self, job: str, number: int, shards: int, event: str) -> None:
+        def die() -> None:
+            raise KilledError
+
+        _, port = self.drivers[job, number]
+        happens = {
+            "killed before": die,
+            "overtaken": lambda: [self.run(job, 1 - number, self.next_shard(job, 0)) for _ in range(shards)],
+            "joined": self.other_comes,
+            "left alone": self.other_goes,
+        }
+        port.before = happens.get(event)
+        port.after = die if event == "killed after" else None
+        for _ in range(shards):
+            if not self.run(job, number, self.next_shard(job, 0)):
+                break
+        for _, each in self.drivers.values():
+            each.before = each.after = None
+
+    @rule(job=st.sampled_from("ab"), number=st.integers(0, 1))
+    def start_anew(self, job: str, number: int) -> None:
+        self.drivers[job, number] = self.driver(job)
+
+    @rule(job=st.sampled_from("ab"))
+    def let_go(self, job: str) -> None:
+        name = claim_id(self.generations[job])
+        if name in self.pool.state().jobs:
+            self.pool.leave(name)
+
+    @rule()
+    def other_comes(self) -> None:
+        self.came += 1
+        with contextlib.suppress(BudgetError):
+            self.pool.register(f"other-{self.came}", "image-psnr", OTHER)
+            self.others.append(f"other-{self.came}")
+
+    @rule()
+    def other_goes(self) -> None:
+        if self.others:
+            self.pool.leave(self.others.pop())
+
+    @rule(share=st.floats(0.01, 0.3))
+    def add(self, share: float) -> None:
+        self.pool.add(f"{len(self.pool.state().added)}", 1 + int(share * TILES * int(LADDER_.costs[-1])))
+
+    @invariant()
+    def never_overspends(self) -> None:
+        if not hasattr(self, "drivers"):
+            return
+        state = self.pool.state()
+        assert state.granted <= state.total
+        for job, output in self.outputs.items():
+            spent = sum(commit.flops for commit in committed(output).values())
+            assert not spent or spent <= state.jobs[claim_id(self.generations[job])].fixed
+
+
+TestDrivers = Drivers.TestCase
+# What fails here takes minutes to make smaller.
+PHASES = [phase for phase in Phase if phase != Phase.shrink]
+TestDrivers.settings = settings(max_examples=10, stateful_step_count=15, deadline=None, phases=PHASES)
