@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import random
 from dataclasses import dataclass
 
 import numpy as np
 
+from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import AUTO, Reading
 from arm_batch.errors import ImageError
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.runtime.pictures import upscale_pictures
 from arm_batch.store.codecs import FORMATS, Picture, choose_format, decode, encode, fit_metadata
+from arm_batch.store.giants import open_strips, read_through
 
 MAX_PIXELS = 2**16
+
+_STREAMED = 0.3
+"""How many files are also read as giants are: in strips."""
 
 
 class WrongError(AssertionError):
@@ -54,11 +60,14 @@ class Upscaling:
             float_range=(0, 1) if rng.random() < 0.9 else None,
             frames=rng.choice(("first", "first", "first", "refuse", 0, 1)),
         )
+        in_strips = _read_in_strips(data, reading) if rng.random() < _STREAMED else None
         try:
             picture = decode(data, reading)
         except ImageError as error:
             return f"not read: {_without_numbers(str(error))}"
         _check(picture)
+        if in_strips not in (None, sorted(picture.pixels.shape[:2])):
+            raise WrongError(f"{in_strips} in strips, {picture.pixels.shape} at once")
         share = rng.choice((0.05, 0.05, 1.0)) if picture.pixels[..., 0].size < 4096 else 0.05
         (upscaled,) = upscale_pictures(self.files.ladder, self.upscaler.run, "image-psnr", [picture], share)
         wanted = rng.choice((AUTO, AUTO, *FORMATS))
@@ -77,6 +86,16 @@ class Upscaling:
         if FORMATS[format].sixteen_bit and not _same(picture, again):
             raise WrongError(f"{format} gives back other samples")
         return format
+
+
+def _read_in_strips(data: bytes, reading: Reading) -> list[int] | None:
+    """The sides of an image, the shorter one first, for strips are not turned; None for one that fails."""
+    try:
+        strips = open_strips(io.BytesIO(data), reading, Giants(pixels=1, streamed=1))
+        read_through(strips)
+    except ImageError:
+        return None
+    return sorted((strips.height, strips.width))
 
 
 def _same(before: Picture, after: Picture) -> bool:

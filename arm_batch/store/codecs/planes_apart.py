@@ -42,29 +42,34 @@ def open_planes(data: bytes, directory: ImageFileDirectory_v2, empty: ImageFileD
     tiles = len(offsets) // samples
     if not tiles or len(offsets) % samples or len(sizes) != len(offsets):
         raise ImageError("cannot be decoded: its tiles are not those of its bands")
+    # Directories will lie behind what there is, where tiles that are missing would be looked for.
+    if any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=True)):
+        raise ImageError("cannot be decoded: tiles are missing")
     if directory.get(_EXTRA_SAMPLES, (0,))[0] == _PREMULTIPLIED:
         raise ImageError("has bands in tiles of their own, premultiplied by alpha, which is not read")
-    bands = []
+    common = {tag: directory[tag] for tag in _KEPT if tag in directory}
+    common |= {tag: directory[tag][:1] for tag in (_BITS, _SAMPLE_FORMAT) if tag in directory}
+    common |= {_PHOTOMETRIC: _BLACK_IS_0, _SAMPLES: 1, _PLANES: _TOGETHER}
+    pages = bytearray(data)
+    place = 8 if is_big(data) else 4
     for band in range(samples):
         own = slice(band * tiles, (band + 1) * tiles)
-        tags = {tag: directory[tag] for tag in _KEPT if tag in directory}
-        tags |= {_TILE_OFFSETS: offsets[own], _TILE_SIZES: sizes[own], _BITS: directory[_BITS][:1]}
-        tags |= {_PHOTOMETRIC: _BLACK_IS_0, _SAMPLES: 1, _PLANES: _TOGETHER}
-        if _SAMPLE_FORMAT in directory:
-            tags[_SAMPLE_FORMAT] = directory[_SAMPLE_FORMAT][:1]
         empty.reset()
-        for tag, value in tags.items():
+        for tag, value in (common | {_TILE_OFFSETS: offsets[own], _TILE_SIZES: sizes[own]}).items():
             empty.tagtype[tag] = directory.tagtype.get(tag, _SHORT)
             empty[tag] = value
-        bands.append(open_tiff(_with_directory(data, empty), 0, "warning"))
+        place = _append(pages, empty, place)
+    whole = bytes(pages)
+    bands = [open_tiff(whole, band, "warning") for band in range(samples)]
     return bands[0].bandjoin(bands[1:])
 
 
-def _with_directory(data: bytes, directory: ImageFileDirectory_v2) -> bytes:
-    """The file with a directory at its end in place of its first."""
-    start = len(data) + len(data) % 2
-    order = ">" if data[:1] == b"M" else "<"
-    pointer = struct.pack(f"{order}Q", start) if is_big(data) else struct.pack(f"{order}I", start)
-    place = 8 if is_big(data) else 4
-    body = data[:place] + pointer + data[place + len(pointer) :].ljust(start - place - len(pointer), b"\0")
-    return body + directory.tobytes(start)
+def _append(file: bytearray, directory: ImageFileDirectory_v2, place: int) -> int:
+    """Add a directory that is the one which is pointed to from `place`; where it points to the next from."""
+    order = ">" if file[:1] == b"M" else "<"
+    big = is_big(bytes(file[:4]))
+    file.extend(bytes(len(file) % 2))
+    start = len(file)
+    struct.pack_into(f"{order}Q" if big else f"{order}I", file, place, start)
+    file.extend(directory.tobytes(start))
+    return start + (8 + 20 * len(directory) if big else 2 + 12 * len(directory))

@@ -112,7 +112,9 @@ def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixel
             f"has {bands.dtype} samples: say with --float-range which of their values are black and white"
         )
     low, high = reading.float_range
-    levels = (np.nan_to_num(bands.astype(np.float64), nan=low) - low) * (65535 / (high - low))
+    # What is infinite is far beyond black or white, as what becomes so here.
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = (np.nan_to_num(bands.astype(np.float64), nan=low) - low) * (65535 / (high - low))
     notes.append(f"{bands.dtype} samples from {low:g} to {high:g} became 16 bits")
     return np.asarray(np.rint(levels.clip(0, 65535)), np.uint16)
 

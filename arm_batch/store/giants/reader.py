@@ -29,6 +29,7 @@ from arm_batch.store.giants.probe import HEAD_BYTES, probe_size
 from arm_batch.store.giants.strips import Strips, of_picture
 from arm_batch.store.giants.vips_source import VipsSource
 from arm_batch.store.giants.window import Window
+from arm_batch.store.quiet import no_warnings
 
 _STRIP_ROWS = 256
 _STRIP_PX = 2**23
@@ -57,7 +58,8 @@ def open_strips(stream: BinaryIO, reading: Reading, giants: Giants) -> Strips:
         return of_picture(decode(stream.read(), reading))
     # Before any of it is decoded.
     check_size(size[1], size[0], reading)
-    return _streamed(stream, reading)
+    with no_warnings():
+        return _streamed(stream, reading)
 
 
 def _streamed(stream: BinaryIO, reading: Reading) -> Strips:

@@ -15,10 +15,12 @@ import pytest
 import pyvips
 from PIL import Image, ImageOps
 
+from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs import Picture, decode
+from arm_batch.store.giants import open_strips
 from tests.images import chunk, deep_png, exif, noise, png, saved, smooth, tiff, with_alpha, with_chunk
 
 RGB8, RGB16 = noise(0), noise(1, depth=16)
@@ -190,10 +192,13 @@ def test_samples_without_known_levels_take_a_range(samples: np.ndarray, low: flo
 
 
 def test_what_is_no_number_is_black() -> None:
+    """And nothing is said about it, by numpy neither."""
     samples = FLOATS.copy()
     samples[3, 4], samples[5, 6], samples[7, 8] = np.nan, np.inf, -np.inf
-    pixels = decode(tiff(samples), Reading(float_range=(0, 1))).pixels
-    assert [int(pixels[y, x, 0]) for y, x in ((3, 4), (5, 6), (7, 8))] == [0, 65535, 0]
+    data, reading = tiff(samples), Reading(float_range=(0, 1))
+    strips = open_strips(io.BytesIO(data), reading, Giants(pixels=1, streamed=1))
+    for pixels in (decode(data, reading).pixels, strips.rows(0, 20)):
+        assert [int(pixels[y, x, 0]) for y, x in ((3, 4), (5, 6), (7, 8))] == [0, 65535, 0]
 
 
 PAGES = [noise(seed) for seed in (10, 11, 12)]
