@@ -23,7 +23,8 @@ import numpy as np
 
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.census import Objective
-from arm_batch.core.imaging import DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
+from arm_batch.core.giants import DEFAULT_GIANTS
+from arm_batch.core.imaging import DEFAULT_WRITING, Reading, Writing
 from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import fill_hidden
 from arm_batch.errors import BudgetError, ImageError, UsageError
@@ -34,6 +35,9 @@ from arm_batch.spec import DEFAULT_OBJECTIVE
 from arm_batch.store.codecs import Picture, choose_format, decode, encode, fit_metadata
 
 Batch = dict[str, Any]
+
+IN_MEMORY = Reading(max_pixels=DEFAULT_GIANTS.streamed)
+"""Larger images are for the job, which reads them in strips; here, a few would fill the memory."""
 
 
 class Upscaler:
@@ -54,7 +58,7 @@ class Upscaler:
         budget: a share, such as ``40%``.
         objective: what the budget is to make best.
         column: of the images.
-        reading: how files are read.
+        reading: how files are read; by default none of more than 2^26 px.
         writing: how files are written.
         device: ``cpu`` or ``cuda``; with ``cuda`` give `map_batches` ``num_gpus=1``.
 
@@ -68,7 +72,7 @@ class Upscaler:
         budget: str = "100%",
         objective: Objective = DEFAULT_OBJECTIVE,
         column: str = "image",
-        reading: Reading = DEFAULT_READING,
+        reading: Reading = IN_MEMORY,
         writing: Writing = DEFAULT_WRITING,
         device: str = "cpu",
     ) -> None:
