@@ -36,6 +36,7 @@ from arm_batch.nets.fsrcnn import Fsrcnn
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
+from arm_batch.runtime.cluster import ENVIRONMENT
 from arm_batch.runtime.work import Indices
 from arm_batch.spec import JobSpec
 from arm_batch.store.codecs import Picture, decode, encode
@@ -60,6 +61,7 @@ def main() -> None:
         names = make_archive(archive, COPIES)
         make_archive(Path(folder) / "few", 2)
         cores = os.cpu_count() or 1
+        os.environ.update(ENVIRONMENT)
         ray.init(
             address="local",
             include_dashboard=False,

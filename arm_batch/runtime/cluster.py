@@ -11,6 +11,15 @@ from contextlib import contextmanager
 
 import ray
 
+ENVIRONMENT = {
+    # CPU actors ask for no GPU and pin their device themselves; without this Ray warns about it.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray ends workers that are idle for a second where there are more than cores, and tasks of a shard come in
+    # bursts: workers that start anew and import took a sixth of all CPU time.
+    "RAY_idle_worker_killing_time_threshold_ms": "60000",
+}
+"""What a cluster should be started with."""
+
 
 @contextmanager
 def connected() -> Iterator[None]:
@@ -23,8 +32,8 @@ def connected() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    # CPU actors ask for no GPU and pin their device themselves; without this Ray warns about it.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(logging_level=logging.ERROR, include_dashboard=False)
     if threading.current_thread() is threading.main_thread():
