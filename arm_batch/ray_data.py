@@ -31,7 +31,7 @@ from arm_batch.errors import BudgetError, ImageError, UsageError
 from arm_batch.nets import infer
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.runtime.pictures import UpscaledPicture, upscale_pictures
-from arm_batch.spec import DEFAULT_OBJECTIVE
+from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
 from arm_batch.store.codecs import Picture, choose_format, decode, encode, fit_metadata
 
 Batch = dict[str, Any]
@@ -68,7 +68,7 @@ class Upscaler:
 
     def __init__(
         self,
-        ladder: str = "fsrcnn-x4",
+        ladder: str = DEFAULT_LADDER,
         budget: str = "100%",
         objective: Objective = DEFAULT_OBJECTIVE,
         column: str = "image",

@@ -19,6 +19,9 @@ ExecutorName = Literal["ray", "inline"]
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
 """The best on what papers report and people see, image by image; see "Allocation" in docs/benchmarks.md."""
 
+DEFAULT_LADDER = "fsrcnn-x4"
+"""The shipped ladder that costs least."""
+
 
 @dataclass(frozen=True)
 class ShardLimits:

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import ray
 from moto.server import ThreadedMotoServer
 
 from arm_batch.store.s3 import s3_client
@@ -28,6 +29,14 @@ def present(folder: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder.relative_to(SHARED)} is not beside the repository, under ../shared")
     return folder
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One local Ray for the tests of a module that ask for it; `connected` finds it."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -128,3 +128,17 @@ WIDE = profile(1.8, ((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.00
 
 GREY_GAMMA = profile(1.0)
 """A profile for grey."""
+
+
+def to_srgb_by_pillow(image: Image.Image, icc: bytes) -> Pixels:
+    """What an image shows by its profile, RGB of 8 bits, according to Pillow."""
+    converted = ImageCms.profileToProfile(
+        image,
+        ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        "RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert converted is not None
+    return np.asarray(converted)

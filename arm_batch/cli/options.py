@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from arm_batch.core.census import Objective
 from arm_batch.core.imaging import Reading, parse_float_range, parse_frames
 from arm_batch.core.sample import parse_sample
 from arm_batch.core.selection import Selection
 from arm_batch.errors import UsageError
 from arm_batch.nets.registry import Backbone, get_backbone
+from arm_batch.spec import ExecutorName
 
 Input = Annotated[
     str, typer.Argument(metavar="INPUT", help="Folder, s3:// prefix, image, tar, Parquet dataset or list.")
@@ -47,6 +49,23 @@ FloatRangeOption = Annotated[
 FramesOption = Annotated[
     str, typer.Option(help="Of several frames or pages: first, one by its number from 0, or refuse.")
 ]
+
+
+ScaleOption = Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")]
+
+LadderOption = Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")]
+
+ObjectiveOption = Annotated[
+    Objective, typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error.")
+]
+
+ExecutorOption = Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")]
+
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+]
+
+EndpointUrlOption = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]
 
 
 def selection_of(

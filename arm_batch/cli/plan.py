@@ -12,16 +12,22 @@ from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.options import (
     Dedup,
+    EndpointUrlOption,
     Exclude,
+    ExecutorOption,
     FloatRangeOption,
     FormatOption,
     FramesOption,
     Include,
     Input,
+    LadderOption,
     Limit,
     MaxPixelsOption,
+    ObjectiveOption,
+    ScaleOption,
     Seed,
     ToSrgbOption,
+    WorkersOption,
     reading_of,
     selection_of,
 )
@@ -29,13 +35,12 @@ from arm_batch.cli.outlook import outlook_lines, outlook_table
 from arm_batch.cli.plot import check_plot, plot_outlook
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
-from arm_batch.cli.upscale import DEFAULT_LADDER, FAILURES_SHOWN
+from arm_batch.cli.upscale import FAILURES_SHOWN
 from arm_batch.core.budget import parse_budget
-from arm_batch.core.census import Objective
 from arm_batch.core.imaging import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
 from arm_batch.outlook import outlook_document
-from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, PlanSpec
+from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, PlanSpec
 from arm_batch.store.paths import shown
 
 
@@ -55,11 +60,9 @@ def plan_command(
     budget: Annotated[
         str | None, typer.Option(help="A budget to tell about beside the curve: 40%, 2.5PFLOP, or 28dB.")
     ] = None,
-    scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
-    ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
-    objective: Annotated[
-        Objective, typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error.")
-    ] = DEFAULT_OBJECTIVE,
+    scale: ScaleOption = 4,
+    ladder: LadderOption = DEFAULT_LADDER,
+    objective: ObjectiveOption = DEFAULT_OBJECTIVE,
     format: FormatOption = AUTO,
     max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
     to_srgb: ToSrgbOption = False,
@@ -67,11 +70,9 @@ def plan_command(
     frames: FramesOption = "first",
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).")] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything into this file.")] = None,
-    executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
-    ] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    executor: ExecutorOption = "ray",
+    workers: WorkersOption = None,
+    endpoint_url: EndpointUrlOption = None,
     no_survey: Annotated[
         bool, typer.Option("--no-survey", help="Do not measure the machines, which takes some seconds.")
     ] = False,

@@ -10,31 +10,34 @@ from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.options import (
     Dedup,
+    EndpointUrlOption,
     Exclude,
+    ExecutorOption,
     FloatRangeOption,
     FormatOption,
     FramesOption,
     Include,
     Input,
+    LadderOption,
     Limit,
     MaxPixelsOption,
+    ObjectiveOption,
+    ScaleOption,
     Seed,
     ToSrgbOption,
+    WorkersOption,
     reading_of,
     selection_of,
 )
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.budget import Budget, parse_budget, target_budget
-from arm_batch.core.census import Objective
 from arm_batch.core.imaging import AUTO, DEFAULT_READING, Writing
 from arm_batch.errors import UsageError
 from arm_batch.report import describe
-from arm_batch.spec import DEFAULT_OBJECTIVE, ExecutorName, JobSpec, Resume, Sink
+from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, JobSpec, Resume, Sink
 from arm_batch.store.dataset import failures
 from arm_batch.store.paths import shown
-
-DEFAULT_LADDER = "fsrcnn-x4"
 
 FAILURES_SHOWN = 5
 
@@ -57,12 +60,9 @@ def upscale(
         float | None,
         typer.Option(help="In place of --budget: the least spend predicted to reach so many dB by --objective."),
     ] = None,
-    scale: Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")] = 4,
-    ladder: Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")] = DEFAULT_LADDER,
-    objective: Annotated[
-        Objective,
-        typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error."),
-    ] = DEFAULT_OBJECTIVE,
+    scale: ScaleOption = 4,
+    ladder: LadderOption = DEFAULT_LADDER,
+    objective: ObjectiveOption = DEFAULT_OBJECTIVE,
     sink: Annotated[
         Sink, typer.Option(help="Images inside the Parquet rows, or beside them as files or in WebDataset tars.")
     ] = "parquet",
@@ -75,11 +75,9 @@ def upscale(
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,
     frames: FramesOption = "first",
-    executor: Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")] = "ray",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
-    ] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="S3 service other than AWS.")] = None,
+    executor: ExecutorOption = "ray",
+    workers: WorkersOption = None,
+    endpoint_url: EndpointUrlOption = None,
     include: Include = None,
     exclude: Exclude = None,
     limit: Limit = None,

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from arm_batch.core.stop import Stop, never
 from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.data import CropSampler
@@ -34,14 +35,6 @@ from arm_batch.nets.training_files import (
     trim_log,
 )
 from arm_batch.nets.workers import Workers
-
-Stop = Callable[[], bool]
-
-
-def never() -> bool:
-    """A `Stop` that never asks for it."""
-    return False
-
 
 WARM_UP_STEPS = 100
 """Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""

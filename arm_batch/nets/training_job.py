@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 import torch
 
+from arm_batch.core.stop import Stop, never
 from arm_batch.errors import UsageError
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import Progress, Stop, TrainConfig, never, train
+from arm_batch.nets.train import Progress, TrainConfig, train
 
 Device = Literal["cpu", "cuda"]
 

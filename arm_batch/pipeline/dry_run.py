@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from arm_batch.core.imaging import Writing
+from arm_batch.core.stop import Stop, never
 from arm_batch.core.timed import Fleet
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
@@ -15,9 +16,7 @@ from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_ladder, open_output
-from arm_batch.pipeline.main import never
 from arm_batch.pipeline.run import Progress, plan_shards
-from arm_batch.runtime.executor import Stop
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.store.generation import Generation, create_generation, list_generations, read_names, read_shards

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from arm_batch.core.budget import Budget
+from arm_batch.core.stop import Stop, never
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.pipeline.adopt import adopt_plan
@@ -18,17 +19,12 @@ from arm_batch.pipeline.repair import repair
 from arm_batch.pipeline.run import Progress, run_generation
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
-from arm_batch.runtime.executor import Executor, Stop
+from arm_batch.runtime.executor import Executor
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
 from arm_batch.store.inputs import Listing
 from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
-
-
-def never() -> bool:
-    """A `Stop` that never asks for it."""
-    return False
 
 
 def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.census import ShardCensus
+from arm_batch.core.stop import Stop
 from arm_batch.core.timed import Deadline, wall_budget
 from arm_batch.core.waves import wave_of
 from arm_batch.errors import BudgetError, StoppedError, StoreError
@@ -15,7 +16,7 @@ from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.pipeline.pools import claim_of, give_back
 from arm_batch.runtime.budget import ArchiveBudget
-from arm_batch.runtime.executor import BudgetPort, Executor, Stop
+from arm_batch.runtime.executor import BudgetPort, Executor
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation, discard_generation, read_shards

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.census import ShardCensus
 from arm_batch.core.share_out import Share
+from arm_batch.core.stop import Stop
 from arm_batch.core.timed import Deadline, Fleet
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.shared_pool import PoolPort
@@ -17,9 +18,6 @@ from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId
-
-Stop = Callable[[], bool]
-"""Asked between steps: whether somebody wants the run to end."""
 
 
 class BudgetPort(Protocol):

@@ -9,12 +9,13 @@ import numpy as np
 
 from arm_batch.core.pools import Pool
 from arm_batch.core.share_out import Share
+from arm_batch.core.stop import Stop
 from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.infer import Upscaler
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.nets.speed import hardware, measure_tiles
 from arm_batch.runtime.budget import ArchiveBudget
-from arm_batch.runtime.executor import BudgetPort, Stop
+from arm_batch.runtime.executor import BudgetPort
 from arm_batch.runtime.planning import plan_shard, planned_summary
 from arm_batch.runtime.shared_pool import PoolPort, SharedPool
 from arm_batch.runtime.speed_cache import cache_file, recall, remember

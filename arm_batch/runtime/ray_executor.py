@@ -14,10 +14,11 @@ import ray
 
 from arm_batch.core.pools import Pool
 from arm_batch.core.share_out import Share
+from arm_batch.core.stop import Stop
 from arm_batch.core.timed import CPU, Fleet
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
-from arm_batch.runtime.executor import BudgetPort, Stop
+from arm_batch.runtime.executor import BudgetPort
 from arm_batch.runtime.giants import may_hold_giant
 from arm_batch.runtime.planning import failed_plan, plan_with, planned_summary
 from arm_batch.runtime.ray_actors import lone_image_task

@@ -13,9 +13,10 @@ import pytest
 import ray
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.stop import Stop
 from arm_batch.errors import StoppedError
 from arm_batch.pipeline import executors
-from arm_batch.runtime.executor import BudgetPort, Stop
+from arm_batch.runtime.executor import BudgetPort
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.planning import keep_plan
 from arm_batch.runtime.work import ShardSummary

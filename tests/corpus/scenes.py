@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pyvips
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from arm_batch.core.tiles import Pixels
-from tests.images import smooth
+from tests.images import smooth, to_srgb_by_pillow
 
 RGB, RGB16 = smooth(0, 33, 47), smooth(0, 33, 47, depth=16)
 ALPHA, ALPHA16 = smooth(1, 33, 47, 1), smooth(1, 33, 47, 1, depth=16)
@@ -76,13 +74,4 @@ INKS: bytes = pyvips.Image.profile_load("cmyk")
 
 def by_inks(inks: Pixels) -> Pixels:
     """What CMYK shows by `INKS`, according to Pillow."""
-    converted = ImageCms.profileToProfile(
-        Image.fromarray(inks, "CMYK"),
-        ImageCms.ImageCmsProfile(io.BytesIO(INKS)),
-        ImageCms.createProfile("sRGB"),
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        "RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    assert converted is not None
-    return np.asarray(converted)
+    return to_srgb_by_pillow(Image.fromarray(inks, "CMYK"), INKS)

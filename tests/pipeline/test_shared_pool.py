@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import pytest
-import ray
 
 from arm_batch import pipeline
 from arm_batch.core.shared_pool import PoolState
@@ -26,13 +25,6 @@ from arm_batch.store.pool_journal import PoolJournal
 from arm_batch.store.verify import verify_store
 from tests.archives import LADDER, draw, job, make_archive, silent, write_png
 from tests.chaos.runs import start
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

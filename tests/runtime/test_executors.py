@@ -13,8 +13,9 @@ import ray
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.sample import parse_sample
 from arm_batch.core.selection import Selection
+from arm_batch.core.stop import Stop
 from arm_batch.errors import BudgetError
-from arm_batch.runtime.executor import BudgetPort, Stop
+from arm_batch.runtime.executor import BudgetPort
 from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.runtime.ray_named import NAMESPACE
 from arm_batch.runtime.ray_pool import ActorPool
@@ -23,14 +24,6 @@ from arm_batch.spec import ExecutorName, PlanSpec, ShardLimits
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import Shard, ShardId
 from tests.archives import LADDER, job, make_archive, make_messy_archive, silent
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """One local Ray for all tests of this module; `connected` finds it."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def rows(output: Path) -> pa.Table:

@@ -6,14 +6,13 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import ray
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.giants import Giants
@@ -215,13 +214,6 @@ def test_a_format_that_cannot_be_written_in_strips_is_not_chosen(archive, tmp_pa
     assert (found["tall.png"].format, found["b.png"].format) == ("tiff", "webp")
     assert found["tall.png"].image.path == "images/tall.tif"
     assert found["tall.png"].notes == ("written as tiff: webp cannot be written in strips",)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
 from arm_batch import pipeline
 from arm_batch.core.budget import parse_budget
@@ -147,13 +145,6 @@ def test_what_no_plan_meets_leaves_no_run_behind(
     assert list_generations(open_store(str(tmp_path / "out"))) == []
     # That there is no GPU is known before anything is read.
     assert bool(stages) == (budget != "3gpu-hours")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from arm_batch.store.codecs.colour import Model, to_srgb
 from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.picture import Metadata, Picture
-from arm_batch.store.codecs.tiff_tags import with_tags
+from arm_batch.store.codecs.tiff_tags import extra_samples, with_tags
 from arm_batch.store.codecs.vips import Vips, from_array, set_blob
 
 _MM_PER_INCH = 25.4
@@ -35,40 +34,21 @@ _SHORT = {"EXIF": ("png", "jpeg", "webp", "avif"), "XMP": ("jpeg",)}
 """Formats that take no more of this than a segment; libexif takes no more wherever it is asked."""
 
 
-def _png(image: Vips, quality: int, keep: str) -> Any:
-    del quality
-    return image.pngsave_buffer(compression=2, filter="avg", keep=keep)
+SAVERS = {"png": "pngsave", "jpeg": "jpegsave", "webp": "webpsave", "tiff": "tiffsave", "avif": "heifsave"}
+"""What libvips calls the saver of each format."""
 
 
-def _jpeg(image: Vips, quality: int, keep: str) -> Any:
-    # From quality 90 on with colours at full resolution, for 2.5 dB.
-    return image.jpegsave_buffer(Q=quality, subsample_mode="auto", keep=keep)
-
-
-def _webp(image: Vips, quality: int, keep: str) -> Any:
-    return image.webpsave_buffer(Q=quality, effort=0, keep=keep)
-
-
-def _tiff(image: Vips, quality: int, keep: str) -> Any:
-    del quality
-    size = image.width * image.height * image.bands * (2 if image.format == "ushort" else 1)
-    return image.tiffsave_buffer(
-        compression="deflate", level=2, predictor="horizontal", bigtiff=size > _BIG_TIFF, keep=keep
-    )
-
-
-def _avif(image: Vips, quality: int, keep: str) -> Any:
-    return image.heifsave_buffer(compression="av1", Q=quality, effort=0, subsample_mode="auto", keep=keep)
-
-
-_SAVE: dict[str, Callable[[Vips, int, str], Any]] = {
-    "png": _png,
-    "jpeg": _jpeg,
-    "webp": _webp,
-    "tiff": _tiff,
-    "avif": _avif,
-}
-"""Settings are measured: see "Encoding" in docs/benchmarks.md."""
+def save_options(format: str, quality: int) -> dict[str, Any]:
+    """What the saver of a format is told. Measured: see "Encoding" in docs/benchmarks.md."""
+    options: dict[str, dict[str, Any]] = {
+        "png": {"compression": 2, "filter": "avg"},
+        # From quality 90 on with colours at full resolution, for 2.5 dB.
+        "jpeg": {"Q": quality, "subsample_mode": "auto"},
+        "webp": {"Q": quality, "effort": 0},
+        "tiff": {"compression": "deflate", "level": 2, "predictor": "horizontal"},
+        "avif": {"compression": "av1", "Q": quality, "effort": 0, "subsample_mode": "auto"},
+    }
+    return options[format]
 
 
 def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
@@ -91,11 +71,13 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
     metadata = picture.metadata
     model: Model = "grey" if picture.pixels.shape[2] == 1 else "rgb"
     image, keep = with_metadata(from_array(_all_bands(picture), model), metadata)
+    options = save_options(format, quality)
+    if format == "tiff":
+        options["bigtiff"] = picture.pixels.nbytes + picture.planes.nbytes > _BIG_TIFF
     try:
-        data = bytes(_SAVE[format](image, quality, keep))
+        data = bytes(getattr(image, f"{SAVERS[format]}_buffer")(**options, keep=keep))
         if format == "tiff":
-            extras = (2,) * picture.has_alpha + (0,) * (picture.planes.shape[2] - picture.has_alpha)
-            data = with_tags(data, metadata.exif, extras)
+            data = with_tags(data, metadata.exif, extra_samples(picture.has_alpha, picture.planes.shape[2]))
     except Exception as error:
         # Besides what libvips says: tags may hold what Pillow reads and cannot write.
         raise ImageError(f"cannot be written as {format}: {one_line(error)}") from error

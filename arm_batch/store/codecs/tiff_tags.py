@@ -13,6 +13,11 @@ from arm_batch.store.codecs.metadata import is_big, lasting_tags, read_exif
 _EXTRA_SAMPLES = 338
 
 
+def extra_samples(has_alpha: bool, planes: int) -> tuple[int, ...]:
+    """What the bands beyond the colours are, as TIFF numbers it: alpha that was not multiplied, or anything."""
+    return (2,) * has_alpha + (0,) * (planes - has_alpha)
+
+
 def with_tags(data: bytes, exif: bytes | None, extra_samples: tuple[int, ...]) -> bytes:
     """`add_tags` for a file in memory."""
     file = io.BytesIO(data)

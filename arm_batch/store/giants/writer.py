@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ import numpy as np
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.store.codecs.decode import one_line
-from arm_batch.store.codecs.encode import with_metadata
+from arm_batch.store.codecs.encode import SAVERS, save_options, with_metadata
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.picture import Metadata
-from arm_batch.store.codecs.tiff_tags import add_tags
-from arm_batch.store.codecs.vips import Vips, open_socket, set_orientation
+from arm_batch.store.codecs.tiff_tags import add_tags, extra_samples
+from arm_batch.store.codecs.vips import open_socket, set_orientation
 from arm_batch.store.giants.rows_as_png import PngRows
 from arm_batch.store.giants.strips import Strips
 
@@ -71,32 +70,13 @@ def canvas_of(strips: Strips, scale: int, strip_metadata: bool) -> Canvas:
     )
 
 
-def _tiff(image: Vips, path: str, quality: int, keep: str) -> None:
-    del quality
-    image.tiffsave(
-        path,
-        compression="deflate",
-        level=2,
-        predictor="horizontal",
-        tile=True,
-        tile_width=_TILE,
-        tile_height=_TILE,
-        bigtiff=True,
-        keep=keep,
-    )
-
-
-def _png(image: Vips, path: str, quality: int, keep: str) -> None:
-    del quality
-    image.pngsave(path, compression=2, filter="avg", keep=keep)
-
-
-def _jpeg(image: Vips, path: str, quality: int, keep: str) -> None:
-    image.jpegsave(path, Q=quality, subsample_mode="auto", keep=keep)
-
-
-_SAVE: dict[str, Callable[[Vips, str, int, str], None]] = {"tiff": _tiff, "png": _png, "jpeg": _jpeg}
-"""As `codecs.encode` has it, but for the tiles of TIFF, of which viewers read those they show."""
+_IN_STRIPS: dict[str, dict[str, Any]] = {
+    "tiff": {"tile": True, "tile_width": _TILE, "tile_height": _TILE, "bigtiff": True},
+    "png": {},
+    "jpeg": {},
+}
+"""The formats that can be written in strips, and what their savers are told beside `save_options`: of TIFF,
+viewers read the tiles that they show."""
 
 
 def choose_giant_format(wanted: str, source: str, canvas: Canvas) -> tuple[str, str | None]:
@@ -119,7 +99,7 @@ def choose_giant_format(wanted: str, source: str, canvas: Canvas) -> tuple[str, 
         return choose_format(format, source, *sides, canvas.dtype, canvas.has_alpha, canvas.planes)
 
     format, note = choose(wanted)
-    if note is None and format in _SAVE:
+    if note is None and format in _IN_STRIPS:
         return format, None
     choose("tiff")
     return "tiff", f"written as tiff: {format} cannot be written in strips" if note is None else note.replace(
@@ -206,11 +186,12 @@ class GiantWriter:
         if canvas.orientation != 1:
             set_orientation(image, canvas.orientation)
             keep = keep if "exif" in keep else f"exif:{keep}".removesuffix(":none")
-        _SAVE[self._format](image, str(self._path), self._quality, keep)
+        options = save_options(self._format, self._quality) | _IN_STRIPS[self._format]
+        getattr(image, SAVERS[self._format])(str(self._path), **options, keep=keep)
 
     def _add_tags(self) -> None:
         if self._format == "tiff":
-            extras = (2,) * self._canvas.has_alpha + (0,) * (self._canvas.planes - self._canvas.has_alpha)
+            extras = extra_samples(self._canvas.has_alpha, self._canvas.planes)
             try:
                 with self._path.open("r+b") as file:
                     add_tags(file, self._canvas.metadata.exif, extras)

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
 import numpy as np
 import pytest
 import pyvips
-from PIL import Image, ImageCms
+from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
 from arm_batch.store.codecs import decode, encode
 from arm_batch.store.codecs.colour import to_srgb
-from tests.images import GREY_GAMMA, SRGB, WIDE, saved, smooth, tiff, with_alpha
+from tests.images import GREY_GAMMA, SRGB, WIDE, saved, smooth, tiff, to_srgb_by_pillow, with_alpha
 
 RGB8, RGB16 = smooth(0), smooth(0, depth=16)
 GREY8 = np.ascontiguousarray(RGB8[..., :1])
 
 
 def by_pillow(pixels: Pixels, icc: bytes, mode: str = "RGB") -> np.ndarray:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     image = Image.fromarray(pixels, mode) if mode == "CMYK" else Image.fromarray(pixels)
-    converted = ImageCms.profileToProfile(
-        image,
-        source,
-        ImageCms.createProfile("sRGB"),
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        "RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    assert converted is not None
-    return np.asarray(converted)
+    return to_srgb_by_pillow(image, icc)
 
 
 def test_a_profile_is_kept_with_the_pixels_untouched() -> None:
