@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiles import Pixels, TileGrid
 
 
 def bicubic(windows: Pixels, scale: int) -> Pixels:
@@ -24,6 +24,12 @@ def bicubic(windows: Pixels, scale: int) -> Pixels:
     for window, output in zip(windows, enlarged, strict=True):
         output[...] = cv2.resize(window, size, interpolation=cv2.INTER_CUBIC).reshape(output.shape)
     return enlarged
+
+
+def interpolate_tiles(windows: Pixels, grid: TileGrid, scale: int) -> Pixels:
+    """Tiles by interpolation: windows ``(n, window, window, c)`` to ``(n, scale*tile, scale*tile, c)``."""
+    cropped: Pixels = grid.crop_halo(bicubic(windows, scale), scale)
+    return cropped
 
 
 def enlarge_planes(planes: Pixels, scale: int) -> Pixels:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from arm_batch.core.interpolate import bicubic
+from arm_batch.core.interpolate import interpolate_tiles
 from arm_batch.core.tiles import Pixels, TileGrid, Upscaled
 from arm_batch.nets.ladder_files import Nets
 
@@ -58,7 +58,7 @@ class Upscaler:
         grid, scale = self._grid, self._scale
         module = self._subnets[subnet]
         if module is None:
-            return [Upscaled(self._interpolate(piece), 0) for piece in pieces]
+            return [Upscaled(interpolate_tiles(piece, grid, scale), 0) for piece in pieces]
         sizes = [len(piece) for piece in pieces]
         inputs = np.concatenate([_to_rgb_float(piece) for piece in pieces])
         peaks = np.repeat([float(np.iinfo(piece.dtype).max) for piece in pieces], sizes)
@@ -79,12 +79,8 @@ class Upscaler:
 
     def _finish(self, piece: Pixels, pixels: Pixels, broken: NDArray[np.bool_]) -> Upscaled:
         if broken.any():
-            pixels[broken] = self._interpolate(piece[broken])
+            pixels[broken] = interpolate_tiles(piece[broken], self._grid, self._scale)
         return Upscaled(pixels, int(broken.sum()))
-
-    def _interpolate(self, piece: Pixels) -> Pixels:
-        cropped: Pixels = self._grid.crop_halo(bicubic(piece, self._scale), self._scale)
-        return cropped
 
     def _forward(
         self, module: torch.nn.Module, windows: np.ndarray, peaks: np.ndarray, grey: np.ndarray

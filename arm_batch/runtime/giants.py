@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from arm_batch.core.interpolate import bicubic, enlarge_planes
+from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError, StoreError
@@ -147,7 +147,7 @@ def _upscale_band(
             tiles = members[place : place + BATCH_TILES]
             windows = take(cells, tiles)
             if subnet == 0:
-                stitcher.add(tiles, grid.crop_halo(bicubic(windows, scale), scale))
+                stitcher.add(tiles, interpolate_tiles(windows, grid, scale))
                 continue
             upscaled = run(int(subnet), [windows])[0]
             stitcher.add(tiles, upscaled.pixels)

@@ -9,7 +9,7 @@ import numpy as np
 
 from arm_batch.core.census import Objective
 from arm_batch.core.choose import choose_subnets
-from arm_batch.core.interpolate import bicubic, enlarge_planes
+from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Stitcher, take
 from arm_batch.runtime.batches import list_batches
@@ -63,7 +63,7 @@ def upscale_pictures(
         height, width, channels = picture.pixels.shape
         stitcher = Stitcher(grid, height, width, channels, picture.pixels.dtype, scale)
         interpolated = np.flatnonzero(subnets == 0)
-        stitcher.add(interpolated, grid.crop_halo(bicubic(take(windows, interpolated), scale), scale))
+        stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), grid, scale))
         stitchers.append(stitcher)
     for batch in list_batches(chosen, len(ladder.subnets)):
         outputs = run(batch.subnet, [take(cells[piece.image], piece.tiles) for piece in batch.pieces])

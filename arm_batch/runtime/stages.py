@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.interpolate import bicubic, enlarge_planes
+from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError
@@ -179,7 +179,7 @@ def _stitch(
     ladder = context.ladder
     dtype = np.dtype(header.dtype)
     stitcher = Stitcher(ladder.grid, image.height, image.width, header.channels, dtype, ladder.scale)
-    stitcher.add(interpolated, ladder.grid.crop_halo(bicubic(header.interpolated, ladder.scale), ladder.scale))
+    stitcher.add(interpolated, interpolate_tiles(header.interpolated, ladder.grid, ladder.scale))
     for tiles, upscaled in placed:
         stitcher.add(tiles, upscaled.pixels)
     planes = enlarge_planes(header.planes, ladder.scale)
