@@ -58,7 +58,7 @@ def main() -> None:
         "power 1": replace(base, sampling_power=1),
         "sandwich": replace(base, strategy="sandwich"),
         "distil": replace(base, strategy="distil"),
-        "power 2, muon": replace(base, optimizer="muon"),
+        "power 2, adam": replace(base, optimizer="adam"),
     }
     print(f"{'':<14} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
     # Once for nothing: the first steps of a process also compile kernels.

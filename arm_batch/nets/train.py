@@ -50,7 +50,7 @@ class TrainConfig:
         batch_size: crops per step.
         crop_px: side of an LR crop.
         learning_rate: after the warm-up; the cosine ends at `final_learning_rate`.
-        optimizer: ``adam``, or ``muon`` for kernels and Adam for biases and slopes.
+        optimizer: ``soap`` for kernels and Adam for biases and slopes, or ``adam`` for all.
         strategy: which subnets a step trains and on what.
         sampling_power: under the strategy ``power``, a subnet is drawn in proportion to its executed FLOPs to
             this power.
@@ -67,7 +67,7 @@ class TrainConfig:
     crop_px: int = 32
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-7
-    optimizer: OptimizerName = "adam"
+    optimizer: OptimizerName = "soap"
     strategy: Strategy = "power"
     sampling_power: float = 2.0
     ema_decay: float = 0.999
@@ -199,6 +199,7 @@ def _train_step(
     loss = workers.average(state.supernet, loss)
     for optimizer in state.optimizers:
         optimizer.step()
+    workers.follow(state.supernet)
     _average(state, config.ema_decay)
     state.step += 1
     return loss

@@ -61,8 +61,26 @@ class Workers:
         flat = torch.cat([told, *(gradient.flatten() for gradient in gradients)])
         dist.all_reduce(flat)
         flat /= self.count
-        start = 1
-        for gradient in gradients:
-            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-            start += gradient.numel()
+        _deal_out(flat[1:], gradients)
         return float(flat[0])
+
+    def follow(self, net: nn.Module) -> None:
+        """Replace the trained weights of `net` by those of the process that leads.
+
+        Equal gradients give nearly equal steps only: where gradients leave directions open, the eigenvectors that
+        SOAP turns to depend on how the machine rounds, and processes on unlike machines would drift apart.
+        """
+        if self.count == 1:
+            return
+        weights = [p.data for p in net.parameters() if p.requires_grad]
+        flat = torch.cat([weight.flatten() for weight in weights])
+        dist.broadcast(flat, src=0)
+        _deal_out(flat, weights)
+
+
+def _deal_out(flat: Tensor, tensors: list[Tensor]) -> None:
+    """Copy consecutive parts of `flat` into `tensors`."""
+    start = 0
+    for tensor in tensors:
+        tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+        start += tensor.numel()

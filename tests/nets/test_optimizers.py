@@ -1,43 +1,98 @@
-"""Muon: orthogonal steps for kernels, Adam for the rest."""
+"""SOAP: Adam's steps in a turning basis for kernels, Adam for the rest."""
 
 import pytest
 import torch
 
-from arm_batch.nets.optimizers import Muon, make_optimizers, orthogonalize
+from arm_batch.nets.optimizers import Soap, make_optimizers
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
 
 
-@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
-def test_orthogonalizing_keeps_directions_and_evens_out_singular_values(shape):
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    orthogonal = orthogonalize(matrix)
-    assert orthogonal.shape == shape
-    values = torch.linalg.svdvals(orthogonal)
-    assert values.min() > 0.6
-    assert values.max() < 1.3
-    u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-    inner = u.T @ orthogonal @ vh.T
-    torch.testing.assert_close(inner - torch.diag(inner.diag()), torch.zeros_like(inner), atol=1e-4, rtol=0)
+def badly_scaled_problem():
+    """A kernel whose loss is a quadratic with correlated directions, of curvatures from 1 to 10,000."""
+    generator = torch.Generator().manual_seed(0)
+    turn = torch.linalg.qr(torch.randn(12, 12, generator=generator)).Q
+    curvature = turn @ torch.diag(torch.logspace(0, 4, 12)) @ turn.T
+    target = torch.randn(8, 12, generator=generator)
+    kernel = torch.nn.Parameter(torch.zeros(8, 3, 2, 2))
+
+    def loss():
+        off = kernel.flatten(1) - target
+        return (off @ curvature * off).sum()
+
+    return kernel, loss
 
 
-def test_orthogonalizing_nothing_gives_nothing():
-    assert (orthogonalize(torch.zeros(3, 4)) == 0).all()
+def loss_after(steps, loss, optimizer):
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 0.03 * (1 - step / steps)
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    return loss().item()
 
 
-def test_a_step_has_the_length_that_its_shape_and_rate_ask_for():
-    kernel = torch.nn.Parameter(torch.zeros(8, 4, 3, 3))
-    kernel.grad = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0))
-    Muon([kernel], lr=0.1).step()
-    expected = 0.1 * 0.2 * 36**0.5
-    values = torch.linalg.svdvals(kernel.detach().flatten(1)) / expected
-    assert values.min() > 0.6
-    assert values.max() < 1.3
-    # Downhill.
+def test_correlated_directions_of_unlike_curvature_are_no_obstacle():
+    kernel, loss = badly_scaled_problem()
+    with_adam = loss_after(300, loss, torch.optim.Adam([kernel], betas=(0.95, 0.95)))
+    kernel, loss = badly_scaled_problem()
+    with_soap = loss_after(300, loss, Soap([kernel], lr=0.03))
+    assert with_soap < with_adam / 100
+
+
+def test_the_first_gradient_only_begins_the_statistics():
+    kernel, loss = badly_scaled_problem()
+    optimizer = Soap([kernel], lr=0.1)
+    loss().backward()
+    optimizer.step()
+    assert (kernel == 0).all()
+    optimizer.step()
     assert (kernel * kernel.grad).sum() < 0
 
 
-@pytest.mark.parametrize("name", ["adam", "muon"])
+def mean_step_length(scale):
+    """Root mean square of a step at a rate of 1, on independent gradients of that scale."""
+    generator = torch.Generator().manual_seed(0)
+    kernel = torch.nn.Parameter(torch.zeros(8, 4, 3, 3))
+    optimizer = Soap([kernel], lr=1.0)
+    lengths = []
+    for _ in range(100):
+        before = kernel.detach().clone()
+        kernel.grad = scale * torch.randn(kernel.shape, generator=generator)
+        optimizer.step()
+        lengths.append((kernel.detach() - before).square().mean().sqrt())
+    return float(torch.stack(lengths[20:]).mean())
+
+
+def test_steps_are_as_long_whatever_the_scale_of_the_gradients():
+    assert mean_step_length(1e-3) == pytest.approx(mean_step_length(1e3), rel=0.05)
+    # A running mean of 20 independent gradients has a sixth of their size: 1 / sqrt(2 * 20 - 1).
+    assert mean_step_length(1) == pytest.approx(1 / 6, rel=0.3)
+
+
+def test_bases_stay_orthogonal_and_approach_the_eigenvectors():
+    kernel, loss = badly_scaled_problem()
+    optimizer = Soap([kernel], lr=1e-3)
+    for _ in range(201):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    state = optimizer.state[kernel]
+    for product, basis in (("rows", "row_basis"), ("columns", "column_basis")):
+        side = len(state[basis])
+        torch.testing.assert_close(state[basis].T @ state[basis], torch.eye(side), rtol=0, atol=1e-4)
+        turned = state[basis].T @ state[product] @ state[basis]
+        strongest = turned[:3, :3]
+        assert (strongest - torch.diag(strongest.diag())).abs().max() < 0.01 * strongest.diag().max()
+
+
+def test_without_gradient_nothing_moves():
+    kernel = torch.nn.Parameter(torch.ones(2, 2))
+    Soap([kernel], lr=1.0).step()
+    assert (kernel == 1).all()
+
+
+@pytest.mark.parametrize("name", ["adam", "soap"])
 def test_every_trained_parameter_belongs_to_one_optimiser(name):
     supernet = Supernet(get_backbone("carn"), 4)
     owned = [p for o in make_optimizers(name, supernet, 1e-3) for group in o.param_groups for p in group["params"]]

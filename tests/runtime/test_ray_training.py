@@ -14,7 +14,7 @@ from arm_batch.nets.training_job import TrainingJob, run_training
 from arm_batch.runtime.ray_training import train_on_ray
 from tests.archives import draw, write_png
 
-CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8)
+CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8, optimizer="adam")
 
 
 @pytest.fixture
