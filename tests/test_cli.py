@@ -291,6 +291,19 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
     assert "7 (0 failed)" in out
 
 
+def test_training_from_the_body_of_another_scale_goes_on_only_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(5):
+        write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 300, 300))
+    shipped = str(find_ladder(LADDER) / "fsrcnn.safetensors")
+    places = ["--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--scale", "2", "--steps", "1"]
+    assert run(capsys, "train", *places, "--init", shipped, "--body-only")[0] == 0
+    code, _, err = run(capsys, "train", *places)
+    assert code == exit_codes.USAGE
+    assert "initial_weights the body of" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -303,6 +316,7 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
         (["train", "--data", "IN", "--out", "OUT", "--reductions", "0"], "whole numbers from 1 with commas"),
         (["train", "--data", "IN", "--out", "OUT", "--init", "IN/a.png"], "not a readable checkpoint"),
         (["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--scale", "2"], "fsrcnn x4 supernet"),
+        (["train", "--data", "IN", "--out", "OUT", "--body-only"], "--init, which is missing"),
         (
             ["train", "--data", "IN", "--out", "OUT", "--init", "SHIPPED", "--backbone", "carn"],
             "not of a carn x4 supernet",

@@ -37,6 +37,9 @@ def train_command(
     ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")] = 0.999,
     bf16_steps: Annotated[int, typer.Option(min=0, help="The first so many steps in bfloat16.")] = 45_000,
     init: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
+    body_only: Annotated[
+        bool, typer.Option("--body-only", help="Of --init, of any scale, all but the upsampler.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     device: Annotated[Device, typer.Option(help="On cuda the networks are compiled.")] = "cpu",
@@ -65,8 +68,19 @@ def train_command(
         bf16_steps=bf16_steps,
         seed=seed,
     )
-    reduced = tuple(parse_reductions(reductions))
-    job = TrainingJob(data, out, backbone, scale, reduced, config, init, device, threads, checkpoint_every)
+    job = TrainingJob(
+        data=data,
+        out=out,
+        backbone=backbone,
+        scale=scale,
+        reductions=tuple(parse_reductions(reductions)),
+        config=config,
+        init=init,
+        body_only=body_only,
+        device=device,
+        threads=threads,
+        checkpoint_every=checkpoint_every,
+    )
     if workers is None:
         with stop_signals() as stop:
             run_training(job, lambda progress: typer.echo(progress.line()), typer.echo, stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,20 @@ def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
     asked = _describe(supernet)
     if told and told != asked:
         raise LadderError(f"{path}: these are the weights of a {told} supernet, not of a {asked} supernet")
-    found = {name: tensor.float() for name, tensor in tensors.items()}
-    expected = supernet.net.state_dict()
-    if found.keys() != expected.keys():
-        raise LadderError(f"{path}: these are not the weights of a {backbone.name} supernet")
-    for name, tensor in expected.items():
-        if found[name].shape != tensor.shape:
-            raise LadderError(
-                f"{path}: {name} is {tuple(found[name].shape)}, a {backbone.name} x{scale} supernet "
-                f"has {tuple(tensor.shape)}"
-            )
-    supernet.net.load_state_dict(found)
+    _fill(supernet, tensors, supernet.net.state_dict().keys(), path)
     return supernet.eval()
+
+
+def load_body(path: Path, supernet: Supernet) -> None:
+    """Fill the part of `supernet` before its upsampler from weights of the same backbone at any scale.
+
+    Raises:
+        LadderError: the file is missing, not a state dict of tensors, or of another backbone.
+    """
+    tensors, _ = _read_weights(path)
+    prefixes = supernet.backbone.body
+    body = {name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)}
+    _fill(supernet, body, {name for name in supernet.net.state_dict() if name.startswith(prefixes)}, path)
 
 
 def save_weights(path: Path, supernet: Supernet) -> None:
@@ -78,6 +81,20 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fill(supernet: Supernet, tensors: dict[str, Tensor], names: Set[str], path: Path) -> None:
+    """Replace the parameters called `names` by `tensors`, which must be all of those."""
+    if tensors.keys() != names:
+        raise LadderError(f"{path}: these are not the weights of a {supernet.backbone.name} supernet")
+    expected = supernet.net.state_dict()
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise LadderError(
+                f"{path}: {name} is {tuple(tensor.shape)}, a {_describe(supernet)} supernet "
+                f"has {tuple(expected[name].shape)}"
+            )
+    supernet.net.load_state_dict(expected | {name: tensor.float() for name, tensor in tensors.items()})
 
 
 def _describe(supernet: Supernet) -> str:

@@ -25,12 +25,14 @@ class Backbone:
         build: makes the network of a given width and scale.
         widths: the subnets (published ones, where there are any), narrowest first; the last one is the
             supernet's own width.
+        body: beginnings of the names of the parameters that do the same at every scale: all before the upsampler.
         width_multiple: every width must be a multiple of this (grouped convolutions).
     """
 
     name: str
     build: Callable[[int, int], nn.Module]
     widths: tuple[int, ...]
+    body: tuple[str, ...]
     width_multiple: int = 1
 
     @property
@@ -52,10 +54,16 @@ class Backbone:
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("fsrcnn", Fsrcnn, (16, 36, 56)),
-        Backbone("carn", CarnM, (36, 52, 64), width_multiple=4),
-        Backbone("srresnet", SrResNet, (36, 52, 64)),
-        Backbone("plain", Plain, (16, 32, 48)),
+        Backbone("fsrcnn", Fsrcnn, (16, 36, 56), body=("head_conv.", "body_conv.")),
+        Backbone(
+            "carn",
+            CarnM,
+            (36, 52, 64),
+            body=("sub_mean.", "entry.", "b1.", "b2.", "b3.", "c1.", "c2.", "c3."),
+            width_multiple=4,
+        ),
+        Backbone("srresnet", SrResNet, (36, 52, 64), body=("conv_first.", "recon_trunk.")),
+        Backbone("plain", Plain, (16, 32, 48), body=("head.", "body.")),
     )
 }
 

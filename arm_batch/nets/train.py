@@ -58,7 +58,7 @@ class TrainConfig:
         bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
         seed: of the initial weights and of every draw.
-        initial_weights: SHA-256 of the file of weights that the run starts from, empty without one.
+        initial_weights: what the run starts from, by the SHA-256 of a file of weights; empty without one.
     """
 
     widths: tuple[int, ...]

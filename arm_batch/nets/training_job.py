@@ -12,7 +12,7 @@ import torch
 
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import UsageError
-from arm_batch.nets.checkpoint import load_supernet, sha256_of
+from arm_batch.nets.checkpoint import load_body, load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, load_pair, split_images
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
@@ -36,6 +36,7 @@ class TrainingJob:
         reductions: photographs are used reduced by each of these.
         config: how to train; `initial_weights` is filled in from `init`.
         init: weights to start from; ``None`` for random ones.
+        body_only: of `init`, which may then be of any scale, take what lies before the upsampler.
         device: where it runs; on ``cuda`` the networks are compiled.
         threads: of each process.
         checkpoint_every: steps between checkpoints.
@@ -48,6 +49,7 @@ class TrainingJob:
     reductions: tuple[int, ...]
     config: TrainConfig
     init: Path | None
+    body_only: bool
     device: Device
     threads: int
     checkpoint_every: int
@@ -71,12 +73,8 @@ def run_training(
     if job.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no CUDA device")
     torch.set_num_threads(job.threads)
-    torch.manual_seed(job.config.seed)
-    backbone = get_backbone(job.backbone)
-    supernet = (
-        Supernet(backbone, job.scale) if job.init is None else load_supernet(job.init, backbone, job.scale).train()
-    )
-    config = replace(job.config, initial_weights="" if job.init is None else sha256_of(job.init))
+    supernet, initial_weights = _start(job)
+    config = replace(job.config, initial_weights=initial_weights)
     training, held_out = split_images(job.data)
     pairs = [load_pair(path, job.scale, reduction) for path in training for reduction in job.reductions]
     sampler = CropSampler(pairs, config.crop_px, job.scale, job.device)
@@ -88,3 +86,18 @@ def run_training(
     if job.device == "cuda":
         supernet.compile()
     train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every, stop)
+
+
+def _start(job: TrainingJob) -> tuple[Supernet, str]:
+    """The supernet that training starts from, and what a checkpoint of it says about that."""
+    torch.manual_seed(job.config.seed)
+    backbone = get_backbone(job.backbone)
+    if job.init is None:
+        if job.body_only:
+            raise UsageError("--body-only says what to take of the weights of --init, which is missing")
+        return Supernet(backbone, job.scale), ""
+    if not job.body_only:
+        return load_supernet(job.init, backbone, job.scale).train(), sha256_of(job.init)
+    supernet = Supernet(backbone, job.scale)
+    load_body(job.init, supernet)
+    return supernet, f"the body of {sha256_of(job.init)}"

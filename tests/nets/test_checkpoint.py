@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from arm_batch.errors import LadderError
-from arm_batch.nets.checkpoint import load_checkpoint, load_supernet, save_checkpoint, save_weights, sha256_of
-from arm_batch.nets.registry import get_backbone
+from arm_batch.nets.checkpoint import (
+    load_body,
+    load_checkpoint,
+    load_supernet,
+    save_checkpoint,
+    save_weights,
+    sha256_of,
+)
+from arm_batch.nets.registry import BACKBONES, get_backbone
 from arm_batch.nets.slimmable import Supernet
 
 FSRCNN = get_backbone("fsrcnn")
@@ -86,6 +93,29 @@ def test_weights_of_another_scale_are_refused(tmp_path, supernet):
     torch.save(Supernet(carn, 3).net.state_dict(), tmp_path / "nameless.pth")
     with pytest.raises(LadderError, match="a carn x2 supernet has"):
         load_supernet(tmp_path / "nameless.pth", carn, 2)
+
+
+@pytest.mark.parametrize("name", list(BACKBONES))
+@pytest.mark.parametrize(("scale", "other"), [(2, 4), (3, 2)])
+def test_the_body_comes_from_weights_of_any_scale(tmp_path, name, scale, other):
+    backbone = get_backbone(name)
+    given_weights, supernet = Supernet(backbone, other), Supernet(backbone, scale)
+    before = {key: value.clone() for key, value in supernet.net.state_dict().items()}
+    torch.save(given_weights.net.state_dict(), tmp_path / "w.pth")
+    load_body(tmp_path / "w.pth", supernet)
+    source = given_weights.net.state_dict()
+    taken = [key for key in before if key.startswith(backbone.body)]
+    for key, value in supernet.net.state_dict().items():
+        assert torch.equal(value, source[key] if key in taken else before[key])
+    # The upsampler is left, and little else.
+    assert 0 < len(before) - len(taken) <= 8
+
+
+@pytest.mark.parametrize("name", ["carn", "plain"])
+def test_the_body_of_another_backbone_is_refused(tmp_path, supernet, name):
+    save_weights(tmp_path / "w.safetensors", supernet)
+    with pytest.raises(LadderError, match=f"not the weights of a {name} supernet"):
+        load_body(tmp_path / "w.safetensors", Supernet(get_backbone(name), 2))
 
 
 @pytest.mark.parametrize("content", [["a"], torch.zeros(3), {"step": 3}, 7, {"a": [torch.zeros(1)]}])

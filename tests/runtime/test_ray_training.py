@@ -21,7 +21,19 @@ CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8, opti
 def job(tmp_path: Path) -> TrainingJob:
     for seed in range(5):
         write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 260, 260))
-    return TrainingJob(tmp_path / "photos", tmp_path / "ray", "fsrcnn", 2, (2,), CONFIG, None, "cpu", 1, 2)
+    return TrainingJob(
+        data=tmp_path / "photos",
+        out=tmp_path / "ray",
+        backbone="fsrcnn",
+        scale=2,
+        reductions=(2,),
+        config=CONFIG,
+        init=None,
+        body_only=False,
+        device="cpu",
+        threads=1,
+        checkpoint_every=2,
+    )
 
 
 def losses(folder: Path) -> list[float]:
