@@ -42,7 +42,7 @@ WARM_UP_STEPS = 100
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What defines a training run; two runs that agree in it (and in data) take the same steps.
+    """What defines a training run; two that agree in it, in data, machine and threads take the same steps.
 
     Attributes:
         widths: the subnets to train, narrowest first.

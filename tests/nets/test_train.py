@@ -52,6 +52,8 @@ def run(
         if progress.step == stop_after:
             raise InterruptedRunError
 
+    # Rounding depends on the number of threads, and processes that tests start have their own.
+    torch.set_num_threads(1)
     crops = sampler()
     validation = crops.sample(np.random.default_rng(9), 2)
     train(supernet, config, crops, validation, out, report, REPORT_EVERY)
