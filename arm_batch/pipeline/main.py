@@ -16,10 +16,9 @@ from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_
 from arm_batch.pipeline.job import Job, check_writers, open_job
 from arm_batch.pipeline.pools import give_back
 from arm_batch.pipeline.repair import repair
-from arm_batch.pipeline.run import Progress, run_generation
+from arm_batch.pipeline.run import GenerationRunner, Progress
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
-from arm_batch.runtime.executor import Executor
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
@@ -53,7 +52,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
     with ExitStack() as stack:
-        runner = _Runner(stack, job, files, clock, progress, stop)
+        runner = _LazyRunner(stack, job, files, clock, progress, stop)
         runner.run([g for g in generations if g.number in missing], spec.resume.add_budget)
         if spec.resume.extend and waiting.entries:
             generations.append(extend_run(job, generations, waiting))
@@ -89,7 +88,7 @@ def _check_added(spec: JobSpec) -> None:
         )
 
 
-class _Runner:
+class _LazyRunner:
     """Runs generations on an executor that is started for the first of them and ends with `stack`."""
 
     def __init__(
@@ -101,7 +100,7 @@ class _Runner:
         self._clock = clock
         self._progress = progress
         self._stop = stop
-        self._executor: Executor | None = None
+        self._runner: GenerationRunner | None = None
         # What went before the first generation is part of its time.
         self._begun = 0.0
 
@@ -110,15 +109,17 @@ class _Runner:
         for generation in generations:
             # It no longer tells the truth, and readers of a complete output may look at nothing else.
             self._job.output.delete(MANIFEST_KEY)
-            if self._executor is None:
+            if self._runner is None:
                 if generation.attempt != self._job.attempt:
                     check_writers(self._job)
-                with self._clock("start"):
-                    self._executor = self._stack.enter_context(
-                        started(self._job.spec.executor, self._job.context, self._files, self._job.spec.workers)
-                    )
-            more = added if generation is generations[-1] else None
-            run_generation(
-                self._executor, self._job, generation, more, self._clock, self._begun, self._progress, self._stop
-            )
+                self._runner = self._start()
+            self._runner.run(generation, added if generation is generations[-1] else None, self._begun)
             self._begun = self._clock.now
+
+    def _start(self) -> GenerationRunner:
+        spec = self._job.spec
+        with self._clock("start"):
+            executor = self._stack.enter_context(
+                started(spec.executor, self._job.context, self._files, spec.workers)
+            )
+        return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from arm_batch.core.budget import Budget, parse_budget
-from arm_batch.core.census import ShardCensus
 from arm_batch.core.stop import Stop
 from arm_batch.core.timed import Deadline, wall_budget
 from arm_batch.core.waves import wave_of
@@ -26,86 +25,103 @@ Progress = Callable[[str, int, int], None]
 """Called with the stage (``plan``, ``run``), shards done and shards in all."""
 
 
-def run_generation(
-    executor: Executor,
-    job: Job,
-    generation: Generation,
-    added: Budget | None,
-    clock: Clock,
-    begun: float,
-    progress: Progress,
-    stop: Stop,
-) -> None:
-    """Bring a generation to its end: afterwards every shard of it is committed.
+class GenerationRunner:
+    """Brings generations of one job to their end, on one executor.
 
     Args:
-        executor: where it runs.
-        job: that it belongs to.
-        generation: which.
-        added: to its budget, for what is not committed yet.
+        executor: where they run.
+        job: that they belong to.
         clock: of the attempt.
-        begun: where on the clock the generation's time begins.
         progress: is told of each shard.
         stop: is asked whether to stop.
-
-    Raises:
-        BudgetError: no plan meets its budget; then it is as if it had never been.
-        StoppedError: `stop` said so first.
     """
-    asked = parse_budget(budget_of(generation))
-    budget = executor.host(
-        ArchiveBudget(
-            job.ladder,
-            job.context.objective,
-            asked,
-            job.output,
-            generation,
-            claim_of(executor, job, generation),
-        ),
-        f"{generation.run_id}-{generation.name}",
-    )
-    with clock("plan"):
-        if budget.recorded() is None:
-            try:
-                if asked.seconds is not None:
-                    # Whether it can be met at all is known before the first image is read.
-                    wall_budget(asked, executor.held())
-                parts = _plan(executor, job, generation, progress, stop)
-                deadline = None if asked.seconds is None else _deadline(executor, generation, clock, begun)
-                budget.allocate(parts, deadline)
-            except BudgetError:
-                discard_generation(job.output, generation)
-                raise
-        else:
-            _plan_again(executor, budget, job, generation, stop)
-    if added is not None:
-        budget.add(added, f"added {added.text} ({job.attempt})")
-    with clock("run"):
-        _run(executor, budget, job, generation, progress, stop)
-    give_back(job, [generation])
 
+    def __init__(self, executor: Executor, job: Job, clock: Clock, progress: Progress, stop: Stop) -> None:
+        self._executor = executor
+        self._job = job
+        self._clock = clock
+        self._progress = progress
+        self._stop = stop
 
-def _run(
-    executor: Executor, budget: BudgetPort, job: Job, generation: Generation, progress: Progress, stop: Stop
-) -> None:
-    """Run the shards that are not committed."""
-    done = {shard.index for shard in listed(job.output) if shard.generation == generation.number}
-    todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
-    progress("run", len(done), generation.shards)
-    for commit in executor.run(_spread(todo, job, generation), budget, stop):
-        done.add(commit.shard.index)
-        progress("run", len(done), generation.shards)
-    _check_done(stop, "run", generation, len(done))
+    def run(self, generation: Generation, added: Budget | None, begun: float) -> None:
+        """Bring a generation to its end: afterwards every shard of it is committed.
 
+        Args:
+            generation: which.
+            added: to its budget, for what is not committed yet.
+            begun: where on the clock the generation's time begins.
 
-def _plan(
-    executor: Executor, job: Job, generation: Generation, progress: Progress, stop: Stop
-) -> list[ShardCensus]:
-    """Plan all shards, of which an earlier attempt may have planned some; returns the census of each."""
-    kept = planned(job.output, generation.number)
-    unplanned = _unplanned(job, generation, kept)
-    summaries = plan_shards(executor, generation, kept, unplanned, progress, stop)
-    return [summary.census for summary in summaries]
+        Raises:
+            BudgetError: no plan meets its budget; then it is as if it had never been.
+            StoppedError: `stop` said so first.
+        """
+        budget = self._host(generation)
+        with self._clock("plan"):
+            if budget.recorded() is None:
+                self._allocate(generation, budget, begun)
+            else:
+                self._plan_again(generation, budget)
+        if added is not None:
+            budget.add(added, f"added {added.text} ({self._job.attempt})")
+        with self._clock("run"):
+            self._run(generation, budget)
+        give_back(self._job, [generation])
+
+    def _host(self, generation: Generation) -> BudgetPort:
+        job = self._job
+        asked = parse_budget(budget_of(generation))
+        claim = claim_of(self._executor, job, generation)
+        return self._executor.host(
+            ArchiveBudget(job.ladder, job.context.objective, asked, job.output, generation, claim),
+            f"{generation.run_id}-{generation.name}",
+        )
+
+    def _allocate(self, generation: Generation, budget: BudgetPort, begun: float) -> None:
+        """Plan all shards, of which an earlier attempt may have planned some, and allocate to all of them."""
+        asked = parse_budget(budget_of(generation))
+        try:
+            if asked.seconds is not None:
+                # Whether it can be met at all is known before the first image is read.
+                wall_budget(asked, self._executor.held())
+            kept = planned(self._job.output, generation.number)
+            unplanned = self._unplanned(generation, kept)
+            summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
+            deadline = None if asked.seconds is None else self._deadline(generation, begun)
+            budget.allocate([summary.census for summary in summaries], deadline)
+        except BudgetError:
+            discard_generation(self._job.output, generation)
+            raise
+
+    def _deadline(self, generation: Generation, begun: float) -> Deadline:
+        fleet = self._executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
+        # Measuring takes time too.
+        return Deadline(fleet, self._clock.now - begun)
+
+    def _plan_again(self, generation: Generation, budget: BudgetPort) -> None:
+        """Plan shards whose plans were lost after the allocation; they must come out as they were."""
+        kept = planned(self._job.output, generation.number)
+        if len(kept) == generation.shards:
+            return
+        for summary in self._executor.plan(self._unplanned(generation, kept), self._stop):
+            if not budget.fits(summary.shard.index, summary.census):
+                raise StoreError(
+                    f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
+                )
+
+    def _run(self, generation: Generation, budget: BudgetPort) -> None:
+        """Run the shards that are not committed."""
+        done = {shard.index for shard in listed(self._job.output) if shard.generation == generation.number}
+        todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
+        self._progress("run", len(done), generation.shards)
+        for commit in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
+            done.add(commit.shard.index)
+            self._progress("run", len(done), generation.shards)
+        _check_done(self._stop, "run", generation, len(done))
+
+    def _unplanned(self, generation: Generation, kept: set[int]) -> Iterator[Shard]:
+        if len(kept) < generation.shards:
+            shards = read_shards(self._job.output, generation)
+            yield from (shard for shard in shards if shard.id.index not in kept)
 
 
 def plan_shards(
@@ -144,29 +160,6 @@ def plan_shards(
         note(summary)
     _check_done(stop, "plan", generation, len(summaries))
     return [summaries[index] for index in range(generation.shards)]
-
-
-def _deadline(executor: Executor, generation: Generation, clock: Clock, begun: float) -> Deadline:
-    fleet = executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
-    # Measuring takes time too.
-    return Deadline(fleet, clock.now - begun)
-
-
-def _plan_again(executor: Executor, budget: BudgetPort, job: Job, generation: Generation, stop: Stop) -> None:
-    """Plan shards whose plans were lost after the allocation; they must come out as they were."""
-    kept = planned(job.output, generation.number)
-    if len(kept) == generation.shards:
-        return
-    for summary in executor.plan(_unplanned(job, generation, kept), stop):
-        if not budget.fits(summary.shard.index, summary.census):
-            raise StoreError(
-                f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
-            )
-
-
-def _unplanned(job: Job, generation: Generation, kept: set[int]) -> Iterator[Shard]:
-    if len(kept) < generation.shards:
-        yield from (shard for shard in read_shards(job.output, generation) if shard.id.index not in kept)
 
 
 def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[ShardId]:
