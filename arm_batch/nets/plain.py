@@ -9,22 +9,21 @@ Devices", ACM Multimedia 2021).
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from arm_batch.nets.layers import scale_initial_weights
 
 BLOCKS = 3
 
 
 class ResidualBlock(nn.Module):
-    """Convolution, ReLU, convolution, around a skip; close to the identity at first."""
+    """Convolution, ReLU, convolution, around a skip."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.expand = nn.Conv2d(width, width, 3, padding=1)
         self.project = nn.Conv2d(width, width, 3, padding=1)
-        with torch.no_grad():
-            self.project.weight.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.project(F.relu(self.expand(x)))
@@ -40,8 +39,8 @@ class Plain(nn.Module):
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.body = nn.Sequential(*(ResidualBlock(width) for _ in range(BLOCKS)))
         self.tail = nn.Conv2d(width, 3 * scale * scale, 3, padding=1)
-        with torch.no_grad():
-            self.tail.weight.mul_(0.1)
+        # Near nothing beside the skips: what random features draw would have to be unlearnt first.
+        scale_initial_weights(self, 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         detail = F.pixel_shuffle(self.tail(self.body(self.head(x))), self.scale)
