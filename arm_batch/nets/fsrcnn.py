@@ -14,9 +14,6 @@ from arm_batch.nets.layers import SubpixelConvTranspose2d, is_skeleton, scale_in
 MAPPING_CHANNELS = 12
 MAPPING_LAYERS = 4
 
-INITIAL_GAIN = 0.1
-"""Of the random part of the initial weights over He et al.'s."""
-
 
 class Fsrcnn(nn.Module):
     """RGB in [0, 1], ``(n, 3, h, w)`` to ``(n, 3, scale * h, scale * w)``."""
@@ -40,33 +37,27 @@ class Fsrcnn(nn.Module):
 
 
 def start_as_interpolation(net: Fsrcnn) -> None:
-    """Initial weights with which the network nearly interpolates bilinearly, whatever its width.
+    """Initial weights with which the network interpolates bilinearly, whatever its width.
 
     FSRCNN has no skip from input to output, so with small random weights it first spends tens of thousands of
     steps on learning to copy. Here channels 0 to 2 carry the image through every layer (PReLU passes what is
-    positive) and the tail spreads them with a triangle kernel. All else starts random and small: strong random
-    features have to be unlearnt first. The narrow layers start linear, because a rectifier there throws away
-    what it clips (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018), and the
-    wide ones as ReLUs. All that is measured, see docs/benchmarks.md.
+    positive), the tail spreads them with a triangle kernel, and the other channels start random.
     """
     if is_skeleton(net):
         return
-    scale_initial_weights(net, INITIAL_GAIN)
+    scale_initial_weights(net, 1.0)
     with torch.no_grad():
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):
                 centre = layer.kernel_size[0] // 2
-                layer.weight[range(3), range(3), centre, centre] += 1
-        # Wide, narrow, narrow, wide: the order of the network.
-        prelus = [layer for layer in net.modules() if isinstance(layer, nn.PReLU)]
-        for prelu, slope in zip(prelus, (0.0, 1.0, 1.0, 0.0), strict=True):
-            prelu.weight.fill_(slope)
+                layer.weight[:3] = 0
+                layer.weight[range(3), range(3), centre, centre] = 1
         tail = net.tail_conv
         stride, padding = tail.stride[0], int(tail.padding[0])
         taps = torch.arange(tail.kernel_size[0], dtype=torch.float32)
         # Distance, in LR px, of the output that tap k writes from the input it reads.
         distance = (taps - padding + 0.5) / stride - 0.5
         triangle = (1 - distance.abs()).clamp(min=0)
-        tail.weight.mul_(INITIAL_GAIN)
+        tail.weight.mul_(0.1)
         tail.weight[:3] = 0
         tail.weight[range(3), range(3)] = torch.outer(triangle, triangle)
