@@ -101,8 +101,6 @@ class _LazyRunner:
         self._progress = progress
         self._stop = stop
         self._runner: GenerationRunner | None = None
-        # What went before the first generation is part of its time.
-        self._begun = 0.0
 
     def run(self, generations: Sequence[Generation], added: Budget | None = None) -> None:
         """Run generations one after the other, the last with an added budget."""
@@ -113,8 +111,7 @@ class _LazyRunner:
                 if generation.attempt != self._job.attempt:
                     check_writers(self._job)
                 self._runner = self._start()
-            self._runner.run(generation, added if generation is generations[-1] else None, self._begun)
-            self._begun = self._clock.now
+            self._runner.run(generation, added if generation is generations[-1] else None)
 
     def _start(self) -> GenerationRunner:
         spec = self._job.spec

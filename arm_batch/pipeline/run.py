@@ -42,14 +42,15 @@ class GenerationRunner:
         self._clock = clock
         self._progress = progress
         self._stop = stop
+        # Where on the clock the next generation's time begins: what went before the first is part of its time.
+        self._begun = 0.0
 
-    def run(self, generation: Generation, added: Budget | None, begun: float) -> None:
+    def run(self, generation: Generation, added: Budget | None) -> None:
         """Bring a generation to its end: afterwards every shard of it is committed.
 
         Args:
             generation: which.
             added: to its budget, for what is not committed yet.
-            begun: where on the clock the generation's time begins.
 
         Raises:
             BudgetError: no plan meets its budget; then it is as if it had never been.
@@ -58,7 +59,7 @@ class GenerationRunner:
         budget = self._host(generation)
         with self._clock("plan"):
             if budget.recorded() is None:
-                self._allocate(generation, budget, begun)
+                self._allocate(generation, budget)
             else:
                 self._plan_again(generation, budget)
         if added is not None:
@@ -66,6 +67,7 @@ class GenerationRunner:
         with self._clock("run"):
             self._run(generation, budget)
         give_back(self._job, [generation])
+        self._begun = self._clock.now
 
     def _host(self, generation: Generation) -> BudgetPort:
         job = self._job
@@ -76,7 +78,7 @@ class GenerationRunner:
             f"{generation.run_id}-{generation.name}",
         )
 
-    def _allocate(self, generation: Generation, budget: BudgetPort, begun: float) -> None:
+    def _allocate(self, generation: Generation, budget: BudgetPort) -> None:
         """Plan all shards, of which an earlier attempt may have planned some, and allocate to all of them."""
         asked = parse_budget(budget_of(generation))
         try:
@@ -86,16 +88,16 @@ class GenerationRunner:
             kept = planned(self._job.output, generation.number)
             unplanned = self._unplanned(generation, kept)
             summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
-            deadline = None if asked.seconds is None else self._deadline(generation, begun)
+            deadline = None if asked.seconds is None else self._deadline(generation)
             budget.allocate([summary.census for summary in summaries], deadline)
         except BudgetError:
             discard_generation(self._job.output, generation)
             raise
 
-    def _deadline(self, generation: Generation, begun: float) -> Deadline:
+    def _deadline(self, generation: Generation) -> Deadline:
         fleet = self._executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
         # Measuring takes time too.
-        return Deadline(fleet, self._clock.now - begun)
+        return Deadline(fleet, self._clock.now - self._begun)
 
     def _plan_again(self, generation: Generation, budget: BudgetPort) -> None:
         """Plan shards whose plans were lost after the allocation; they must come out as they were."""
