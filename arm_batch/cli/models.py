@@ -36,6 +36,9 @@ def train_command(
     sampling_power: Annotated[float, typer.Option(min=0, help="Of the cost, under `power`.")] = 2.0,
     ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")] = 0.999,
     bf16_steps: Annotated[int, typer.Option(min=0, help="The first so many steps in bfloat16.")] = 45_000,
+    vary_colours: Annotated[
+        bool, typer.Option("--vary-colours", help="Train on crops in other and stronger colours, too.")
+    ] = False,
     init: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     body_only: Annotated[
         bool, typer.Option("--body-only", help="Of --init, of any scale, all but the upsampler.")
@@ -66,6 +69,7 @@ def train_command(
         sampling_power=sampling_power,
         ema_decay=ema_decay,
         bf16_steps=bf16_steps,
+        vary_colours=vary_colours,
         seed=seed,
     )
     job = TrainingJob(

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from arm_batch.errors import InputError, TrainingError
+from arm_batch.nets.colours import vary_colours
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 
@@ -64,23 +65,29 @@ def downscale(hr: Pixels, scale: int) -> Pixels:
     Equals MATLAB's ``imresize``, with which the LR images of the usual test sets were made: rows first, rounded to
     whole grey levels, then columns; beyond its border the image repeats its last pixel.
     """
-    return _downscale_axis(_downscale_axis(hr, scale, 0), scale, 1)
+    levels = torch.from_numpy(hr).to(torch.float64).permute(2, 0, 1)[None]
+    reduced = downscale_crops(levels, scale)[0].to(torch.uint8)
+    return np.ascontiguousarray(reduced.permute(1, 2, 0).numpy())
 
 
-def _downscale_axis(pixels: Pixels, scale: int, axis: int) -> Pixels:
+def downscale_crops(levels: torch.Tensor, scale: int) -> torch.Tensor:
+    """`downscale` for a batch: whole grey levels from 0 to 255 in float64, ``(n, 3, h, w)``.
+
+    In float64 because a sum that lies just off one half must not cross it.
+    """
+    return _downscale_axis(_downscale_axis(levels, scale, 2), scale, 3)
+
+
+def _downscale_axis(levels: torch.Tensor, scale: int, axis: int) -> torch.Tensor:
     # The kernel reaches 2 LR px; torch would leave out its part beyond the border and weigh up the rest.
     margin = 2
-    pad = [(0, 0)] * 3
-    pad[axis] = (margin * scale, margin * scale)
-    # In float64: a sum that lies just off one half must not cross it.
-    padded = torch.from_numpy(np.pad(pixels, pad, mode="edge")).to(torch.float64)
-    size = list(padded.shape[:2])
-    size[axis] //= scale
-    chw = padded.permute(2, 0, 1)[None]
-    reduced = F.interpolate(chw, size=size, mode="bicubic", antialias=True, align_corners=False)[0]
-    inner = reduced.narrow(axis + 1, margin, pixels.shape[axis] // scale)
-    rounded = inner.add(0.5).floor().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(rounded.permute(1, 2, 0).numpy())
+    pad = (0, 0, margin * scale, margin * scale) if axis == 2 else (margin * scale, margin * scale, 0, 0)
+    padded = F.pad(levels, pad, mode="replicate")
+    size = list(padded.shape[2:])
+    size[axis - 2] //= scale
+    reduced = F.interpolate(padded, size=size, mode="bicubic", antialias=True, align_corners=False)
+    inner = reduced.narrow(axis, margin, levels.shape[axis] // scale)
+    return inner.add(0.5).floor().clamp(0, 255)
 
 
 class CropSampler:
@@ -109,14 +116,26 @@ class CropSampler:
         area = np.prod(np.array(self._sides, np.float64), axis=1)
         self._weights = area / area.sum()
         self._lr_size = lr_size
+        self._scale = scale
         self._lr = _Gallery([p.lr for p in kept], lr_size, 1, device)
         self._hr = _Gallery([p.hr for p in kept], lr_size, scale, device)
 
-    def sample(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """`count` crops as float32 RGB in [0, 1]: ``(n, 3, s, s)`` and ``(n, 3, scale*s, scale*s)``."""
+    def sample(
+        self, rng: np.random.Generator, count: int, other_colours: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`count` crops as float32 RGB in [0, 1]: ``(n, 3, s, s)`` and ``(n, 3, scale*s, scale*s)``.
+
+        In `other_colours`, HR crops go through `vary_colours`, and each LR crop is made from its HR crop alone, as
+        if that were the whole image.
+        """
         images = rng.choice(len(self._sides), size=count, p=self._weights)
         drawn = torch.from_numpy(np.array([self._draw(int(index), rng) for index in images], np.int64))
-        return self._lr.crops(drawn), self._hr.crops(drawn)
+        hr = self._hr.crops(drawn)
+        if not other_colours:
+            return self._lr.crops(drawn), hr
+        hr = vary_colours(hr, rng)
+        levels = downscale_crops(hr.to(torch.float64).mul_(255).round_(), self._scale)
+        return levels.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last), hr
 
     def _draw(self, image: int, rng: np.random.Generator) -> tuple[int, int, int, int, int]:
         """A crop: number of the image, first row and column, quarter turns, and whether it is mirrored."""

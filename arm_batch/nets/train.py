@@ -57,6 +57,7 @@ class TrainConfig:
         ema_decay: of the averaged weights, which are validated and saved; 0 keeps the last weights.
         bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
+        vary_colours: train on crops as `colours.vary_colours` makes them.
         seed: of the initial weights and of every draw.
         initial_weights: what the run starts from, by the SHA-256 of a file of weights; empty without one.
     """
@@ -72,6 +73,7 @@ class TrainConfig:
     sampling_power: float = 2.0
     ema_decay: float = 0.999
     bf16_steps: int = 0
+    vary_colours: bool = False
     seed: int = 0
     initial_weights: str = ""
 
@@ -189,7 +191,7 @@ def _train_step(
     rng = np.random.default_rng([config.seed, state.step])
     widths = widths_of_step(config.strategy, config.widths, chances, rng)
     device = next(state.supernet.parameters()).device
-    crops = sampler.sample(rng, config.batch_size)
+    crops = sampler.sample(rng, config.batch_size, config.vary_colours)
     lr, hr = (workers.share(side).to(device, non_blocking=True) for side in crops)
     for optimizer in state.optimizers:
         optimizer.zero_grad(set_to_none=True)

@@ -5,13 +5,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from arm_batch.errors import InputError, TrainingError
+from arm_batch.nets.colours import vary_colours
 from arm_batch.nets.data import CropSampler, Pair, downscale, load_pair, split_images
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def levels(crops: torch.Tensor) -> np.ndarray:
+    """Crops in [0, 1] as uint8 NHWC."""
+    return np.ascontiguousarray((crops * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
 
 
 def coordinates(height: int, width: int, scale: int) -> Pair:
@@ -109,6 +116,18 @@ def test_crops_are_a_function_of_the_generator():
     first, again, other = (sampler.sample(np.random.default_rng(s), 3)[0] for s in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_crops_of_varied_colours_are_the_same_places_and_their_reductions(scale):
+    hr = noise(30 * scale, 40 * scale)
+    pairs = [Pair(downscale(hr, scale), hr)]
+    sampler, rng = CropSampler(pairs, 8, scale), np.random.default_rng(4)
+    natural = sampler.sample(rng, 20)[1]
+    varied = sampler.sample(np.random.default_rng(4), 20, other_colours=True)
+    assert (varied[1] == vary_colours(natural, rng)).all()
+    for lr_crop, hr_crop in zip(*map(levels, varied), strict=True):
+        assert (downscale(hr_crop, scale) == lr_crop).all()
 
 
 def test_small_images_are_left_out_and_only_small_ones_refused():
