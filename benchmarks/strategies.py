@@ -1,6 +1,8 @@
 """Which way of training a supernet serves a budget best? Each gets the same CPU time from the same start.
 
-    python benchmarks/strategies.py PHOTOGRAPHS [--backbone fsrcnn] [--seconds 80]
+    python benchmarks/strategies.py PHOTOGRAPHS [--backbone fsrcnn] [--seconds 80] [--init WEIGHTS]
+
+With `--init`, which one takes trained weights further? What pays late in a training can cost at its beginning.
 
 The figure to compare is the pooled PSNR that an allocation over held-out tiles reaches, where each tile's true
 errors are known: what a lookup table without faults would give. It is averaged over several budgets, so that each
@@ -20,9 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arm_batch.cli.options import parse_reductions
 from arm_batch.core.allocate import allocate
 from arm_batch.core.ladder import interpolation_flops
 from arm_batch.core.quality import psnr_of_mse
+from arm_batch.nets.checkpoint import load_supernet
 from arm_batch.nets.data import CropSampler, load_pair, split_images
 from arm_batch.nets.evaluate import bicubic
 from arm_batch.nets.registry import get_backbone
@@ -43,11 +47,14 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--backbone", default="fsrcnn")
     parser.add_argument("--seconds", type=float, default=80, help="CPU time of each run")
+    parser.add_argument("--reductions", type=parse_reductions, default="2", help="as for `arm-batch train`")
+    parser.add_argument("--init", type=Path, help="weights to start from, instead of random ones")
     parser.add_argument("--only", nargs="+", help="of the ways of training, these; default: all")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     training, held_out = split_images(asked.photographs)
-    sampler = CropSampler([load_pair(path, SCALE) for path in training], 32, SCALE)
+    pairs = [load_pair(path, SCALE, reduction) for path in training for reduction in asked.reductions]
+    sampler = CropSampler(pairs, 32, SCALE)
     tiles = CropSampler([load_pair(path, SCALE) for path in held_out], 32, SCALE).sample(
         np.random.default_rng(0), TILES
     )
@@ -59,25 +66,32 @@ def main() -> None:
         "sandwich": replace(base, strategy="sandwich"),
         "distil": replace(base, strategy="distil"),
         "power 2, adam": replace(base, optimizer="adam"),
+        "power 1, vary colours": replace(base, sampling_power=1, vary_colours=True),
     }
-    print(f"{'':<14} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
+    print(f"{'':<22} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
     # Once for nothing: the first steps of a process also compile kernels.
-    run(asked.backbone, ways["sandwich"], sampler, tiles)
+    run(start(asked), ways["sandwich"], sampler, tiles)
     for name, config in ways.items():
         if asked.only and name not in asked.only:
             continue
-        seconds, _ = run(asked.backbone, config, sampler, tiles)
+        seconds, _ = run(start(asked), config, sampler, tiles)
         steps = int(asked.seconds / seconds * CALIBRATION_STEPS)
-        _, supernet = run(asked.backbone, replace(config, steps=steps), sampler, tiles)
+        _, supernet = run(start(asked), replace(config, steps=steps), sampler, tiles)
         errors = tile_errors(supernet, tiles)
         per_width = "  ".join(f"{db:.3f}" for db in psnr_of_mse(errors.mean(axis=0))[1:])
-        print(f"{name:<14} {steps:>6} {weighted_psnr(supernet, errors):11.3f}  {per_width}", flush=True)
+        print(f"{name:<22} {steps:>6} {weighted_psnr(supernet, errors):11.3f}  {per_width}", flush=True)
 
 
-def run(backbone: str, config: TrainConfig, sampler: CropSampler, tiles: Crops) -> tuple[float, Supernet]:
-    """Train from seed 0; returns the CPU seconds spent and the trained supernet."""
+def start(asked: argparse.Namespace) -> Supernet:
+    """What each way of training begins with: the weights that were asked for, or those of seed 0."""
     torch.manual_seed(0)
-    supernet = Supernet(get_backbone(backbone), SCALE).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    backbone = get_backbone(asked.backbone)
+    supernet = load_supernet(asked.init, backbone, SCALE).train() if asked.init else Supernet(backbone, SCALE)
+    return supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def run(supernet: Supernet, config: TrainConfig, sampler: CropSampler, tiles: Crops) -> tuple[float, Supernet]:
+    """Train; returns the CPU seconds spent and the trained supernet."""
     one_tile = (tiles[0][:1], tiles[1][:1])
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()

@@ -93,6 +93,8 @@ def _downscale_axis(levels: torch.Tensor, scale: int, axis: int) -> torch.Tensor
 class CropSampler:
     """Random aligned crops with flips and quarter turns, drawn from images held in memory or on a GPU.
 
+    An image is drawn in proportion to the root of its area, a crop's place in it evenly.
+
     A crop is a function of the generator alone: the trainer seeds one per step, so a resumed run sees what
     an undisturbed one would have seen, on whatever device. What is drawn is small and drawn on the CPU; pixels are
     gathered where they lie, all crops of a batch at once.
@@ -113,8 +115,10 @@ class CropSampler:
             raise TrainingError(f"every image is smaller than one crop of {lr_size} LR px")
         self.left_out = len(pairs) - len(kept)
         self._sides = [p.lr.shape[:2] for p in kept]
-        area = np.prod(np.array(self._sides, np.float64), axis=1)
-        self._weights = area / area.sum()
+        # By the root of the area: drawn by area, a few large photographs would be most of what is seen, and those
+        # are often soft; drawn evenly, small ones would come again and again.
+        root = np.sqrt(np.prod(np.array(self._sides, np.float64), axis=1))
+        self._weights = root / root.sum()
         self._lr_size = lr_size
         self._scale = scale
         self._lr = _Gallery([p.lr for p in kept], lr_size, 1, device)
