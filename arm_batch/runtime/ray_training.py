@@ -33,20 +33,31 @@ def train_on_ray(job: TrainingJob, workers: int) -> None:
         raise TrainingError(
             f"batches of {job.config.batch_size} crops cannot be shared out evenly among {workers} workers"
         )
+    with connected(), tempfile.TemporaryDirectory() as notes:
+        for lost in range(LOST_WORKERS + 1):
+            try:
+                _trainer(job, workers, notes).fit()
+                return
+            except Exception as error:
+                said = _said_by_worker(error)
+                # What a worker says on purpose, it would say again.
+                if said is not None:
+                    raise said from error
+                if lost == LOST_WORKERS:
+                    told = " ".join(str(error).split())[:500]
+                    raise TrainingError(f"workers were lost {LOST_WORKERS + 1} times, at last: {told}") from error
+
+
+def _trainer(job: TrainingJob, workers: int, notes: str) -> TorchTrainer:
+    """One attempt. Ray Train keeps its own notes about it; checkpoints are our business, and lie in `job.out`."""
     on_gpu = job.device == "cuda"
     resources = {"GPU": 1.0} if on_gpu else {"CPU": float(job.threads)}
-    with connected(), tempfile.TemporaryDirectory() as folder:
-        trainer = TorchTrainer(
-            _take_part,
-            train_loop_config={"job": job},
-            scaling_config=ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=resources),
-            # Ray Train keeps its own notes about a run there; checkpoints are our business, and lie in `job.out`.
-            run_config=RunConfig(storage_path=folder, failure_config=FailureConfig(max_failures=LOST_WORKERS)),
-        )
-        try:
-            trainer.fit()
-        except Exception as error:
-            raise _reason(error) from error
+    return TorchTrainer(
+        _take_part,
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=resources),
+        run_config=RunConfig(storage_path=notes, failure_config=FailureConfig(max_failures=0)),
+    )
 
 
 def _take_part(options: dict[str, TrainingJob]) -> None:
@@ -57,8 +68,8 @@ def _tell(progress: Progress) -> None:
     print(progress.line(), flush=True)
 
 
-def _reason(error: Exception) -> ArmBatchError:
-    """What a worker said, out of what Ray Train wraps it in."""
+def _said_by_worker(error: Exception) -> ArmBatchError | None:
+    """What a worker raised on purpose, out of what Ray Train wraps it in; ``None`` if it was lost."""
     failures = getattr(error, "worker_failures", {})
     for failure in failures.values():
         cause: BaseException | None = failure
@@ -66,4 +77,4 @@ def _reason(error: Exception) -> ArmBatchError:
             if isinstance(cause, ArmBatchError):
                 return cause
             cause = cause.__cause__
-    return TrainingError(f"the workers stopped: {' '.join(str(error).split())[:500]}")
+    return None

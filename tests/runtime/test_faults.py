@@ -29,6 +29,7 @@ from arm_batch.store.sources import Entry, Source
 from arm_batch.store.verify import verify_store
 from tests.archives import draw, job, silent, write_png
 from tests.faults.sources import HarmfulSource
+from tests.processes import worker_processes
 
 IMAGES = 12
 
@@ -71,20 +72,6 @@ def assert_whole(output: Path) -> None:
     store = LocalStore(str(output))
     found = verify_store(store, list_generations(store))
     assert (found.problems, found.left) == ((), 0)
-
-
-def worker_processes(name: str) -> list[int]:
-    """Process ids of Ray workers whose title begins so."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                title = (folder / "cmdline").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if title.startswith(f"ray::{name}"):
-                found.append(int(folder.name))
-    return found
 
 
 def once(stage: str, number: int, act: Callable[[], None]) -> Callable[[str, int, int], None]:

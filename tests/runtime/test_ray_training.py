@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +15,10 @@ from arm_batch.errors import TrainingError, UsageError
 from arm_batch.nets.train import TrainConfig
 from arm_batch.nets.training_files import CHECKPOINT, WEIGHTS
 from arm_batch.nets.training_job import TrainingJob, run_training
+from arm_batch.runtime import ray_training
 from arm_batch.runtime.ray_training import train_on_ray
 from tests.archives import draw, write_png
+from tests.processes import worker_processes
 
 CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8, optimizer="adam")
 
@@ -52,13 +58,39 @@ def test_two_workers_of_a_cluster_train_as_one_process_does(job: TrainingJob, tm
 
 
 @pytest.mark.slow
-def test_what_stops_a_worker_is_told_and_nothing_is_overwritten(job: TrainingJob) -> None:
+def test_a_lost_worker_is_replaced_and_the_run_ends_as_undisturbed(job: TrainingJob, tmp_path: Path) -> None:
+    job = replace(job, config=replace(CONFIG, steps=400), checkpoint_every=20)
+    killed: list[int] = []
+    threading.Thread(target=kill_a_worker_behind_a_checkpoint, args=(job.out, killed), daemon=True).start()
+    train_on_ray(job, 1)
+    assert len(killed) == 1
+    alone = replace(job, out=tmp_path / "alone")
+    run_training(alone, lambda _: None, lambda _: None)
+    assert losses(job.out) == losses(alone.out)
+
+
+def kill_a_worker_behind_a_checkpoint(out: Path, killed: list[int]) -> None:
+    while not (out / CHECKPOINT).exists():
+        time.sleep(0.01)
+    for worker in worker_processes("RayTrainWorker"):
+        os.kill(worker, signal.SIGKILL)
+        killed.append(worker)
+
+
+@pytest.mark.slow
+def test_what_stops_a_worker_is_told_once_and_nothing_is_overwritten(
+    job: TrainingJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+    trainer = ray_training._trainer
+    monkeypatch.setattr(ray_training, "_trainer", lambda *given: attempts.append(given) or trainer(*given))
     job.out.mkdir()
     (job.out / CHECKPOINT).write_bytes(b"not a checkpoint")
     with pytest.raises(UsageError, match="not a readable checkpoint"):
         train_on_ray(job, 1)
     assert [p.name for p in job.out.iterdir()] == [CHECKPOINT]
     assert (job.out / CHECKPOINT).read_bytes() == b"not a checkpoint"
+    assert len(attempts) == 1
 
 
 def test_workers_must_divide_the_batch(job: TrainingJob) -> None:
