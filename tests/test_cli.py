@@ -291,6 +291,23 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
     assert "7 (0 failed)" in out
 
 
+def test_a_training_that_runs_out_of_minutes_goes_on_by_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(5):
+        write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 300, 300))
+    options = ["train", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--scale", "2"]
+    options += ["--steps", "2", "--checkpoint-every", "1", "--minutes", "0"]
+    code, _, err = run(capsys, *options)
+    assert code == exit_codes.UNDONE
+    assert "stopped at step 1 of 2; the same command goes on there" in " ".join(err.split())
+    assert run(capsys, *options)[0] == 0
+    assert (tmp_path / "out" / "weights.safetensors").is_file()
+    code, _, err = run(capsys, *options, "--workers", "1")
+    assert code == exit_codes.USAGE
+    assert "workers do not agree on the time" in err
+
+
 def test_training_from_the_body_of_another_scale_goes_on_only_as_such(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import typer
 from arm_batch.cli.options import parse_reductions, parse_weights
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.tiles import TileGrid
+from arm_batch.errors import UsageError
 from arm_batch.nets.build_ladder import build_ladder
 from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
 from arm_batch.nets.data import split_images
@@ -47,6 +50,10 @@ def train_command(
     threads: Annotated[int, typer.Option(min=1)] = 1,
     device: Annotated[Device, typer.Option(help="On cuda the networks are compiled.")] = "cpu",
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="End at the first checkpoint after so many minutes, to go on later."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -58,6 +65,7 @@ def train_command(
 
     Ctrl-C and SIGTERM end it at the next checkpoint, a second one at once; either way the same command goes on.
     """
+    ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
     config = TrainConfig(
         get_backbone(backbone).widths,
         steps,
@@ -86,8 +94,15 @@ def train_command(
         checkpoint_every=checkpoint_every,
     )
     if workers is None:
-        with stop_signals() as stop:
-            run_training(job, lambda progress: typer.echo(progress.line()), typer.echo, stop)
+        with stop_signals() as asked:
+            run_training(
+                job,
+                lambda progress: typer.echo(progress.line()),
+                typer.echo,
+                stop=lambda: asked() or time.monotonic() >= ends,
+            )
+    elif minutes is not None:
+        raise UsageError("--minutes: workers do not agree on the time; use it without --workers")
     else:
         train_on_ray(job, workers)
 
