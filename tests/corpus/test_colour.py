@@ -25,8 +25,8 @@ from tests.images import GREY_GAMMA, SRGB, WIDE, deep_png, saved, tiff
 HEIGHT, WIDTH = 96, 128
 
 LIMITS = {"1%": {8: 0.3, 16: 10.0}, "100%": {8: 0.3, 16: 40.0}}
-"""Mean difference by budget and bits, in levels of so many bits. 1 % buys interpolation alone. What the net adds by itself,
-a tenth of a level of 8 bits, is above that; 8 bits anywhere on the way of 16 would add 64."""
+"""Mean difference by budget and bits, in levels of so many bits. 1 % buys interpolation alone.
+What the net adds by itself is a tenth of a level of 8 bits; 8 bits on the way of 16 would add 64 levels."""
 
 CONVERSION = {8: 0.3, 16: 100.0}
 """What converting adds: littleCMS interpolates in a table where it has 16 bits."""
