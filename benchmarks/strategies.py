@@ -67,8 +67,9 @@ def main() -> None:
         "distil": replace(base, strategy="distil"),
         "power 2, adam": replace(base, optimizer="adam"),
         "power 1, vary colours": replace(base, sampling_power=1, vary_colours=True),
+        "power 1, colours, leaves": replace(base, sampling_power=1, vary_colours=True, leaves=1.0),
     }
-    print(f"{'':<22} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
+    print(f"{'':<24} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
     # Once for nothing: the first steps of a process also compile kernels.
     run(start(asked), ways["sandwich"], sampler, tiles)
     for name, config in ways.items():
@@ -79,7 +80,7 @@ def main() -> None:
         _, supernet = run(start(asked), replace(config, steps=steps), sampler, tiles)
         errors = tile_errors(supernet, tiles)
         per_width = "  ".join(f"{db:.3f}" for db in psnr_of_mse(errors.mean(axis=0))[1:])
-        print(f"{name:<22} {steps:>6} {weighted_psnr(supernet, errors):11.3f}  {per_width}", flush=True)
+        print(f"{name:<24} {steps:>6} {weighted_psnr(supernet, errors):11.3f}  {per_width}", flush=True)
 
 
 def start(asked: argparse.Namespace) -> Supernet:

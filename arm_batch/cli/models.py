@@ -42,6 +42,9 @@ def train_command(
     vary_colours: Annotated[
         bool, typer.Option("--vary-colours", help="Train on crops in other and stronger colours, too.")
     ] = False,
+    leaves: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the crops on which pieces of others are laid.")
+    ] = 0.0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     body_only: Annotated[
         bool, typer.Option("--body-only", help="Of --init, of any scale, all but the upsampler.")
@@ -78,6 +81,7 @@ def train_command(
         ema_decay=ema_decay,
         bf16_steps=bf16_steps,
         vary_colours=vary_colours,
+        leaves=leaves,
         seed=seed,
     )
     job = TrainingJob(

@@ -13,7 +13,7 @@ MAX_CONTRAST = 3.0
 
 
 def vary_colours(crops: Tensor, rng: np.random.Generator) -> Tensor:
-    """The same scenes in other colours, as whole grey levels of 8 bits.
+    """The same scenes in other colours.
 
     Each crop gets its channels in random order (Yoo, Ahn & Sohn, "Rethinking Data Augmentation for Image
     Super-resolution", CVPR 2020) and with a chance of one half becomes its negative. With a chance of one half it
@@ -29,14 +29,13 @@ def vary_colours(crops: Tensor, rng: np.random.Generator) -> Tensor:
     count = len(crops)
     order = torch.from_numpy(rng.permuted(np.tile(np.arange(3), (count, 1)), axis=1))
     varied = crops.gather(1, order[:, :, None, None].to(crops.device).expand_as(crops))
-    varied = torch.where(_per_crop(rng.random(count) < 0.5, crops), 1 - varied, varied)
+    varied = torch.where(per_crop(rng.random(count) < 0.5, crops), 1 - varied, varied)
     vivid = _vivid(
         varied,
-        saturation=_per_crop(rng.uniform(*SATURATION, count), crops),
-        contrast=_per_crop(np.exp(rng.uniform(0, math.log(MAX_CONTRAST), count)), crops),
+        saturation=per_crop(rng.uniform(*SATURATION, count), crops),
+        contrast=per_crop(np.exp(rng.uniform(0, math.log(MAX_CONTRAST), count)), crops),
     )
-    varied = torch.where(_per_crop(rng.random(count) < 0.5, crops), vivid, varied)
-    return varied.mul(255).round().div(255).contiguous(memory_format=torch.channels_last)
+    return torch.where(per_crop(rng.random(count) < 0.5, crops), vivid, varied)
 
 
 def _vivid(crops: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
@@ -47,7 +46,7 @@ def _vivid(crops: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
     return (mean + contrast * (saturated - mean)).clamp(0, 1)
 
 
-def _per_crop(values: np.ndarray, crops: Tensor) -> Tensor:
+def per_crop(values: np.ndarray, crops: Tensor) -> Tensor:
     """One value for each crop, on its device and in its type unless they are booleans."""
     tensor = torch.from_numpy(values).to(crops.device)[:, None, None, None]
     return tensor if tensor.dtype == torch.bool else tensor.to(crops.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from arm_batch.errors import InputError, TrainingError
-from arm_batch.nets.colours import vary_colours
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 
@@ -90,6 +90,10 @@ def _downscale_axis(levels: torch.Tensor, scale: int, axis: int) -> torch.Tensor
     return inner.add(0.5).floor().clamp(0, 255)
 
 
+Change = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
+"""What makes other HR crops of a batch: float32 ``(n, 3, s, s)`` in [0, 1], before and after."""
+
+
 class CropSampler:
     """Random aligned crops with flips and quarter turns, drawn from images held in memory or on a GPU.
 
@@ -125,20 +129,21 @@ class CropSampler:
         self._hr = _Gallery([p.hr for p in kept], lr_size, scale, device)
 
     def sample(
-        self, rng: np.random.Generator, count: int, other_colours: bool = False
+        self, rng: np.random.Generator, count: int, change: Change | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`count` crops as float32 RGB in [0, 1]: ``(n, 3, s, s)`` and ``(n, 3, scale*s, scale*s)``.
 
-        In `other_colours`, HR crops go through `vary_colours`, and each LR crop is made from its HR crop alone, as
-        if that were the whole image.
+        With `change`, HR crops go through it, and each LR crop is made from its HR crop alone, as if that were the
+        whole image.
         """
         images = rng.choice(len(self._sides), size=count, p=self._weights)
         drawn = torch.from_numpy(np.array([self._draw(int(index), rng) for index in images], np.int64))
         hr = self._hr.crops(drawn)
-        if not other_colours:
+        if change is None:
             return self._lr.crops(drawn), hr
-        hr = vary_colours(hr, rng)
-        levels = downscale_crops(hr.to(torch.float64).mul_(255).round_(), self._scale)
+        levels = change(hr, rng).to(torch.float64).mul_(255).round_()
+        hr = levels.to(torch.float32).div_(255)
+        levels = downscale_crops(levels, self._scale)
         return levels.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last), hr
 
     def _draw(self, image: int, rng: np.random.Generator) -> tuple[int, int, int, int, int]:

@@ -20,7 +20,9 @@ import torch.nn.functional as F
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
-from arm_batch.nets.data import CropSampler
+from arm_batch.nets.colours import vary_colours
+from arm_batch.nets.data import Change, CropSampler
+from arm_batch.nets.leaves import drop_leaves
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers
 from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.strategies import Strategy, add_gradients, sampling_chances, widths_of_step
@@ -58,6 +60,7 @@ class TrainConfig:
         bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
         vary_colours: train on crops as `colours.vary_colours` makes them.
+        leaves: share of the crops on which `leaves.drop_leaves` lays some, before colours are varied.
         seed: of the initial weights and of every draw.
         initial_weights: what the run starts from, by the SHA-256 of a file of weights; empty without one.
     """
@@ -74,6 +77,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     bf16_steps: int = 0
     vary_colours: bool = False
+    leaves: float = 0.0
     seed: int = 0
     initial_weights: str = ""
 
@@ -191,7 +195,7 @@ def _train_step(
     rng = np.random.default_rng([config.seed, state.step])
     widths = widths_of_step(config.strategy, config.widths, chances, rng)
     device = next(state.supernet.parameters()).device
-    crops = sampler.sample(rng, config.batch_size, config.vary_colours)
+    crops = sampler.sample(rng, config.batch_size, _change(config))
     lr, hr = (workers.share(side).to(device, non_blocking=True) for side in crops)
     for optimizer in state.optimizers:
         optimizer.zero_grad(set_to_none=True)
@@ -205,6 +209,17 @@ def _train_step(
     _average(state, config.ema_decay)
     state.step += 1
     return loss
+
+
+def _change(config: TrainConfig) -> Change | None:
+    if not config.vary_colours and not config.leaves:
+        return None
+
+    def changed(crops: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        crops = drop_leaves(crops, rng, config.leaves) if config.leaves else crops
+        return vary_colours(crops, rng) if config.vary_colours else crops
+
+    return changed
 
 
 def _average(state: TrainState, decay: float) -> None:

@@ -76,7 +76,7 @@ def same_weights(a: Supernet, b: Supernet) -> bool:
 @pytest.mark.parametrize("stop_after", [2, 4, 6])
 @pytest.mark.parametrize(
     "config",
-    [CONFIG, replace(CONFIG, optimizer="adam", strategy="distil"), replace(CONFIG, vary_colours=True)],
+    [CONFIG, replace(CONFIG, optimizer="adam", strategy="distil"), replace(CONFIG, vary_colours=True, leaves=0.5)],
 )
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, config):
     undisturbed = fresh()
@@ -187,10 +187,11 @@ def test_another_configuration_on_the_same_folder_is_refused(tmp_path, change, t
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-def test_varied_colours_are_what_is_trained_on_and_never_validated_on(tmp_path):
+@pytest.mark.parametrize("change", [{"vary_colours": True}, {"leaves": 0.5}])
+def test_changed_crops_are_what_is_trained_on_and_never_validated_on(tmp_path, change):
     config = replace(CONFIG, learning_rate=0, final_learning_rate=0)
     natural = run(fresh(), tmp_path / "natural", config)
-    varied = run(fresh(), tmp_path / "varied", replace(config, vary_colours=True))
+    varied = run(fresh(), tmp_path / "varied", replace(config, **change))
     assert all(a.loss != b.loss for a, b in zip(natural, varied, strict=True))
     assert [r.validation_psnr_db for r in natural] == [r.validation_psnr_db for r in varied]
 
