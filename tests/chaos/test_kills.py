@@ -18,6 +18,7 @@ from arm_batch import pipeline
 from arm_batch.spec import JobSpec, Sink
 from tests.archives import job, silent
 from tests.chaos.runs import KILLED, SHARD_IMAGES, assert_as_undisturbed, start, start_dying
+from tests.processes import ray_workers
 
 Scale = Callable[[int, int], int]
 
@@ -77,17 +78,7 @@ def test_killed_at_random_on_ray(
 
 def _workers_of(raylet: int) -> list[int]:
     """Processes of tasks and actors on a node; with an agent of Ray's own the whole node would go."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit():
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                title = (folder / "cmdline").read_bytes()
-                if parent == raylet and title.startswith(b"ray::") and b"Agent" not in title:
-                    found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
+    return [worker.pid for worker in ray_workers() if worker.raylet == raylet and "Agent" not in worker.name]
 
 
 def _kill_at_random(

@@ -29,7 +29,7 @@ from arm_batch.store.sources import Entry, Source
 from arm_batch.store.verify import verify_store
 from tests.archives import draw, job, silent, write_png
 from tests.faults.sources import HarmfulSource
-from tests.processes import worker_processes
+from tests.processes import ray_workers
 
 IMAGES = 12
 
@@ -99,10 +99,11 @@ class Killer(Thread):
     def run(self) -> None:
         deadline = time.monotonic() + 30
         while not self.killed and time.monotonic() < deadline:
-            for pid in worker_processes(self.title):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    self.killed += 1
+            for worker in ray_workers():
+                if worker.name.startswith(self.title):
+                    with suppress(ProcessLookupError):
+                        os.kill(worker.pid, signal.SIGKILL)
+                        self.killed += 1
             time.sleep(0.005)
 
 

@@ -18,7 +18,7 @@ from arm_batch.nets.training_job import TrainingJob, run_training
 from arm_batch.runtime import ray_training
 from arm_batch.runtime.ray_training import train_on_ray
 from tests.archives import draw, write_png
-from tests.processes import worker_processes
+from tests.processes import ray_workers
 
 CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8, optimizer="adam")
 
@@ -72,9 +72,10 @@ def test_a_lost_worker_is_replaced_and_the_run_ends_as_undisturbed(job: Training
 def kill_a_worker_behind_a_checkpoint(out: Path, killed: list[int]) -> None:
     while not (out / CHECKPOINT).exists():
         time.sleep(0.01)
-    for worker in worker_processes("RayTrainWorker"):
-        os.kill(worker, signal.SIGKILL)
-        killed.append(worker)
+    for worker in ray_workers():
+        if worker.name.startswith("RayTrainWorker"):
+            os.kill(worker.pid, signal.SIGKILL)
+            killed.append(worker.pid)
 
 
 @pytest.mark.slow
