@@ -142,9 +142,11 @@ class CropSampler:
         if change is None:
             return self._lr.crops(drawn), hr
         levels = change(hr, rng).to(torch.float64).mul_(255).round_()
-        hr = levels.to(torch.float32).div_(255)
-        levels = downscale_crops(levels, self._scale)
-        return levels.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last), hr
+        lr, hr = (
+            side.to(torch.float32, memory_format=torch.channels_last).div_(255)
+            for side in (downscale_crops(levels, self._scale), levels)
+        )
+        return lr, hr
 
     def _draw(self, image: int, rng: np.random.Generator) -> tuple[int, int, int, int, int]:
         """A crop: number of the image, first row and column, quarter turns, and whether it is mirrored."""

@@ -94,11 +94,12 @@ def _outside_polygon(
 ) -> Tensor:
     """How far each pixel lies outside a convex polygon or stripe, px; its sides lie about `radius` away."""
     sides = int(rng.integers(2, MOST_SIDES + 1))
-    outside = None
+    # The sides of a stripe are parallel, and nearer: it has no others to bound it.
+    jitter, nearer = (0.0, 2) if sides == 2 else (0.3, 1)
+    outside = right.new_tensor(-math.inf)
     for number in range(sides):
-        bearing = turn + 2 * math.pi / sides * (number + rng.uniform(-0.3, 0.3, len(turn)) * (sides > 2))
-        reach = per_crop(radius * rng.uniform(0.4, 1.2, len(turn)) / (2 if sides == 2 else 1), right)
+        bearing = turn + 2 * math.pi / sides * (number + rng.uniform(-jitter, jitter, len(turn)))
+        reach = per_crop(radius * rng.uniform(0.4, 1.2, len(turn)) / nearer, right)
         beyond = right * per_crop(np.cos(bearing), right) + down * per_crop(np.sin(bearing), right) - reach
-        outside = beyond if outside is None else torch.maximum(outside, beyond)
-    assert outside is not None
+        outside = torch.maximum(outside, beyond)
     return outside

@@ -55,15 +55,14 @@ def test_a_crop_between_its_leaves_stays_as_it_was_and_leaves_are_cut_from_crops
 
 def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeypatch):
     crops = noise(40)
-    shares = {}
-    for flat in (0.0, 1.0):
-        monkeypatch.setattr(leaves, "FLAT_SHARE", flat)
-        fill = leaves._fill(crops, 40, np.random.default_rng(1))
-        shares[flat] = fill
-    assert all(any(torch.equal(piece, crop) for crop in crops) for piece in shares[0.0])
-    assert torch.equal(shares[1.0], shares[1.0][..., :1, :1].expand_as(shares[1.0]))
+    monkeypatch.setattr(leaves, "FLAT_SHARE", 0.0)
+    pieces = leaves._fill(crops, 40, np.random.default_rng(1))
+    assert all(any(torch.equal(piece, crop) for crop in crops) for piece in pieces)
+    monkeypatch.setattr(leaves, "FLAT_SHARE", 1.0)
+    flat = leaves._fill(crops, 40, np.random.default_rng(1))
+    assert torch.equal(flat, flat[..., :1, :1].expand_as(flat))
     pixels = {tuple(p) for p in crops.permute(0, 2, 3, 1).reshape(-1, 3).tolist()}
-    assert all(tuple(colour) in pixels for colour in shares[1.0][..., 0, 0].tolist())
+    assert all(tuple(colour) in pixels for colour in flat[..., 0, 0].tolist())
 
 
 def test_an_ellipse_has_its_axes_and_its_distance_is_in_pixels(places):
