@@ -18,7 +18,7 @@ from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
 from arm_batch.nets.data import split_images
 from arm_batch.nets.optimizers import OptimizerName
 from arm_batch.nets.registry import BACKBONES, get_backbone
-from arm_batch.nets.strategies import Strategy
+from arm_batch.nets.strategies import Loss, Strategy
 from arm_batch.nets.train import TrainConfig
 from arm_batch.nets.training_job import Device, TrainingJob, run_training
 from arm_batch.runtime.ray_training import train_on_ray
@@ -35,6 +35,7 @@ def train_command(
     crop: Annotated[int, typer.Option(min=8, help="Side of a crop, LR px.")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0)] = 2e-3,
     optimizer: Annotated[OptimizerName, typer.Option(help="soap: for kernels; Adam does the rest.")] = "soap",
+    loss: Annotated[Loss, typer.Option(help="l2 for PSNR, to end with; l1 to begin with.")] = "l1",
     strategy: Annotated[Strategy, typer.Option(help="Which subnets a step trains.")] = "power",
     sampling_power: Annotated[float, typer.Option(min=0, help="Of the cost, under `power`.")] = 2.0,
     ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")] = 0.999,
@@ -76,6 +77,7 @@ def train_command(
         crop_px=crop,
         learning_rate=learning_rate,
         optimizer=optimizer,
+        loss=loss,
         strategy=strategy,
         sampling_power=sampling_power,
         ema_decay=ema_decay,

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,9 @@ from torch import Tensor
 from arm_batch.nets.slimmable import Supernet
 
 Strategy = Literal["power", "sandwich", "distil"]
+Loss = Literal["l1", "l2"]
+LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "l2": F.mse_loss}
+"""Mean absolute error, and mean squared error: what PSNR measures, so what ends nearest to it."""
 
 Array = np.ndarray
 
@@ -51,9 +54,15 @@ def widths_of_step(
 
 
 def add_gradients(
-    supernet: Supernet, strategy: Strategy, widths: Sequence[int], lr: Tensor, hr: Tensor, bf16: bool
+    supernet: Supernet,
+    strategy: Strategy,
+    widths: Sequence[int],
+    lr: Tensor,
+    hr: Tensor,
+    bf16: bool,
+    loss: Loss,
 ) -> float:
-    """Run the subnets of one step and add the gradients of their L1 losses to the shared parameters.
+    """Run the subnets of one step and add the gradients of their losses to the shared parameters.
 
     Args:
         supernet: whose parameters get the gradients.
@@ -62,6 +71,7 @@ def add_gradients(
         lr: ``(n, 3, h, w)`` in [0, 1].
         hr: ``(n, 3, scale * h, scale * w)``.
         bf16: run them in bfloat16 autocast; the losses are float32 either way.
+        loss: between an output and what it is to match.
 
     Returns:
         The loss of the first one.
@@ -70,12 +80,12 @@ def add_gradients(
     for place, width in enumerate(widths):
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
             output = supernet(lr, width)
-        loss = F.l1_loss(output.float(), target)
+        distance = LOSSES[loss](output.float(), target)
         # L1 pulls as hard over a small distance as over a large one, and pulling a student towards its teacher
         # moves both, since they share weights: at full weight, two students drag the teacher off the HR image.
         weight = 0.5 / (len(widths) - 1) if strategy == "distil" and place else 1.0
-        (weight * loss).backward()  # type: ignore[no-untyped-call]
+        (weight * distance).backward()  # type: ignore[no-untyped-call]
         if place == 0:
-            first_loss = loss.item()
+            first_loss = distance.item()
             target = output.detach().float() if strategy == "distil" else hr
     return first_loss

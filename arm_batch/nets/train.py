@@ -1,4 +1,4 @@
-"""Training a supernet: L1 on random crops, a warm-up and a cosine, averaged weights.
+"""Training a supernet: L1 or squared error on random crops, a warm-up and a cosine, averaged weights.
 
 Which subnets a step trains is a matter of `arm_batch.nets.strategies`, how they move of
 `arm_batch.nets.optimizers`, and what is kept on disk of `arm_batch.nets.training_files`.
@@ -25,7 +25,7 @@ from arm_batch.nets.data import Change, CropSampler
 from arm_batch.nets.leaves import drop_leaves
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.strategies import Strategy, add_gradients, sampling_chances, widths_of_step
+from arm_batch.nets.strategies import Loss, Strategy, add_gradients, sampling_chances, widths_of_step
 from arm_batch.nets.training_files import (
     CHECKPOINT,
     LOG,
@@ -53,6 +53,7 @@ class TrainConfig:
         crop_px: side of an LR crop.
         learning_rate: after the warm-up; the cosine ends at `final_learning_rate`.
         optimizer: ``soap`` for kernels and Adam for biases and slopes, or ``adam`` for all.
+        loss: what a step minimises.
         strategy: which subnets a step trains and on what.
         sampling_power: under the strategy ``power``, a subnet is drawn in proportion to its executed FLOPs to
             this power.
@@ -72,6 +73,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-7
     optimizer: OptimizerName = "soap"
+    loss: Loss = "l1"
     strategy: Strategy = "power"
     sampling_power: float = 2.0
     ema_decay: float = 0.999
@@ -97,7 +99,7 @@ class Progress:
         left = (self.steps - self.step) / self.steps_per_second
         psnr = "  ".join(f"{width}: {db:.2f}" for width, db in self.validation_psnr_db.items())
         return (
-            f"step {self.step:,} of {self.steps:,}  loss {self.loss:.5f}  "
+            f"step {self.step:,} of {self.steps:,}  loss {self.loss:.4g}  "
             f"validation dB {psnr}  {self.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
         )
 
@@ -201,14 +203,15 @@ def _train_step(
         optimizer.zero_grad(set_to_none=True)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, state.step)
-    loss = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16=state.step < config.bf16_steps)
-    loss = workers.average(state.supernet, loss)
+    bf16 = state.step < config.bf16_steps
+    mean = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16, config.loss)
+    mean = workers.average(state.supernet, mean)
     for optimizer in state.optimizers:
         optimizer.step()
     workers.follow(state.supernet)
     _average(state, config.ema_decay)
     state.step += 1
-    return loss
+    return mean
 
 
 def _change(config: TrainConfig) -> Change | None:

@@ -52,12 +52,13 @@ def test_the_sandwich_holds_the_widest_and_the_narrowest(strategy, widths, expec
     assert drawn == expected
 
 
-def test_gradients_of_a_sandwich_add_up(supernet):
+@pytest.mark.parametrize(("name", "distance"), [("l1", F.l1_loss), ("l2", F.mse_loss)])
+def test_gradients_of_a_sandwich_add_up(supernet, name, distance):
     lr, hr = crops()
-    loss = add_gradients(supernet, "sandwich", [56, 16], lr, hr, bf16=False)
+    loss = add_gradients(supernet, "sandwich", [56, 16], lr, hr, bf16=False, loss=name)
     found = [g.clone() for g in gradients(supernet)]
     supernet.zero_grad()
-    losses = [F.l1_loss(supernet(lr, width), hr) for width in (56, 16)]
+    losses = [distance(supernet(lr, width), hr) for width in (56, 16)]
     sum(losses).backward()
     assert loss == pytest.approx(losses[0].item())
     torch.testing.assert_close(found, gradients(supernet))
@@ -65,7 +66,7 @@ def test_gradients_of_a_sandwich_add_up(supernet):
 
 def test_distillation_teaches_the_narrow_subnet_what_the_widest_draws(supernet):
     lr, hr = crops()
-    add_gradients(supernet, "distil", [56, 16], lr, hr, bf16=False)
+    add_gradients(supernet, "distil", [56, 16], lr, hr, bf16=False, loss="l1")
     found = [g.clone() for g in gradients(supernet)]
     supernet.zero_grad()
     widest = supernet(lr, 56)

@@ -76,7 +76,11 @@ def same_weights(a: Supernet, b: Supernet) -> bool:
 @pytest.mark.parametrize("stop_after", [2, 4, 6])
 @pytest.mark.parametrize(
     "config",
-    [CONFIG, replace(CONFIG, optimizer="adam", strategy="distil"), replace(CONFIG, vary_colours=True, leaves=0.5)],
+    [
+        CONFIG,
+        replace(CONFIG, optimizer="adam", strategy="distil"),
+        replace(CONFIG, loss="l2", vary_colours=True, leaves=0.5),
+    ],
 )
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, config):
     undisturbed = fresh()
@@ -187,8 +191,8 @@ def test_another_configuration_on_the_same_folder_is_refused(tmp_path, change, t
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("change", [{"vary_colours": True}, {"leaves": 0.5}])
-def test_changed_crops_are_what_is_trained_on_and_never_validated_on(tmp_path, change):
+@pytest.mark.parametrize("change", [{"vary_colours": True}, {"leaves": 0.5}, {"loss": "l2"}])
+def test_changed_crops_and_another_loss_change_training_and_not_validation(tmp_path, change):
     config = replace(CONFIG, learning_rate=0, final_learning_rate=0)
     natural = run(fresh(), tmp_path / "natural", config)
     varied = run(fresh(), tmp_path / "varied", replace(config, **change))
