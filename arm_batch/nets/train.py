@@ -204,14 +204,14 @@ def _train_step(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, state.step)
     bf16 = state.step < config.bf16_steps
-    mean = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16, config.loss)
-    mean = workers.average(state.supernet, mean)
+    loss = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16, config.loss)
+    loss = workers.average(state.supernet, loss)
     for optimizer in state.optimizers:
         optimizer.step()
     workers.follow(state.supernet)
     _average(state, config.ema_decay)
     state.step += 1
-    return mean
+    return loss
 
 
 def _change(config: TrainConfig) -> Change | None:

@@ -203,6 +203,7 @@ def test_an_extension_that_no_plan_meets_leaves_the_run_as_it_was(
 
 
 @pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
+# The second is more than everything costs, so that something is left for what is tried again.
 @pytest.mark.parametrize("budget", ["50%", "14GFLOP"])
 def test_failed_images_are_tried_again_when_asked(tmp_path: Path, sink: str, budget: str) -> None:
     archive = make_messy_archive(tmp_path / "in")
