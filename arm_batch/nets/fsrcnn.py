@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arm_batch.nets.layers import SubpixelConvTranspose2d, is_skeleton, scale_initial_weights
+from arm_batch.nets.layers import SubpixelConvTranspose2d, scale_initial_weights
 
 MAPPING_CHANNELS = 12
 MAPPING_LAYERS = 4
@@ -29,7 +29,6 @@ class Fsrcnn(nn.Module):
             nn.Sequential(nn.Conv2d(mid, width, 1), nn.PReLU()),
         )
         self.tail_conv = SubpixelConvTranspose2d(width, 3, kernel_size=9, scale=scale)
-        start_as_interpolation(self)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.tail_conv(self.body_conv(self.head_conv(x)))
@@ -43,8 +42,6 @@ def start_as_interpolation(net: Fsrcnn) -> None:
     steps on learning to copy. Here channels 0 to 2 carry the image through every layer (PReLU passes what is
     positive), the tail spreads them with a triangle kernel, and the other channels start random.
     """
-    if is_skeleton(net):
-        return
     scale_initial_weights(net, 1.0)
     with torch.no_grad():
         for layer in net.modules():

@@ -80,8 +80,6 @@ def scale_initial_weights(module: nn.Module, gain: float) -> None:
 
     Small initial residuals are what the published training starts from (gain 0.1).
     """
-    if is_skeleton(module):
-        return
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(layer, MeanShift):
             nn.init.kaiming_normal_(layer.weight, a=0, mode="fan_in")
@@ -89,11 +87,3 @@ def scale_initial_weights(module: nn.Module, gain: float) -> None:
                 layer.weight.mul_(gain)
                 if layer.bias is not None:
                     layer.bias.zero_()
-
-
-def is_skeleton(module: nn.Module) -> bool:
-    """Whether a network is on the meta device and has no weights to fill.
-
-    To draw numbers for one all the same would load torch's compiler, which takes seconds in every process.
-    """
-    return next(module.parameters()).is_meta

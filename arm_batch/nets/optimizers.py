@@ -14,6 +14,10 @@ OptimizerName = Literal["adam", "soap"]
 
 BETAS = (0.9, 0.99)
 
+BIAS_SHARE = 0.1
+"""Of the learning rate, for biases beside kernels that SOAP trains: at the full rate they drive units of a ReLU to
+where nothing reaches them any more."""
+
 
 class Soap(Optimizer):
     """Adam in a basis that turns with the gradients, in which they are nearly uncorrelated.
@@ -95,9 +99,20 @@ def _turn_basis(state: dict[str, Any]) -> None:
 
 def make_optimizers(name: OptimizerName, supernet: Supernet, learning_rate: float) -> tuple[Optimizer, ...]:
     """What trains `supernet`; each parameter belongs to one of them."""
-    trained = [p for p in supernet.parameters() if p.requires_grad]
+    trained = {name: p for name, p in supernet.named_parameters() if p.requires_grad}
     if name == "adam":
-        return (Adam(trained, lr=learning_rate, betas=BETAS),)
-    kernels = [p for p in trained if p.ndim > 1]
-    others = [p for p in trained if p.ndim <= 1]
-    return Soap(kernels, learning_rate), Adam(others, lr=learning_rate, betas=BETAS)
+        return (Adam(trained.values(), lr=learning_rate, betas=BETAS),)
+    kernels = [p for p in trained.values() if p.ndim > 1]
+    biases = [p for name, p in trained.items() if name.endswith(".bias")]
+    slopes = [p for name, p in trained.items() if p.ndim <= 1 and not name.endswith(".bias")]
+    groups: list[dict[str, Any]] = [{"params": biases, "share": BIAS_SHARE}]
+    if slopes:
+        groups.append({"params": slopes})
+    return Soap(kernels, learning_rate), Adam(groups, learning_rate, BETAS)
+
+
+def set_learning_rate(optimizers: tuple[Optimizer, ...], learning_rate: float) -> None:
+    """The rate of the next step; biases take their share of it."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * group.get("share", 1.0)

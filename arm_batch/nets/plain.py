@@ -12,8 +12,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arm_batch.nets.layers import scale_initial_weights
-
 BLOCKS = 3
 
 
@@ -39,8 +37,6 @@ class Plain(nn.Module):
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.body = nn.Sequential(*(ResidualBlock(width) for _ in range(BLOCKS)))
         self.tail = nn.Conv2d(width, 3 * scale * scale, 3, padding=1)
-        # Near nothing beside the skips: what random features draw would have to be unlearnt first.
-        scale_initial_weights(self, 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         detail = F.pixel_shuffle(self.tail(self.body(self.head(x))), self.scale)

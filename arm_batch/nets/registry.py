@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch import nn
 
 from arm_batch.errors import UsageError
+from arm_batch.nets import carn, fsrcnn
 from arm_batch.nets.carn import CarnM
 from arm_batch.nets.fsrcnn import Fsrcnn
+from arm_batch.nets.layers import scale_initial_weights
 from arm_batch.nets.plain import Plain
 from arm_batch.nets.srresnet import SrResNet
 
@@ -22,7 +26,8 @@ class Backbone:
 
     Attributes:
         name: the name used in files and on the command line.
-        build: makes the network of a given width and scale.
+        build: makes the network of a given width and scale, its weights yet to be loaded or started.
+        start: gives such a network, of the full width, the weights that training begins with.
         widths: the subnets (published ones, where there are any), narrowest first; the last one is the
             supernet's own width.
         body: beginnings of the names of the parameters that do the same at every scale: all before the upsampler.
@@ -31,6 +36,7 @@ class Backbone:
 
     name: str
     build: Callable[[int, int], nn.Module]
+    start: Callable[[Any], None]
     widths: tuple[int, ...]
     body: tuple[str, ...]
     width_multiple: int = 1
@@ -51,19 +57,23 @@ class Backbone:
             )
 
 
+_SMALL = partial(scale_initial_weights, gain=0.1)
+"""Near nothing beside the skips and the base image: what random features draw would have to be unlearnt first."""
+
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("fsrcnn", Fsrcnn, (16, 36, 56), body=("head_conv.", "body_conv.")),
+        Backbone("fsrcnn", Fsrcnn, fsrcnn.start_as_interpolation, (16, 36, 56), body=("head_conv.", "body_conv.")),
         Backbone(
             "carn",
             CarnM,
+            carn.start_as_interpolation,
             (36, 52, 64),
             body=("sub_mean.", "entry.", "b1.", "b2.", "b3.", "c1.", "c2.", "c3."),
             width_multiple=4,
         ),
-        Backbone("srresnet", SrResNet, (36, 52, 64), body=("conv_first.", "recon_trunk.")),
-        Backbone("plain", Plain, (16, 32, 48), body=("head.", "body.")),
+        Backbone("srresnet", SrResNet, _SMALL, (36, 52, 64), body=("conv_first.", "recon_trunk.")),
+        Backbone("plain", Plain, _SMALL, (16, 32, 48), body=("head.", "body.")),
     )
 }
 

@@ -38,6 +38,7 @@ class Supernet(nn.Module):
         self.backbone = backbone
         self.scale = scale
         self.net = backbone.build(backbone.full_width, scale)
+        backbone.start(self.net)
         self._skeletons: dict[int, nn.Module] = {}
 
     def forward(self, x: Tensor, width: int) -> Tensor:

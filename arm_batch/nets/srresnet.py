@@ -9,8 +9,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arm_batch.nets.layers import scale_initial_weights
-
 BLOCKS = 16
 
 
@@ -42,7 +40,6 @@ class SrResNet(nn.Module):
         self.HRconv = nn.Conv2d(width, width, 3, padding=1)
         self.conv_last = nn.Conv2d(width, 3, 3, padding=1)
         self.lrelu = nn.LeakyReLU(0.1)
-        scale_initial_weights(self, 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.recon_trunk(self.lrelu(self.conv_first(x)))

@@ -31,7 +31,9 @@ Array = np.ndarray
 
 def sampling_chances(supernet: Supernet, widths: Sequence[int], crop_px: int, power: float) -> Array:
     """The probability of each width under ``power``: proportional to its executed FLOPs to that power."""
-    powered = np.array([supernet.flops(w, crop_px, crop_px).executed for w in widths], np.float64) ** power
+    flops = np.array([supernet.flops(w, crop_px, crop_px).executed for w in widths], np.float64)
+    # By the largest, so that no power overflows.
+    powered = (flops / flops.max()) ** power
     chances: Array = powered / powered.sum()
     return chances
 

@@ -23,7 +23,7 @@ from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.colours import vary_colours
 from arm_batch.nets.data import Change, CropSampler
 from arm_batch.nets.leaves import drop_leaves
-from arm_batch.nets.optimizers import OptimizerName, make_optimizers
+from arm_batch.nets.optimizers import OptimizerName, make_optimizers, set_learning_rate
 from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.strategies import Loss, Strategy, add_gradients, sampling_chances, widths_of_step
 from arm_batch.nets.training_files import (
@@ -201,8 +201,7 @@ def _train_step(
     lr, hr = (workers.share(side).to(device, non_blocking=True) for side in crops)
     for optimizer in state.optimizers:
         optimizer.zero_grad(set_to_none=True)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, state.step)
+    set_learning_rate(state.optimizers, learning_rate(config, state.step))
     bf16 = state.step < config.bf16_steps
     loss = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16, config.loss)
     loss = workers.average(state.supernet, loss)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from arm_batch.nets.optimizers import Soap, make_optimizers
+from arm_batch.nets.optimizers import Soap, make_optimizers, set_learning_rate
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
 
@@ -99,3 +99,17 @@ def test_every_trained_parameter_belongs_to_one_optimiser(name):
     trained = [p for p in supernet.parameters() if p.requires_grad]
     assert len(owned) == len({id(p) for p in owned}) == len(trained)
     assert {id(p) for p in owned} == {id(p) for p in trained}
+
+
+def test_beside_soap_biases_move_by_a_tenth_of_what_slopes_do():
+    supernet = Supernet(get_backbone("fsrcnn"), 2)
+    optimizers = make_optimizers("soap", supernet, 1.0)
+    set_learning_rate(optimizers, 1e-3)
+    before = {name: p.detach().clone() for name, p in supernet.named_parameters()}
+    for parameter in supernet.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    for optimizer in optimizers:
+        optimizer.step()
+    moved = {name: (before[name] - p.detach()).abs() for name, p in supernet.named_parameters() if p.ndim == 1}
+    assert {round(float(m.max()), 6) for name, m in moved.items() if name.endswith(".bias")} == {1e-4}
+    assert {round(float(m.max()), 6) for name, m in moved.items() if name.endswith(".weight")} == {1e-3}

@@ -31,6 +31,7 @@ def test_costly_subnets_are_drawn_more_often(supernet):
     costs = np.array([supernet.flops(w, 8, 8).executed for w in WIDTHS], float)
     np.testing.assert_allclose(sampling_chances(supernet, WIDTHS, 8, 2), costs**2 / (costs**2).sum())
     np.testing.assert_allclose(sampling_chances(supernet, WIDTHS, 8, 0), 1 / 3)
+    np.testing.assert_allclose(sampling_chances(supernet, WIDTHS, 8, 1000), [0, 0, 1], atol=1e-9)
 
 
 def test_power_draws_one_subnet_with_its_chance():
