@@ -99,16 +99,14 @@ def _turn_basis(state: dict[str, Any]) -> None:
 
 def make_optimizers(name: OptimizerName, supernet: Supernet, learning_rate: float) -> tuple[Optimizer, ...]:
     """What trains `supernet`; each parameter belongs to one of them."""
-    trained = {name: p for name, p in supernet.named_parameters() if p.requires_grad}
+    trained = {key: p for key, p in supernet.named_parameters() if p.requires_grad}
     if name == "adam":
         return (Adam(trained.values(), lr=learning_rate, betas=BETAS),)
     kernels = [p for p in trained.values() if p.ndim > 1]
-    biases = [p for name, p in trained.items() if name.endswith(".bias")]
-    slopes = [p for name, p in trained.items() if p.ndim <= 1 and not name.endswith(".bias")]
-    groups: list[dict[str, Any]] = [{"params": biases, "share": BIAS_SHARE}]
-    if slopes:
-        groups.append({"params": slopes})
-    return Soap(kernels, learning_rate), Adam(groups, learning_rate, BETAS)
+    biases = [p for key, p in trained.items() if key.endswith(".bias")]
+    slopes = [p for key, p in trained.items() if p.ndim <= 1 and not key.endswith(".bias")]
+    groups: list[dict[str, Any]] = [{"params": slopes}, {"params": biases, "share": BIAS_SHARE}]
+    return Soap(kernels, learning_rate), Adam(groups, lr=learning_rate, betas=BETAS)
 
 
 def set_learning_rate(optimizers: tuple[Optimizer, ...], learning_rate: float) -> None:

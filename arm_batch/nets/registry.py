@@ -11,8 +11,6 @@ from torch import nn
 
 from arm_batch.errors import UsageError
 from arm_batch.nets import carn, fsrcnn
-from arm_batch.nets.carn import CarnM
-from arm_batch.nets.fsrcnn import Fsrcnn
 from arm_batch.nets.layers import scale_initial_weights
 from arm_batch.nets.plain import Plain
 from arm_batch.nets.srresnet import SrResNet
@@ -63,10 +61,12 @@ _SMALL = partial(scale_initial_weights, gain=0.1)
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("fsrcnn", Fsrcnn, fsrcnn.start_as_interpolation, (16, 36, 56), body=("head_conv.", "body_conv.")),
+        Backbone(
+            "fsrcnn", fsrcnn.Fsrcnn, fsrcnn.start_as_interpolation, (16, 36, 56), body=("head_conv.", "body_conv.")
+        ),
         Backbone(
             "carn",
-            CarnM,
+            carn.CarnM,
             carn.start_as_interpolation,
             (36, 52, 64),
             body=("sub_mean.", "entry.", "b1.", "b2.", "b3.", "c1.", "c2.", "c3."),
