@@ -11,7 +11,7 @@ import pytest
 import ray
 from moto.server import ThreadedMotoServer
 
-from arm_batch.store.s3 import s3_client
+from arm_batch.store.s3_requests import s3_client
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Reference and evaluation data, where the repository has any beside it."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import functools
 import io
-import itertools
-import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from arm_batch.errors import StoreError
 from arm_batch.store.objects import ObjectInfo, checked_key
 from arm_batch.store.patience import DEFAULT_PATIENCE, Patience
 from arm_batch.store.s3_answers import BadAnswerError, RangeReader, etag_of, read_body
-from arm_batch.store.s3_errors import FAILURES, code, explained, is_missing, is_passing, status
+from arm_batch.store.s3_errors import FAILURES, code, is_missing, is_passing, status
+from arm_batch.store.s3_requests import repeated, s3_client
 from arm_batch.store.s3_upload import Tried, remove_uploads, upload
 
 if TYPE_CHECKING:
@@ -35,27 +31,6 @@ _BUFFER = 1 << 20
 
 _LARGEST_PUT = 5 << 30
 """Bytes that S3 takes in one request."""
-
-_SILENT_S = 1.0
-"""Waits shorter than this are too common to be told."""
-
-_log = logging.getLogger(__name__)
-
-
-@functools.lru_cache(maxsize=8)
-def s3_client(endpoint_url: str | None, patience: Patience = DEFAULT_PATIENCE) -> S3Client:
-    """This process's client for an endpoint; clients are safe to share between threads.
-
-    It sends every request once. botocore's own repetitions do not cover bodies that break off, must not repeat a
-    conditional PUT blindly, and end for the whole process when their quota is used up; see `S3Store`.
-    """
-    config = Config(
-        connect_timeout=patience.connect_s,
-        read_timeout=patience.read_s,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-    )
-    # A session of its own: boto3's default session is not safe to use from several threads.
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
 
 
 @dataclass(frozen=True)
@@ -268,24 +243,7 @@ class S3Store:
         reading: bool = False,
         again: Callable[[Exception], bool] = is_passing,
     ) -> T:
-        """`attempt()`, repeated as long as `again` says of its failures; the one place where that is done."""
-        waits = self.patience.waits()
-        started = time.monotonic()
-        for number in itertools.count(1):
-            try:
-                return attempt()
-            except FAILURES as error:
-                failure = explained(error, self._where(key), reading)
-                if not again(error):
-                    raise failure from error
-                wait_s = next(waits, None)
-                if wait_s is None:
-                    taken = f"{number} attempts in {time.monotonic() - started:.0f} s"
-                    raise StoreError(f"{failure}; gave up after {taken}") from error
-            if wait_s >= _SILENT_S:
-                _log.warning("%s; attempt %d follows in %.0f s", failure, number + 1, wait_s)
-            time.sleep(wait_s)
-        raise AssertionError("unreachable")
+        return repeated(attempt, self.patience, self._where(key), reading, again)
 
 
 def _may_be_there(error: Exception) -> bool:

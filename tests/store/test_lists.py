@@ -12,7 +12,8 @@ from arm_batch.core.selection import EVERYTHING
 from arm_batch.errors import ImageError, InputError
 from arm_batch.store.inputs import Input, open_input
 from arm_batch.store.local import LocalStore
-from arm_batch.store.s3 import S3Store, s3_client
+from arm_batch.store.s3 import S3Store
+from arm_batch.store.s3_requests import s3_client
 from arm_batch.store.uris import resolve
 
 BUCKET = S3Store("lists", "deep/er")

@@ -9,7 +9,8 @@ import pytest
 from arm_batch import open_dataset, pipeline
 from arm_batch.store.inputs import list_store
 from arm_batch.store.objects import is_safe_key
-from arm_batch.store.s3 import S3Store, s3_client
+from arm_batch.store.s3 import S3Store
+from arm_batch.store.s3_requests import s3_client
 from arm_batch.store.sources import Source
 from tests.archives import draw, job, silent, write_png
 

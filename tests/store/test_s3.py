@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import NoCredentialsError, SSLError
 
 from arm_batch.errors import StoreError, UnsupportedError
-from arm_batch.store import s3
+from arm_batch.store import s3, s3_requests
 from arm_batch.store.objects import ObjectInfo
 from arm_batch.store.patience import Patience
 from arm_batch.store.s3 import S3Store
@@ -203,11 +203,11 @@ def test_long_waits_are_told(
     store: S3Store, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(s3.time, "sleep", slept.append)
+    monkeypatch.setattr(s3_requests.time, "sleep", slept.append)
     proxy.script(Fault.SLOW_DOWN, Fault.SLOW_DOWN)
     assert replace(store, patience=Patience(attempts=3, first_wait_s=0.9, read_s=1)).read("there") == OLD
     assert len(slept) == 2
-    told = [record.getMessage() for record in caplog.records if record.name == "arm_batch.store.s3"]
+    told = [record.getMessage() for record in caplog.records if record.name == s3_requests.__name__]
     assert len(told) == sum(wait >= 1 for wait in slept)
     for line in told:
         assert f"{store.url}/there: Please reduce your request rate; attempt 3 follows in" in line
