@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
+from arm_batch.store.documents import read_document
 from arm_batch.store.extras import from_store, schema_in, to_store
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ENTRY_FIELDS, PLAN, Shard, ShardId, entries_of, entry_columns
@@ -73,6 +74,10 @@ def generation_prefix(number: int) -> str:
     return f"{PLAN}g{number:04d}/"
 
 
+def _record_key(number: int) -> str:
+    return f"{generation_prefix(number)}generation.json"
+
+
 def list_generations(store: ObjectStore) -> list[Generation]:
     """All generations of the run in `store`, in order; none where there is no run.
 
@@ -81,14 +86,14 @@ def list_generations(store: ObjectStore) -> list[Generation]:
     """
     found: list[Generation] = []
     for number in itertools.count():
-        key = f"{generation_prefix(number)}generation.json"
-        try:
-            document = json.loads(store.read(key))
-            found.append(Generation(**document))
-        except FileNotFoundError:
+        document = read_document(store, _record_key(number))
+        if document is None:
             return found
-        except (PermissionError, ValueError, TypeError) as error:
-            raise StoreError(f"{store.url}/{key} is not the record of a generation: {error}") from error
+        try:
+            found.append(Generation(**document))
+        except TypeError as error:
+            where = f"{store.url}/{_record_key(number)}"
+            raise StoreError(f"{where} is not the record of a generation: {error}") from error
     raise AssertionError("unreachable")
 
 
@@ -114,7 +119,7 @@ def create_generation(
     generation = Generation(number, kind, run_id, settings, attempt, listing, images, len(shards), cap_flops)
     store.write(listing, _to_parquet(shards))
     record = (json.dumps(dataclasses.asdict(generation), indent=1) + "\n").encode()
-    if store.create(f"{generation_prefix(number)}generation.json", record):
+    if store.create(_record_key(number), record):
         return generation
     store.delete(listing)
     return list_generations(store)[number]
@@ -122,7 +127,7 @@ def create_generation(
 
 def discard_generation(store: ObjectStore, generation: Generation) -> None:
     """Remove all of a generation that nothing is committed of; the record last, so that it can be repeated."""
-    record = f"{generation_prefix(generation.number)}generation.json"
+    record = _record_key(generation.number)
     keys = [info.key for info in store.list(generation_prefix(generation.number))]
     for key in [*(key for key in keys if key != record), record]:
         store.delete(key)
