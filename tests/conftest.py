@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 import ray
 from moto.server import ThreadedMotoServer
@@ -17,6 +18,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 """Reference and evaluation data, where the repository has any beside it."""
 
 _numbers = count()
+
+# A deadline would fail a test by the clock, and machines are noisy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

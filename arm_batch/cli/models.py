@@ -52,7 +52,7 @@ def train_command(
     ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
-    device: Annotated[Device, typer.Option(help="On cuda the networks are compiled.")] = "cpu",
+    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
     minutes: Annotated[
         float | None,

@@ -48,5 +48,5 @@ def _vivid(crops: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
 
 def per_crop(values: np.ndarray, crops: Tensor) -> Tensor:
     """One value for each crop, on its device and in its type unless they are booleans."""
-    tensor = torch.from_numpy(values).to(crops.device)[:, None, None, None]
+    tensor = torch.from_numpy(values).to(crops.device, non_blocking=True)[:, None, None, None]
     return tensor if tensor.dtype == torch.bool else tensor.to(crops.dtype)

@@ -118,10 +118,11 @@ class CropSampler:
         if not kept:
             raise TrainingError(f"every image is smaller than one crop of {lr_size} LR px")
         self.left_out = len(pairs) - len(kept)
-        self._sides = [p.lr.shape[:2] for p in kept]
+        sides = np.array([p.lr.shape[:2] for p in kept])
+        self._corners = sides - lr_size + 1
         # By the root of the area: drawn by area, a few large photographs would be most of what is seen, and those
         # are often soft; drawn evenly, small ones would come again and again.
-        root = np.sqrt(np.prod(np.array(self._sides, np.float64), axis=1))
+        root = np.sqrt(np.prod(sides, axis=1, dtype=np.float64))
         self._weights = root / root.sum()
         self._lr_size = lr_size
         self._scale = scale
@@ -136,8 +137,10 @@ class CropSampler:
         With `change`, HR crops go through it, and each LR crop is made from its HR crop alone, as if that were the
         whole image.
         """
-        images = rng.choice(len(self._sides), size=count, p=self._weights)
-        drawn = torch.from_numpy(np.array([self._draw(int(index), rng) for index in images], np.int64))
+        images = rng.choice(len(self._weights), size=count, p=self._weights)
+        corners = rng.integers(self._corners[images])
+        turns, mirrored = rng.integers(4, size=count), rng.integers(2, size=count)
+        drawn = torch.from_numpy(np.column_stack([images, corners, turns, mirrored]))
         hr = self._hr.crops(drawn)
         if change is None:
             return self._lr.crops(drawn), hr
@@ -147,13 +150,6 @@ class CropSampler:
             for side in (downscale_crops(levels, self._scale), levels)
         )
         return lr, hr
-
-    def _draw(self, image: int, rng: np.random.Generator) -> tuple[int, int, int, int, int]:
-        """A crop: number of the image, first row and column, quarter turns, and whether it is mirrored."""
-        height, width = self._sides[image]
-        top = int(rng.integers(height - self._lr_size + 1))
-        left = int(rng.integers(width - self._lr_size + 1))
-        return image, top, left, int(rng.integers(4)), int(rng.integers(2))
 
 
 class _Gallery:
@@ -175,7 +171,12 @@ class _Gallery:
         self._scale = scale
 
     def crops(self, drawn: torch.Tensor) -> torch.Tensor:
-        """Crops ``(n, 3, s, s)`` in [0, 1]; rows of `drawn` as `CropSampler` draws them, in LR px."""
+        """Crops ``(n, 3, s, s)`` in [0, 1].
+
+        Args:
+            drawn: ``(n, 5)``: number of the image, first row and column in LR px, quarter turns, and whether it is
+                mirrored.
+        """
         image, top, left, turns, mirror = drawn.to(self._pixels.device).unbind(1)
         width = self._widths[image]
         corner = self._starts[image] + top * self._scale * width + left * self._scale

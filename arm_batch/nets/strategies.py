@@ -55,30 +55,32 @@ def widths_of_step(
     return sorted({widths[-1], *between, widths[0]}, reverse=True)
 
 
-def add_gradients(
+def set_gradients(
     supernet: Supernet,
     strategy: Strategy,
+    loss: Loss,
     widths: Sequence[int],
     lr: Tensor,
     hr: Tensor,
     bf16: bool,
-    loss: Loss,
-) -> float:
-    """Run the subnets of one step and add the gradients of their losses to the shared parameters.
+) -> Tensor:
+    """Run the subnets of one step; the shared parameters' gradients are then those of their losses together.
 
     Args:
         supernet: whose parameters get the gradients.
         strategy: decides what the narrower subnets are to match.
+        loss: between an output and what it is to match.
         widths: of the subnets, widest first.
         lr: ``(n, 3, h, w)`` in [0, 1].
         hr: ``(n, 3, scale * h, scale * w)``.
         bf16: run them in bfloat16 autocast; the losses are float32 either way.
-        loss: between an output and what it is to match.
 
     Returns:
-        The loss of the first one.
+        The loss of the first one, a scalar on the device: to read it at once would make a GPU wait.
     """
-    target, first_loss = hr, 0.0
+    # Set to zero and not away with: what a CUDA graph writes to must stay where it is.
+    supernet.zero_grad(set_to_none=False)
+    target, losses = hr, []
     for place, width in enumerate(widths):
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
             output = supernet(lr, width)
@@ -87,7 +89,7 @@ def add_gradients(
         # moves both, since they share weights: at full weight, two students drag the teacher off the HR image.
         weight = 0.5 / (len(widths) - 1) if strategy == "distil" and place else 1.0
         (weight * distance).backward()  # type: ignore[no-untyped-call]
-        if place == 0:
-            first_loss = distance.item()
-            target = output.detach().float() if strategy == "distil" else hr
-    return first_loss
+        losses.append(distance.detach())
+        if place == 0 and strategy == "distil":
+            target = output.detach().float()
+    return losses[0]

@@ -1,7 +1,7 @@
 """Training a supernet: L1 or squared error on random crops, a warm-up and a cosine, averaged weights.
 
-Which subnets a step trains is a matter of `arm_batch.nets.strategies`, how they move of
-`arm_batch.nets.optimizers`, and what is kept on disk of `arm_batch.nets.training_files`.
+Which subnets a step trains is a matter of `arm_batch.nets.strategies`, on what of `arm_batch.nets.draws`, how they
+move of `arm_batch.nets.optimizers`, and what is kept on disk of `arm_batch.nets.training_files`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
-from arm_batch.nets.colours import vary_colours
-from arm_batch.nets.data import Change, CropSampler
-from arm_batch.nets.leaves import drop_leaves
+from arm_batch.nets.cuda_graphs import RecordedGradients
+from arm_batch.nets.data import CropSampler
+from arm_batch.nets.draws import Draws, change_of
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers, set_learning_rate
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.strategies import Loss, Strategy, add_gradients, sampling_chances, widths_of_step
+from arm_batch.nets.strategies import Loss, Strategy, sampling_chances, set_gradients, widths_of_step
 from arm_batch.nets.training_files import (
     CHECKPOINT,
     LOG,
@@ -62,6 +64,7 @@ class TrainConfig:
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
         vary_colours: train on crops as `colours.vary_colours` makes them.
         leaves: share of the crops on which `leaves.drop_leaves` lays some, before colours are varied.
+        steps_per_draw: how many steps' crops are drawn together, see `draws.Draws`.
         seed: of the initial weights and of every draw.
         initial_weights: what the run starts from, by the SHA-256 of a file of weights; empty without one.
     """
@@ -80,6 +83,7 @@ class TrainConfig:
     bf16_steps: int = 0
     vary_colours: bool = False
     leaves: float = 0.0
+    steps_per_draw: int = 1
     seed: int = 0
     initial_weights: str = ""
 
@@ -146,14 +150,14 @@ def train(
     restore_state(out / CHECKPOINT, state, asdict(config))
     if workers.leads:
         trim_log(out / LOG, state.step)
-    chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
+    steps = _Steps(state, config, sampler, workers)
     validation = (validation[0].to(device), validation[1].to(device))
     seconds_before, first_step, started, losses = state.seconds, state.step, time.monotonic(), []
     while state.step < config.steps:
-        losses.append(_train_step(state, config, sampler, chances, workers))
+        losses.append(steps.take())
         if state.step % report_every and state.step != config.steps:
             continue
-        loss, losses = float(np.mean(losses)), []
+        loss, losses = torch.stack(losses).double().mean().item(), []
         psnr = validate(state.averaged, config.widths, *validation)
         # The loss is taken before the step: only the validation sees that the last step broke the weights.
         if not math.isfinite(loss) or any(map(math.isnan, psnr.values())):
@@ -191,42 +195,44 @@ def validate(supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: 
     return psnr
 
 
-def _train_step(
-    state: TrainState, config: TrainConfig, sampler: CropSampler, chances: np.ndarray, workers: Workers
-) -> float:
-    rng = np.random.default_rng([config.seed, state.step])
-    widths = widths_of_step(config.strategy, config.widths, chances, rng)
-    device = next(state.supernet.parameters()).device
-    crops = sampler.sample(rng, config.batch_size, _change(config))
-    lr, hr = (workers.share(side).to(device, non_blocking=True) for side in crops)
-    for optimizer in state.optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    set_learning_rate(state.optimizers, learning_rate(config, state.step))
-    bf16 = state.step < config.bf16_steps
-    loss = add_gradients(state.supernet, config.strategy, widths, lr, hr, bf16, config.loss)
-    loss = workers.average(state.supernet, loss)
-    for optimizer in state.optimizers:
-        optimizer.step()
-    workers.follow(state.supernet)
-    _average(state, config.ema_decay)
-    state.step += 1
-    return loss
+class _Steps:
+    """What all steps have in common; `take` takes the next one."""
 
+    def __init__(self, state: TrainState, config: TrainConfig, sampler: CropSampler, workers: Workers) -> None:
+        supernet = state.supernet
+        self._state = state
+        self._config = config
+        self._workers = workers
+        self._device = next(supernet.parameters()).device
+        self._chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
+        change = change_of(config.vary_colours, config.leaves)
+        self._draws = Draws(sampler, config.seed, config.batch_size, config.steps_per_draw, change)
+        self._set_gradients = (
+            RecordedGradients(supernet, config.strategy, config.loss)
+            if self._device.type == "cuda"
+            else partial(set_gradients, supernet, config.strategy, config.loss)
+        )
 
-def _change(config: TrainConfig) -> Change | None:
-    if not config.vary_colours and not config.leaves:
-        return None
-
-    def changed(crops: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        crops = drop_leaves(crops, rng, config.leaves) if config.leaves else crops
-        return vary_colours(crops, rng) if config.vary_colours else crops
-
-    return changed
+    def take(self) -> torch.Tensor:
+        """Returns the loss before the step, a scalar on the device."""
+        state, config, workers = self._state, self._config, self._workers
+        rng = np.random.default_rng([config.seed, state.step])
+        widths = widths_of_step(config.strategy, config.widths, self._chances, rng)
+        crops = self._draws.of_step(state.step)
+        lr, hr = (workers.share(side).to(self._device, non_blocking=True) for side in crops)
+        set_learning_rate(state.optimizers, learning_rate(config, state.step))
+        loss = self._set_gradients(widths, lr, hr, state.step < config.bf16_steps)
+        loss = workers.average(state.supernet, loss)
+        for optimizer in state.optimizers:
+            optimizer.step()
+        workers.follow(state.supernet)
+        _average(state, config.ema_decay)
+        state.step += 1
+        return loss
 
 
 def _average(state: TrainState, decay: float) -> None:
     """Move the averaged weights towards the current ones; a short memory at first, when they move most."""
     decay = min(decay, state.step / (state.step + 10))
-    with torch.no_grad():
-        for averaged, current in zip(state.averaged.parameters(), state.supernet.parameters(), strict=True):
-            averaged.lerp_(current, 1 - decay)
+    averaged, current = (list(net.parameters()) for net in (state.averaged, state.supernet))
+    get_ema_multi_avg_fn(decay)(averaged, current, state.step)  # type: ignore[no-untyped-call]

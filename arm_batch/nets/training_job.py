@@ -20,6 +20,8 @@ from arm_batch.nets.train import Progress, TrainConfig, train
 
 Device = Literal["cpu", "cuda"]
 
+STEPS_PER_DRAW: dict[Device, int] = {"cpu": 1, "cuda": 16}
+
 VALIDATION_CROPS = 64
 VALIDATION_CROP_PX = 64
 
@@ -34,10 +36,10 @@ class TrainingJob:
         backbone: name of the networks' family.
         scale: upscaling factor.
         reductions: photographs are used reduced by each of these.
-        config: how to train; `initial_weights` is filled in from `init`.
+        config: how to train; `initial_weights` is filled in from `init`, `steps_per_draw` from `device`.
         init: weights to start from; ``None`` for random ones.
         body_only: of `init`, which may then be of any scale, take what lies before the upsampler.
-        device: where it runs; on ``cuda`` the networks are compiled.
+        device: where it runs.
         threads: of each process.
         checkpoint_every: steps between checkpoints.
     """
@@ -74,7 +76,7 @@ def run_training(
         raise UsageError("--device cuda: torch finds no CUDA device")
     torch.set_num_threads(job.threads)
     supernet, initial_weights = _start(job)
-    config = replace(job.config, initial_weights=initial_weights)
+    config = replace(job.config, initial_weights=initial_weights, steps_per_draw=STEPS_PER_DRAW[job.device])
     training, held_out = split_images(job.data)
     pairs = [load_pair(path, job.scale, reduction) for path in training for reduction in job.reductions]
     sampler = CropSampler(pairs, config.crop_px, job.scale, job.device)
@@ -83,8 +85,8 @@ def run_training(
     if sampler.left_out:
         warn(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
     supernet = supernet.to(job.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if job.device == "cuda":
-        supernet.compile()
+    # All batches are of one shape: worth trying which algorithm is fastest.
+    torch.backends.cudnn.benchmark = True
     train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every, stop)
 
 

@@ -51,18 +51,17 @@ class Workers:
         size = len(crops) // self.count
         return crops[self.rank * size : (self.rank + 1) * size]
 
-    def average(self, net: nn.Module, loss: float) -> float:
+    def average(self, net: nn.Module, loss: Tensor) -> Tensor:
         """Average all gradients of `net` over the processes, in place; returns the average of their losses."""
         if self.count == 1:
             return loss
         # In one tensor: these networks have dozens of small parameters, and a message costs more than its bytes.
         gradients = [p.grad for p in net.parameters() if p.grad is not None]
-        told = torch.tensor([loss], device=gradients[0].device)
-        flat = torch.cat([told, *(gradient.flatten() for gradient in gradients)])
+        flat = torch.cat([loss.reshape(1), *(gradient.flatten() for gradient in gradients)])
         dist.all_reduce(flat)
         flat /= self.count
         _deal_out(flat[1:], gradients)
-        return float(flat[0])
+        return flat[0]
 
     def follow(self, net: nn.Module) -> None:
         """Replace the trained weights of `net` by those of the process that leads.

@@ -20,7 +20,7 @@ def planner(archive: tuple, objective: str) -> Planner:
 
 
 @given(archives(most=400), st.sampled_from(OBJECTIVES))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_curve_rises_from_interpolation_to_all_that_helps(archive, objective):
     plan = planner(archive, objective)
     curve = budget_curve(plan, 9)
@@ -34,7 +34,7 @@ def test_the_curve_rises_from_interpolation_to_all_that_helps(archive, objective
 
 
 @given(archives(most=400), st.sampled_from(OBJECTIVES), st.floats(0.01, 0.99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_least_spend_reaches_the_target_and_a_little_less_does_not(archive, objective, place):
     plan = planner(archive, objective)
     low, high = (plan.predict(plan.solve(b)).of(objective) for b in (plan.floor, plan.full))

@@ -20,7 +20,7 @@ def clusters(draw: st.DrawFn) -> tuple[list[int], Devices, Devices]:
 
 
 @given(clusters())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_both_ends_meet_within_five_percent_of_the_bound(cluster):
     batches, cpus, gpus = cluster
     bound = least_makespan(batches, cpus, gpus)
@@ -33,7 +33,7 @@ def test_both_ends_meet_within_five_percent_of_the_bound(cluster):
 
 
 @given(clusters())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_simulation_is_deterministic(cluster):
     assert simulate_dispatch(*cluster) == simulate_dispatch(*cluster)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arm_batch.core.allocate import spend_of
@@ -16,7 +16,6 @@ from tests.core.tables import COSTS, archives, census_of, log_error, table
 
 
 @given(archives(), st.sampled_from(OBJECTIVES), st.floats(0, 1))
-@settings(deadline=None)
 def test_every_objective_keeps_the_budget_and_every_tile(archive, objective, share):
     lut, images = archive
     census = census_of(objective, lut, images)
@@ -32,7 +31,6 @@ def test_every_objective_keeps_the_budget_and_every_tile(archive, objective, sha
 
 
 @given(archives(), st.floats(0, 1))
-@settings(deadline=None)
 def test_no_objective_beats_the_others_at_what_it_is_for_by_more_than_a_step(archive, share):
     lut, images = archive
     count = sum(map(len, images))

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from arm_batch.core.allocate import allocate
@@ -31,7 +31,6 @@ def least_wall(histogram: np.ndarray, pools: list[Pool]) -> float:
 
 
 @given(problems(), st.floats(1.05, 100), st.floats(1.1, 90))
-@settings(deadline=None)
 def test_every_bound_is_kept_by_whole_tiles(problem, wall_factor, flops_factor):
     histogram, value, pools = problem
     wall = wall_factor * least_wall(histogram, pools) + 10 * max(float(p.seconds[0]) for p in pools)
@@ -51,7 +50,6 @@ def test_every_bound_is_kept_by_whole_tiles(problem, wall_factor, flops_factor):
 
 
 @given(problems(), st.floats(0.05, 0.95))
-@settings(deadline=None)
 def test_with_flops_alone_it_is_the_allocation(problem, share):
     histogram, value, pools = problem
     assume(histogram.sum() > 2000)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arm_batch.core.allocate import allocate
@@ -33,7 +33,6 @@ def value_of(jobs: dict[str, Job], allocations: dict) -> float:
 
 
 @given(pools())
-@settings(deadline=None)
 def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case):
     jobs, pool = case
     allocations = price_jobs(jobs, pool)
@@ -50,7 +49,6 @@ def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case):
 
 
 @given(pools())
-@settings(deadline=None)
 def test_together_they_do_as_well_as_one_job_over_all_images(case):
     jobs, pool = case
     allocations = price_jobs(jobs, pool)
@@ -77,7 +75,6 @@ def test_twenty_jobs_lose_less_than_a_thousandth_of_the_value():
 
 
 @given(pools(), st.randoms())
-@settings(deadline=None)
 def test_the_order_of_arrival_does_not_matter(case, random):
     jobs, pool = case
     names = list(jobs)
@@ -88,7 +85,6 @@ def test_the_order_of_arrival_does_not_matter(case, random):
 
 
 @given(pools(), st.floats(0, 1), st.data())
-@settings(deadline=None)
 def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(case, share, data):
     jobs, pool = case
     allocations = price_jobs(jobs, pool)

@@ -87,7 +87,7 @@ def test_measured_scores_are_the_means_over_tiles_whatever_the_halo(height, widt
 
 
 @given(st.integers(250, 620), st.integers(1, 40), st.sampled_from([1, 3, 8, 24]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_bands_do_not_show(height, width, tile):
     image = noise(height, width, 1)
     values = octave_energy(grey_levels(image))
@@ -103,7 +103,7 @@ def test_bands_do_not_show(height, width, tile):
 
 
 @given(st.integers(1, 620), st.integers(1, 40), st.sampled_from([1, 3]), st.sampled_from([8, 24]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_rows_that_are_read_once_from_the_top_score_exactly_as_the_whole_image(height, width, channels, tile):
     image = noise(height, width, channels)
     before = (0, 0)

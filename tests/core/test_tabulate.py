@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arm_batch.core.score import Score
@@ -25,7 +25,6 @@ def measurements(draw: st.DrawFn, n_scores: int) -> MeasuredTiles:
 
 
 @given(st.data(), st.sampled_from([ONE, TWO]), st.integers(1, 12))
-@settings(deadline=None)
 def test_tables_have_neither_holes_nor_bumps(data, scores, n_bins):
     measured = data.draw(measurements(len(scores)))
     lut = tabulate(scores, measured, {}, n_bins)

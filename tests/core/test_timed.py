@@ -36,7 +36,7 @@ def problems(draw: st.DrawFn):
 
 
 @given(problems(), st.floats(0.01, 3), st.floats(0, 50))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_pool_ends_in_time_and_every_tile_is_served(problem, ease, passed):
     lut, images, made, objective = problem
     census = census_of(objective, lut, images)
@@ -60,7 +60,7 @@ def test_every_pool_ends_in_time_and_every_tile_is_served(problem, ease, passed)
 
 
 @given(st.integers(0, 500), st.floats(0.0, 1.0), st.sampled_from(["psnr", "mse"]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_is_near_the_best_of_all_choices(seed, share, objective):
     # One device of each kind, one choice for all tiles of a bin on each: every such plan is tried.
     lut = table(3, seed)
@@ -86,7 +86,7 @@ def test_it_is_near_the_best_of_all_choices(seed, share, objective):
 
 
 @given(archives(), st.floats(0.05, 0.95))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_where_time_is_flops_it_does_what_flops_do(archive, share):
     lut, images = archive
     census = census_of("image-psnr", lut, images)

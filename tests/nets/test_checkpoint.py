@@ -136,7 +136,7 @@ def test_missing_files_and_folders_are_refused(tmp_path, name):
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @given(damage=st.binary(max_size=40), prefix=st.sampled_from([b"", b"\x80\x02", b"PK\x03\x04"]))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_garbage_is_refused(tmp_path, suffix, damage, prefix):
     path = tmp_path / f"garbage{suffix}"

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.strategies import add_gradients, sampling_chances, widths_of_step
+from arm_batch.nets.strategies import sampling_chances, set_gradients, widths_of_step
 
 WIDTHS = (16, 36, 56)
 
@@ -56,7 +56,7 @@ def test_the_sandwich_holds_the_widest_and_the_narrowest(strategy, widths, expec
 @pytest.mark.parametrize(("name", "distance"), [("l1", F.l1_loss), ("l2", F.mse_loss)])
 def test_gradients_of_a_sandwich_add_up(supernet, name, distance):
     lr, hr = crops()
-    loss = add_gradients(supernet, "sandwich", [56, 16], lr, hr, bf16=False, loss=name)
+    loss = set_gradients(supernet, "sandwich", name, [56, 16], lr, hr, bf16=False)
     found = [g.clone() for g in gradients(supernet)]
     supernet.zero_grad()
     losses = [distance(supernet(lr, width), hr) for width in (56, 16)]
@@ -67,7 +67,7 @@ def test_gradients_of_a_sandwich_add_up(supernet, name, distance):
 
 def test_distillation_teaches_the_narrow_subnet_what_the_widest_draws(supernet):
     lr, hr = crops()
-    add_gradients(supernet, "distil", [56, 16], lr, hr, bf16=False, loss="l1")
+    set_gradients(supernet, "distil", "l1", [56, 16], lr, hr, bf16=False)
     found = [g.clone() for g in gradients(supernet)]
     supernet.zero_grad()
     widest = supernet(lr, 56)

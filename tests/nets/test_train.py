@@ -80,6 +80,7 @@ def same_weights(a: Supernet, b: Supernet) -> bool:
         CONFIG,
         replace(CONFIG, optimizer="adam", strategy="distil"),
         replace(CONFIG, loss="l2", vary_colours=True, leaves=0.5),
+        replace(CONFIG, steps_per_draw=3),
     ],
 )
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, config):
@@ -217,17 +218,18 @@ def test_another_backbone_on_the_same_folder_is_refused(tmp_path):
 
 def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, gradients_only: bool) -> None:
     """Make one training step go wrong: a loss that is not a number, or a finite one with broken gradients."""
-    original = train_module._train_step
+    original = train_module._Steps.take
 
-    def train_step(state, config, crops, chances, workers):
-        loss = original(state, config, crops, chances, workers)
+    def take(steps: train_module._Steps) -> torch.Tensor:
+        loss = original(steps)
+        state = steps._state
         if state.step - 1 != step:
             return loss
         with torch.no_grad():
             next(state.averaged.parameters()).fill_(math.nan)
-        return loss if gradients_only else math.nan
+        return loss if gradients_only else torch.tensor(math.nan)
 
-    monkeypatch.setattr(train_module, "_train_step", train_step)
+    monkeypatch.setattr(train_module._Steps, "take", take)
 
 
 @pytest.mark.parametrize(("step", "gradients_only"), [(2, False), (3, False), (3, True)])

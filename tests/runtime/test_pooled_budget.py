@@ -214,4 +214,4 @@ class Drivers(RuleBasedStateMachine):
 TestDrivers = Drivers.TestCase
 # What fails here takes minutes to make smaller.
 PHASES = [phase for phase in Phase if phase != Phase.shrink]
-TestDrivers.settings = settings(max_examples=10, stateful_step_count=15, deadline=None, phases=PHASES)
+TestDrivers.settings = settings(max_examples=10, stateful_step_count=15, phases=PHASES)

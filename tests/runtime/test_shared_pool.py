@@ -164,7 +164,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 TestPool = PoolMachine.TestCase
-TestPool.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestPool.settings = settings(max_examples=25, stateful_step_count=25)
 
 
 @pytest.fixture(autouse=True)
