@@ -92,7 +92,7 @@ def _table(
     for row in subnets:
         yield _line(row.name, row.images, row.quality, row.flops, row.paper_flops)
     for budget in curve:
-        name = f"budget {budget.budget:.0%}"
+        name = f"budget {100 * budget.budget:g}%"
         yield _line(name, budget.images, budget.quality, budget.flops, budget.paper_flops)
     for row in published:
         yield _line(f"({row.name})", row.images, row.quality, row.flops, row.paper_flops)
