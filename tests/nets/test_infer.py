@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from arm_batch.core.interpolate import bicubic
@@ -11,6 +12,7 @@ from arm_batch.nets.infer import Upscaler
 from tests.images import noise
 
 GRID = TileGrid(8, 2)
+ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 class Faulty(torch.nn.Module):
@@ -36,7 +38,8 @@ class Supernet:
         return Faulty(self._fault)
 
 
-def test_tiles_that_are_not_finite_are_interpolated_and_counted() -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_CUDA)])
+def test_tiles_that_are_not_finite_are_interpolated_and_counted(device: str) -> None:
     kinds = ((3, 8), (1, 16), (3, 16))
     pieces = [noise(0, 9 * 12, 12, *kind).reshape(9, 12, 12, kind[0]) for kind in kinds]
     for piece in pieces:
@@ -44,7 +47,7 @@ def test_tiles_that_are_not_finite_are_interpolated_and_counted() -> None:
     pieces[0][[2, 5], 0, 0] = 255
     pieces[1][8, 0, 0] = 65535
     for fault in (float("nan"), float("inf"), -float("inf")):
-        upscaler = Upscaler([None, (Supernet(fault), 1)], GRID, 2, "cpu")  # type: ignore[list-item]
+        upscaler = Upscaler([None, (Supernet(fault), 1)], GRID, 2, device)  # type: ignore[list-item]
         outputs = upscaler.run(1, pieces)
         assert [output.not_finite for output in outputs] == [2, 1, 0]
         for piece, output, broken in zip(pieces, outputs, ([2, 5], [8], []), strict=True):
