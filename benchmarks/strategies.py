@@ -27,7 +27,7 @@ from arm_batch.core.allocate import allocate
 from arm_batch.core.ladder import interpolation_flops
 from arm_batch.core.quality import psnr_of_mse
 from arm_batch.nets.checkpoint import load_supernet
-from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.data import Crops, CropSampler, load_pair, split_images
 from arm_batch.nets.evaluate import bicubic
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
@@ -37,8 +37,6 @@ SCALE = 4
 BUDGETS = (0.1, 0.25, 0.5, 0.75)
 TILES = 512
 CALIBRATION_STEPS = 40
-
-Crops = tuple[Tensor, Tensor]
 
 
 def main() -> None:

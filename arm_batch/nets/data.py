@@ -90,6 +90,9 @@ def _downscale_axis(levels: torch.Tensor, scale: int, axis: int) -> torch.Tensor
     return inner.add(0.5).floor().clamp(0, 255)
 
 
+Crops = tuple[torch.Tensor, torch.Tensor]
+"""A batch of LR crops and one of their HR crops."""
+
 Change = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 """What makes other HR crops of a batch: float32 ``(n, 3, s, s)`` in [0, 1], before and after."""
 
@@ -124,14 +127,11 @@ class CropSampler:
         # are often soft; drawn evenly, small ones would come again and again.
         root = np.sqrt(np.prod(sides, axis=1, dtype=np.float64))
         self._weights = root / root.sum()
-        self._lr_size = lr_size
         self._scale = scale
         self._lr = _Gallery([p.lr for p in kept], lr_size, 1, device)
         self._hr = _Gallery([p.hr for p in kept], lr_size, scale, device)
 
-    def sample(
-        self, rng: np.random.Generator, count: int, change: Change | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, rng: np.random.Generator, count: int, change: Change | None = None) -> Crops:
         """`count` crops as float32 RGB in [0, 1]: ``(n, 3, s, s)`` and ``(n, 3, scale*s, scale*s)``.
 
         With `change`, HR crops go through it, and each LR crop is made from its HR crop alone, as if that were the

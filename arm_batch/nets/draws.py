@@ -6,10 +6,8 @@ import numpy as np
 import torch
 
 from arm_batch.nets.colours import vary_colours
-from arm_batch.nets.data import Change, CropSampler
+from arm_batch.nets.data import Change, Crops, CropSampler
 from arm_batch.nets.leaves import drop_leaves
-
-Crops = tuple[torch.Tensor, torch.Tensor]
 
 
 class Draws:

@@ -23,7 +23,7 @@ from arm_batch.core.stop import Stop, never
 from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.cuda_graphs import RecordedGradients
-from arm_batch.nets.data import CropSampler
+from arm_batch.nets.data import Crops, CropSampler
 from arm_batch.nets.draws import Draws, change_of
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers, set_learning_rate
 from arm_batch.nets.slimmable import Supernet
@@ -112,7 +112,7 @@ def train(
     supernet: Supernet,
     config: TrainConfig,
     sampler: CropSampler,
-    validation: tuple[torch.Tensor, torch.Tensor],
+    validation: Crops,
     out: Path,
     report: Callable[[Progress], None],
     report_every: int = 1000,
@@ -141,7 +141,6 @@ def train(
     """
     workers = Workers.current(config.batch_size)
     out.mkdir(parents=True, exist_ok=True)
-    device = next(supernet.parameters()).device
     state = TrainState(
         supernet,
         averaged=copy.deepcopy(supernet),
@@ -151,7 +150,7 @@ def train(
     if workers.leads:
         trim_log(out / LOG, state.step)
     steps = _Steps(state, config, sampler, workers)
-    validation = (validation[0].to(device), validation[1].to(device))
+    validation = (validation[0].to(steps.device), validation[1].to(steps.device))
     seconds_before, first_step, started, losses = state.seconds, state.step, time.monotonic(), []
     while state.step < config.steps:
         losses.append(steps.take())
@@ -203,13 +202,13 @@ class _Steps:
         self._state = state
         self._config = config
         self._workers = workers
-        self._device = next(supernet.parameters()).device
+        self.device = next(supernet.parameters()).device
         self._chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
         change = change_of(config.vary_colours, config.leaves)
         self._draws = Draws(sampler, config.seed, config.batch_size, config.steps_per_draw, change)
         self._set_gradients = (
             RecordedGradients(supernet, config.strategy, config.loss)
-            if self._device.type == "cuda"
+            if self.device.type == "cuda"
             else partial(set_gradients, supernet, config.strategy, config.loss)
         )
 
@@ -219,7 +218,7 @@ class _Steps:
         rng = np.random.default_rng([config.seed, state.step])
         widths = widths_of_step(config.strategy, config.widths, self._chances, rng)
         crops = self._draws.of_step(state.step)
-        lr, hr = (workers.share(side).to(self._device, non_blocking=True) for side in crops)
+        lr, hr = (workers.share(side).to(self.device, non_blocking=True) for side in crops)
         set_learning_rate(state.optimizers, learning_rate(config, state.step))
         loss = self._set_gradients(widths, lr, hr, state.step < config.bf16_steps)
         loss = workers.average(state.supernet, loss)

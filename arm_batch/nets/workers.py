@@ -61,7 +61,8 @@ class Workers:
         dist.all_reduce(flat)
         flat /= self.count
         _deal_out(flat[1:], gradients)
-        return flat[0]
+        # Not a view: the trainer keeps losses for a while, and would keep all gradients with them.
+        return flat[0].clone()
 
     def follow(self, net: nn.Module) -> None:
         """Replace the trained weights of `net` by those of the process that leads.

@@ -7,8 +7,9 @@ from arm_batch.nets.cuda_graphs import RecordedGradients
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.strategies import set_gradients
+from tests.cuda import NEEDS_CUDA
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+pytestmark = NEEDS_CUDA
 
 
 def start(backbone: str) -> Supernet:

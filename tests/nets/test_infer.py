@@ -9,10 +9,10 @@ import torch
 from arm_batch.core.interpolate import bicubic
 from arm_batch.core.tiles import TileGrid
 from arm_batch.nets.infer import Upscaler
+from tests.cuda import NEEDS_CUDA
 from tests.images import noise
 
 GRID = TileGrid(8, 2)
-ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 class Faulty(torch.nn.Module):
@@ -38,7 +38,7 @@ class Supernet:
         return Faulty(self._fault)
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_CUDA)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
 def test_tiles_that_are_not_finite_are_interpolated_and_counted(device: str) -> None:
     kinds = ((3, 8), (1, 16), (3, 16))
     pieces = [noise(0, 9 * 12, 12, *kind).reshape(9, 12, 12, kind[0]) for kind in kinds]

@@ -37,6 +37,19 @@ def follow_the_leader(rank: int, count: int, meeting: str, out: Path) -> None:
     dist.destroy_process_group()
 
 
+def average_losses(rank: int, count: int, meeting: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=count)
+    supernet = fresh()
+    for parameter in supernet.parameters():
+        parameter.grad = torch.full_like(parameter, rank)
+    loss = Workers.current(count).average(supernet, torch.tensor(float(rank)))
+    assert loss == (count - 1) / 2
+    assert all((p.grad == (count - 1) / 2).all() for p in supernet.parameters() if p.grad is not None)
+    # The trainer keeps a thousand of them.
+    assert loss.untyped_storage().nbytes() == loss.element_size()
+    dist.destroy_process_group()
+
+
 def run_together(count: int, out: Path, config: TrainConfig) -> None:
     out.mkdir(exist_ok=True)
     # Not in `out`, whose content is compared.
@@ -69,6 +82,10 @@ def test_two_processes_train_as_one_does(tmp_path: Path, change: dict[str, str])
     run(merged, tmp_path / "together", config)
     for ours, theirs in zip(merged.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_a_loss_is_averaged_with_the_gradients_and_does_not_keep_them(tmp_path: Path) -> None:
+    spawn_all(average_losses, [(rank, 2, str(tmp_path / "meeting")) for rank in range(2)])
 
 
 @pytest.mark.parametrize("count", [1, 2])
