@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from arm_batch.errors import BudgetError, InputError, OutputError, StoreError
+from arm_batch.errors import BudgetError, InputError, OutputError
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
 from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
@@ -27,6 +26,7 @@ from arm_batch.store.generation import (
 from arm_batch.store.inputs import Listing
 from arm_batch.store.names import output_names
 from arm_batch.store.objects import PROBE, ObjectStore
+from arm_batch.store.parts import read_paths
 from arm_batch.store.plan import Shard, ShardId, read_plan
 from arm_batch.store.sources import Entry, Source
 
@@ -199,11 +199,7 @@ def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
 
 def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, Entry]) -> Shard:
     assert commit.failed is not None
-    try:
-        table = pq.read_table(pa.BufferReader(store.read(commit.failed.key)), columns=["path"])
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{store.url}/{commit.failed.key} cannot be read: {error}") from error
-    failed = set(table["path"].to_pylist())
+    failed = read_paths(store, commit.failed)
     plan = read_plan(store, commit.shard)
     images = [i for i in plan.images if i.entry.path in failed]
     extras = None

@@ -15,7 +15,7 @@ from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
 from arm_batch.pipeline.job import Job, check_writers, open_job
 from arm_batch.pipeline.pools import give_back
-from arm_batch.pipeline.repair import repair
+from arm_batch.pipeline.repair import Repair, repair
 from arm_batch.pipeline.run import GenerationRunner, Progress
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
@@ -24,6 +24,8 @@ from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
 from arm_batch.store.inputs import Listing
 from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
+from arm_batch.store.plan import planned
+from arm_batch.store.staging import publish_waiting
 
 
 def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary:
@@ -33,6 +35,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         UsageError: the request makes no sense; nothing was written.
         StoppedError: `stop` said so before the end.
         StoreError: a store failed for good; starting again goes on.
+        OutputError: OUTPUT is of another run, or holds damage that was to be repaired and cannot be.
     """
     _check_added(spec)
     clock = Clock()
@@ -40,7 +43,8 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         files = load_ladder(find_ladder(spec.ladder))
         job = open_job(spec, files)
         generations = find_run(job)
-        repaired = repair(job.output, generations) if generations and spec.resume.repair else []
+        repaired = repair(job, generations) if generations and spec.resume.repair else Repair()
+        publish_waiting(job.output)
         if spec.plan is not None:
             generations = adopt_plan(job, spec.plan, generations)
         elif not generations:
@@ -48,12 +52,13 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
                 raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
             generations = [begin_run(job)]
         missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
+        unplanned = _without_plans(job, generations) if spec.resume.repair else set()
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
     with ExitStack() as stack:
         runner = _LazyRunner(stack, job, files, clock, progress, stop)
-        runner.run([g for g in generations if g.number in missing], spec.resume.add_budget)
+        runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
         if spec.resume.extend and waiting.entries:
             generations.append(extend_run(job, generations, waiting))
             waiting = Listing([], waiting.left_out)
@@ -64,9 +69,16 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     if not is_finished(job.output):
         give_back(job, generations)
     commits = finish(job.output, generations)
-    summary, document = summarize(job, generations, commits, Notes(waiting, tuple(repaired), clock))
+    summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock))
     job.output.write(RUN_KEY, document.encode())
+    if repaired.left:
+        raise OutputError(f"{job.output.url} stays damaged: {'; '.join(repaired.left[:3])}")
     return summary
+
+
+def _without_plans(job: Job, generations: Sequence[Generation]) -> set[int]:
+    """The generations that lack plans of their shards."""
+    return {g.number for g in generations if len(planned(job.output, g.number)) < g.shards}
 
 
 def _check_added(spec: JobSpec) -> None:

@@ -2,71 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from arm_batch.errors import OutputError, StoreError
-from arm_batch.store.commit import commit_key
+from arm_batch.pipeline.job import Job
+from arm_batch.store.commit import commit_key, read_commit
 from arm_batch.store.generation import Generation, read_shards
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, plan_key, read_plan, write_plan
-from arm_batch.store.sinks import IMAGES
+from arm_batch.store.parts import read_paths
+from arm_batch.store.plan import ShardId
 from arm_batch.store.verify import verify_store
+from arm_batch.store.verify_shard import Problem
 
 
-def repair(store: ObjectStore, generations: Sequence[Generation]) -> list[str]:
-    """Read the output back and take back the commit of every shard that is damaged.
+@dataclass(frozen=True)
+class Repair:
+    """What became of what was damaged, a line for each.
 
-    Returns:
-        What was wrong, a line for each.
+    Attributes:
+        undone: taken back, to be done again.
+        left: as it was, since to do it again would lose what is sound.
+    """
+
+    undone: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def repair(job: Job, generations: Sequence[Generation]) -> Repair:
+    """Read the output back and take back what is damaged: the commits of shards, and lost plans.
+
+    A shard is done again as a whole. So its commit stays where an image that it names could not be made again,
+    because its source is gone or has changed.
 
     Raises:
         OutputError: something is damaged that nothing else holds, such as a listing or an allocation.
-        StoreError: the store cannot be reached.
+        StoreError: a store cannot be reached.
     """
+    store = job.output
     problems = verify_store(store, generations).problems
     hopeless = [problem for problem in problems if problem.repair == "none"]
     if hopeless:
         raise OutputError(f"{store.url} cannot be repaired: {'; '.join(map(str, hopeless[:3]))}")
-    retried = _retried(store, generations)
-    for shard in sorted({problem.shard for problem in problems if problem.shard is not None}):
-        _take_back(store, shard, retried.get(shard, set()))
+    damaged = {problem.shard for problem in problems if problem.repair == "again" and problem.shard is not None}
+    kept = dict(_lost_by_redoing(job, generations, damaged))
     for problem in problems:
-        if problem.repair == "plan again":
+        if problem.repair == "plan again" and problem.shard not in kept:
             store.delete(problem.key)
-    return [str(problem) for problem in problems]
+    for shard in sorted(damaged - kept.keys()):
+        store.delete(commit_key(shard))
+    return Repair(
+        tuple(str(problem) for problem in problems if problem.shard not in kept),
+        tuple(_told(problem, kept) for problem in problems if problem.shard in kept),
+    )
 
 
-def _retried(store: ObjectStore, generations: Sequence[Generation]) -> dict[ShardId, set[str]]:
-    """The paths of each shard that a later generation tries again."""
-    return {
-        shard.origin: {entry.path for entry in shard.entries}
-        for generation in generations
-        if generation.kind == "retry"
-        for shard in read_shards(store, generation)
-        if shard.origin is not None
-    }
+def _told(problem: Problem, kept: Mapping[ShardId, str]) -> str:
+    assert problem.shard is not None
+    return (
+        f"{problem}; it stays: {kept[problem.shard]} is gone or has changed, and would be lost by doing it again"
+    )
 
 
-def _take_back(store: ObjectStore, shard: ShardId, retried: set[str]) -> None:
-    """Make a shard one that is still to do.
+def _lost_by_redoing(
+    job: Job, generations: Sequence[Generation], damaged: Set[ShardId]
+) -> Iterator[tuple[ShardId, str]]:
+    """Shards of which an image that is done cannot be done again, and the first such image."""
+    for generation in generations if damaged else ():
+        for shard in read_shards(job.output, generation):
+            if shard.id in damaged:
+                done = _done_paths(job.output, shard.id)
+                sources = (entry for entry in shard.entries if entry.path in done)
+                lost = next((entry.path for entry in sources if not job.context.source.is_unchanged(entry)), None)
+                if lost is not None:
+                    yield shard.id, lost
 
-    Its images go first: what is there would be taken for good. Images that a later generation tries again must
-    fail once more, also where what made them fail has passed: their row is the later generation's.
-    """
+
+def _done_paths(store: ObjectStore, shard: ShardId) -> set[str]:
+    """The images that a shard has done; none where its record or its rows cannot be read."""
     try:
-        plan = read_plan(store, shard)
+        commit = read_commit(store, shard)
+        return set() if commit is None or commit.done is None else read_paths(store, commit.done)
     except StoreError:
-        plan = ShardPlan(shard, ())
-    for image in plan.images:
-        store.delete(f"{IMAGES}{image.output}")
-    if retried:
-        store.delete(plan_key(shard))
-        write_plan(store, replace(plan, images=tuple(_failing(image, retried) for image in plan.images)))
-    store.delete(commit_key(shard))
-
-
-def _failing(image: ImagePlan, retried: set[str]) -> ImagePlan:
-    if image.entry.path not in retried:
-        return image
-    return replace(image, error=image.error or "tried again later")
+        return set()

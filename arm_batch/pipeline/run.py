@@ -14,11 +14,12 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.pipeline.pools import claim_of, give_back
+from arm_batch.pipeline.retries import leave_to_retries
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Executor
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.commit import listed
-from arm_batch.store.generation import Generation, discard_generation, read_shards
+from arm_batch.store.generation import Generation, discard_generation, list_generations, read_shards
 from arm_batch.store.plan import Shard, ShardId, planned
 
 Progress = Callable[[str, int, int], None]
@@ -114,6 +115,8 @@ class GenerationRunner:
         """Run the shards that are not committed."""
         done = {shard.index for shard in listed(self._job.output) if shard.generation == generation.number}
         todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
+        if todo:
+            leave_to_retries(self._job.output, list_generations(self._job.output), todo)
         self._progress("run", len(done), generation.shards)
         for commit in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
             done.add(commit.shard.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,11 +19,11 @@ from arm_batch.runtime.rows import done_record, failed_record, note_of_not_finit
 from arm_batch.runtime.work import Indices, JobContext, RunBatch
 from arm_batch.store.codecs import Picture, fit_metadata
 from arm_batch.store.giants import Canvas, GiantWriter, Strips, canvas_of, open_strips
-from arm_batch.store.objects import ObjectStore, checked_key, hash_object, hash_stream
-from arm_batch.store.plan import ImagePlan
+from arm_batch.store.objects import ObjectStore, hash_stream
+from arm_batch.store.plan import ImagePlan, ShardId
 from arm_batch.store.records import ImageRecord, StoredImage
 from arm_batch.store.scratch import scratch_file
-from arm_batch.store.sinks import IMAGES
+from arm_batch.store.staging import staged_key, staging_folder
 
 _SAMPLE_ROWS = 256
 """As many as are decoded at once."""
@@ -37,13 +38,14 @@ def may_hold_giant(context: JobContext, share: Share) -> bool:
     return context.giants.has_output(int(share.tiles.sum()) * (ladder.grid.tile * ladder.scale) ** 2, 1)
 
 
-def upscale_giant(context: JobContext, image: ImagePlan, subnets: Indices, run: RunBatch) -> ImageRecord:
-    """Upscale one giant and put it into the output, as a file under `IMAGES` whatever the sink.
-
-    What an earlier attempt wrote stays, and the row tells of that.
+def upscale_giant(
+    context: JobContext, shard: ShardId, image: ImagePlan, subnets: Indices, run: RunBatch
+) -> ImageRecord:
+    """Upscale one giant and put it into the output as a file whatever the sink, where it waits for the commit.
 
     Args:
         context: of the run.
+        shard: that it belongs to.
         image: its plan.
         subnets: of each tile.
         run: upscales a batch.
@@ -57,7 +59,8 @@ def upscale_giant(context: JobContext, image: ImagePlan, subnets: Indices, run: 
             canvas, notes = _fitted(canvas_of(strips, context.ladder.scale, context.writing.strip_metadata), image)
             with GiantWriter(path, image.format, context.writing.quality, canvas) as writer:
                 broken = sum(_write_bands(context, strips, subnets, run, writer, image.height))
-            stored, sha256 = _publish(context.output, f"{IMAGES}{checked_key(image.output)}", path)
+            key = staged_key(staging_folder(shard, uuid.uuid4().hex), image.output)
+            stored, sha256 = _stage(context.output, key, path)
         channels, depth = canvas.colours + canvas.planes, 8 * canvas.dtype.itemsize
         return done_record(
             context, image, subnets, channels, depth, stored, sha256, notes + note_of_not_finite(broken)
@@ -159,12 +162,12 @@ def _upscale_band(
     return np.concatenate([stitcher.image(), enlarged], axis=2), broken
 
 
-def _publish(output: ObjectStore, key: str, path: Path) -> tuple[StoredImage, str]:
-    """Put a finished file into the output, unless there is one; where the file is, and its SHA-256."""
+def _stage(output: ObjectStore, key: str, path: Path) -> tuple[StoredImage, str]:
+    """Put a finished file into the output; where it is, and its SHA-256."""
     try:
-        if output.create_file(key, path):
-            with path.open("rb") as file:
-                return StoredImage(None, key), hash_stream(file)
-        return StoredImage(None, key), hash_object(output, key)
-    except (FileNotFoundError, PermissionError) as error:
+        with path.open("rb") as file:
+            sha256 = hash_stream(file)
+        output.write_file(key, path)
+    except FileNotFoundError as error:
         raise StoreError(str(error)) from error
+    return StoredImage(None, key), sha256

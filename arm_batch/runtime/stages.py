@@ -65,12 +65,12 @@ def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Ou
 def upscale_image(context: JobContext, shard: ShardId, share: Share, position: int, run: RunBatch) -> ImageRecord:
     """One image of a shard by itself, from reading to encoding: the same bytes as among its mates.
 
-    Of a giant the row names the file that it was written to.
+    Of a giant the row names the file that waits for the commit.
     """
     plan = read_plan(context.output, shard)
     assigned = assign_images(context, plan, share)[position : position + 1]
     if context.is_giant(plan.images[position]):
-        return upscale_giant(context, plan.images[position], assigned[0], run)
+        return upscale_giant(context, shard, plan.images[position], assigned[0], run)
     alone = replace(plan, images=plan.images[position : position + 1])
     prepared = _cut(context, alone, assigned)
     outputs = run_batches(prepared, run)

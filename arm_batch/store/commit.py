@@ -50,6 +50,7 @@ class Commit:
         subnet_tiles: tiles per subnet of the ladder, cheapest first.
         origin: the shard whose failed rows these rows replace; None outside of retries.
         tar: the images of `done`, where they are neither in the rows nor files of their own.
+        staged: folders under `staging/` whose images belong under `images/`, see `store.staging`.
     """
 
     shard: ShardId
@@ -60,6 +61,7 @@ class Commit:
     subnet_tiles: tuple[int, ...]
     origin: ShardId | None = None
     tar: Part | None = None
+    staged: tuple[str, ...] = ()
 
     def files(self) -> list[str]:
         """Keys of what the attempt wrote for this record alone."""
@@ -96,6 +98,7 @@ class Commit:
                 subnet_tiles=tuple(int(n) for n in document["subnet_tiles"]),
                 origin=None if document["origin"] is None else ShardId.parse(document["origin"]),
                 tar=_part(document["tar"]),
+                staged=tuple(map(str, document.get("staged", ()))),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"{where} is not a commit record: {error}") from error

@@ -58,26 +58,11 @@ def create_file(target: Path, data: bytes) -> bool:
     return _placed(target, data, link)
 
 
-def adopt_file(target: Path, finished: Path) -> bool:
-    """Make a finished file `target` too, unless there is one; True when it is this very file, on disk.
-
-    Where it lies on the same file system, it gets a second name and is not copied.
-
-    Raises:
-        OSError: as `write_file`; among others `FileNotFoundError` when `finished` was swept away.
-        UnsupportedError: the file system has no hard links.
-    """
-    with _beside(target, finished) as near:
-        ours = _linked(target, near) or target.samefile(near)
-        _sync_folder(target.parent)
-        return ours
-
-
 def move_file(target: Path, finished: Path) -> None:
-    """Give a finished file the name `target`, replacing what was there.
+    """Give a finished file the name `target`, replacing what was there; across file systems it is copied.
 
     Raises:
-        OSError: as `write_file`.
+        OSError: as `write_file`; among others `FileNotFoundError` when `finished` was swept away or moved.
     """
     with _beside(target, finished) as near:
         near.replace(target)
@@ -116,6 +101,14 @@ def remove_file(target: Path) -> None:
     with suppress(FileNotFoundError, NotADirectoryError):
         target.unlink()
         _sync_folder(target.parent)
+
+
+def remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder below `root` and those above it, as far as they are empty."""
+    with suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _placed(target: Path, data: bytes, place: Callable[[Path], T]) -> T:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
+from arm_batch.store.commit import COMMITS
 from arm_batch.store.documents import read_document
 from arm_batch.store.extras import from_store, schema_in, to_store
 from arm_batch.store.objects import ObjectStore
@@ -78,6 +79,10 @@ def _record_key(number: int) -> str:
     return f"{generation_prefix(number)}generation.json"
 
 
+def _listing_prefix(number: int) -> str:
+    return f"{generation_prefix(number)}listing-"
+
+
 def list_generations(store: ObjectStore) -> list[Generation]:
     """All generations of the run in `store`, in order; none where there is no run.
 
@@ -88,6 +93,7 @@ def list_generations(store: ObjectStore) -> list[Generation]:
     for number in itertools.count():
         document = read_document(store, _record_key(number))
         if document is None:
+            _check_end(store, number)
             return found
         try:
             found.append(Generation(**document))
@@ -95,6 +101,19 @@ def list_generations(store: ObjectStore) -> list[Generation]:
             where = f"{store.url}/{_record_key(number)}"
             raise StoreError(f"{where} is not the record of a generation: {error}") from error
     raise AssertionError("unreachable")
+
+
+def _check_end(store: ObjectStore, number: int) -> None:
+    """Refuse a hole: without the record of a generation nobody knows what its rows and plans belong to."""
+    for later in (number, number + 1):
+        for prefix in (generation_prefix(later), f"{COMMITS}g{later:04d}/"):
+            for info in store.list(prefix):
+                # What a process leaves that was killed before its generation had a record, or after.
+                if later > number or not info.key.startswith(_listing_prefix(number)):
+                    raise StoreError(
+                        f"{store.url}/{_record_key(number)} is missing, but {info.key} is there: without "
+                        "this record the run cannot go on or be repaired; put it back from a copy, or begin anew"
+                    )
 
 
 def create_generation(
@@ -114,7 +133,7 @@ def create_generation(
     Raises:
         StoreError: the store cannot be written.
     """
-    listing = f"{generation_prefix(number)}listing-{attempt}.parquet"
+    listing = f"{_listing_prefix(number)}{attempt}.parquet"
     images = sum(len(shard.entries) for shard in shards)
     generation = Generation(number, kind, run_id, settings, attempt, listing, images, len(shards), cap_flops)
     store.write(listing, _to_parquet(shards))
@@ -126,10 +145,13 @@ def create_generation(
 
 
 def discard_generation(store: ObjectStore, generation: Generation) -> None:
-    """Remove all of a generation that nothing is committed of; the record last, so that it can be repeated."""
-    record = _record_key(generation.number)
+    """Remove all of a generation that nothing is committed of; its record and its listing last, in this order.
+
+    Broken off before, it is there still and can be discarded again; after, nothing is left that counts.
+    """
     keys = [info.key for info in store.list(generation_prefix(generation.number))]
-    for key in [*(key for key in keys if key != record), record]:
+    last = [_record_key(generation.number), *(k for k in keys if k.startswith(_listing_prefix(generation.number)))]
+    for key in [*(key for key in keys if key not in last), *last]:
         store.delete(key)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import BinaryIO
 
-from arm_batch.store.objects import ObjectStore
+from arm_batch.store.objects import ObjectInfo, ObjectStore
 from arm_batch.store.records import StoredImage
 from arm_batch.store.tars import split_path, unpack
 
@@ -15,10 +17,12 @@ class Images:
 
     Args:
         store: the output.
+        staged: where images lie that are not yet at their places, see `staging.staged_of`.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, staged: Mapping[str, str] | None = None) -> None:
         self._store = store
+        self._staged = staged or {}
         self._tar = ""
         self._members: dict[str, bytes] = {}
 
@@ -29,7 +33,7 @@ class Images:
             FileNotFoundError, PermissionError, StoreError: as `ObjectStore.open`.
         """
         if image.bytes is None and split_path(image.path) is None:
-            return self._store.open(self._store.stat(image.path))
+            return self._store.open(self._find(image.path))
         return io.BytesIO(self.read(image))
 
     def read(self, image: StoredImage) -> bytes:
@@ -42,7 +46,7 @@ class Images:
             return image.bytes
         place = split_path(image.path)
         if place is None:
-            return self._store.read(image.path)
+            return self._store.read(self._find(image.path).key)
         tar, member = place
         if tar != self._tar:
             try:
@@ -52,3 +56,10 @@ class Images:
         if member not in self._members:
             raise FileNotFoundError(f"{self._store.url}/{image.path} does not exist")
         return self._members[member]
+
+    def _find(self, path: str) -> ObjectInfo:
+        if path in self._staged:
+            # It may have been moved meanwhile.
+            with suppress(FileNotFoundError):
+                return self._store.stat(self._staged[path])
+        return self._store.stat(path)

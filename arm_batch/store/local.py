@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from arm_batch.errors import StoreError
-from arm_batch.store.durable import adopt_file, create_file, is_temporary, move_file, remove_file, write_file
+from arm_batch.store.durable import (
+    create_file,
+    is_temporary,
+    move_file,
+    remove_empty,
+    remove_file,
+    write_file,
+)
 from arm_batch.store.objects import ObjectInfo, checked_key, is_safe_key
 from arm_batch.store.scratch import remove_unless_held
 
@@ -119,15 +126,19 @@ class LocalStore:
         """The folder itself: what is written there gets its place by a second name."""
         return Path(self.root)
 
-    def create_file(self, key: str, finished: Path) -> bool:
-        """Make a finished local file the object's, unless there is one; see `ObjectStore`."""
-        with self._errors(key):
-            return adopt_file(self.path(key), finished)
-
     def write_file(self, key: str, finished: Path) -> None:
         """Move a finished local file to the object's place; see `ObjectStore`."""
         with self._errors(key):
             move_file(self.path(key), finished)
+
+    def move(self, info: ObjectInfo, target: str) -> None:
+        """Give a file another name; folders that are empty then are removed. See `ObjectStore`."""
+        source = self.path(info.key)
+        with self._errors(info.key, reading=True):
+            move_file(self.path(target), source)
+            # Still there where the two lie on different file systems.
+            source.unlink(missing_ok=True)
+            remove_empty(source.parent, Path(self.root))
 
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""

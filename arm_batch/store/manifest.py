@@ -11,9 +11,6 @@ import json
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import tables_of
 from arm_batch.store.commit import Commit, Part, committed, visible_parts
@@ -21,7 +18,8 @@ from arm_batch.store.documents import read_document
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
-from arm_batch.store.sinks import DATA, IMAGES
+from arm_batch.store.sinks import DATA
+from arm_batch.store.staging import publish_waiting
 from arm_batch.store.tars import TARS
 
 MANIFEST_KEY = "manifest.json"
@@ -34,10 +32,11 @@ def missing_shards(generations: Sequence[Generation], commits: Container[ShardId
 
 
 def finish(store: ObjectStore, generations: Sequence[Generation]) -> list[Commit]:
-    """Write the manifest of a run that is complete and remove what no record names.
+    """Move what waits to its place, write the manifest of a complete run, and remove what no record names.
 
     May be repeated, and done by two at once. The listing of parts comes before the reading of the records: a part
-    that a record names was written before the record, so none that counts can look like an orphan.
+    that a record names was written before the record, so none that counts can look like an orphan. Nothing is
+    removed from among the images: what a run puts there has its record already, and a user may keep things there.
 
     Returns:
         The commit records, which there is no need to read again.
@@ -45,21 +44,21 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> list[Commit
     Raises:
         StoreError: a shard is not committed, or the store cannot be read or written.
     """
-    prefixes = [DATA, IMAGES, TARS]
+    prefixes = [DATA, TARS]
     prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "tables-")]
     candidates = [info.key for prefix in prefixes for info in store.list(prefix)]
     commits = committed(store)
     if missing_shards(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
+    # Every shard has its record: what is still staged and has none came to nothing.
+    orphans = publish_waiting(store)
     parts = visible_parts(commits.values())
     tars = [commit.tar for commit in commits.values() if commit.tar is not None]
     store.write(MANIFEST_KEY, _document(generations, commits, parts, tars))
     named = {part.key for part in parts} | {tar.key for tar in tars}
     for generation in generations:
         named |= {generation.listing, *tables_of(store, generation)}
-    if any(key.startswith(IMAGES) for key in candidates):
-        named |= {path for part in parts for path in image_paths(store, part)}
-    orphans = [key for key in candidates if key not in named]
+    orphans += [key for key in candidates if key not in named]
     for key in orphans:
         store.delete(key)
     store.sweep()
@@ -78,16 +77,6 @@ def is_finished(store: ObjectStore) -> bool:
 def read_manifest(store: ObjectStore) -> dict[str, Any] | None:
     """The manifest, None where the run is not complete; `StoreError` when it is damaged."""
     return read_document(store, MANIFEST_KEY)
-
-
-def image_paths(store: ObjectStore, part: Part) -> list[str]:
-    """Keys of the image files that the rows of a part name; empty where the images are in the rows."""
-    try:
-        table = pq.ParquetFile(pa.BufferReader(store.read(part.key))).read(columns=["image.path"])
-    except (FileNotFoundError, PermissionError, pa.ArrowException, OSError) as error:
-        raise StoreError(f"{store.url}/{part.key} cannot be read: {error}") from error
-    paths = (image["path"] for image in table["image"].to_pylist() if image is not None)
-    return [path for path in paths if path.startswith(IMAGES)]
 
 
 def _document(

@@ -62,13 +62,13 @@ class Nowhere:
         """Where this machine keeps temporary files."""
         return Path(tempfile.gettempdir())
 
-    def create_file(self, key: str, finished: Path) -> bool:
-        """Let it go; there never was another."""
-        del key, finished
-        return True
-
     def write_file(self, key: str, finished: Path) -> None:
         """Let it go."""
+
+    def move(self, info: ObjectInfo, target: str) -> None:
+        """There is none."""
+        del target
+        _missing(info.key)
 
     def delete(self, key: str) -> None:
         """There is none."""

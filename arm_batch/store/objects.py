@@ -111,23 +111,21 @@ class ObjectStore(Readable, Protocol):
         """A local folder for files that are to become objects, from where that is cheapest."""
         ...
 
-    def create_file(self, key: str, finished: Path) -> bool:
-        """Make a local file an object unless there is one, without ever holding it in memory.
+    def write_file(self, key: str, finished: Path) -> None:
+        """Make a local file an object, without ever holding it in memory; replaces what was there.
 
         Args:
             key: of the object.
-            finished: the file, best in `scratch_folder`; from now on nobody may change it.
-
-        Returns:
-            True when the object is this file, False when another was there first.
-
-        Raises:
-            UnsupportedError: the store says that it has no such operation.
+            finished: the file, best in `scratch_folder`; from now on nobody may change it, and it may be gone.
         """
         ...
 
-    def write_file(self, key: str, finished: Path) -> None:
-        """The same, replacing what was there; the file may be gone afterwards."""
+    def move(self, info: ObjectInfo, target: str) -> None:
+        """Give an object another key, replacing what was there; at no time it is under neither.
+
+        Raises:
+            FileNotFoundError: there is no such object, for instance because another caller has moved it.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -199,16 +197,6 @@ def checked_key(key: str) -> str:
     if not is_safe_key(key):
         raise StoreError(f"not a key that stays inside its folder: {key!r}")
     return key
-
-
-def hash_object(store: ObjectStore, key: str) -> str:
-    """The SHA-256 of an object, hex, which is read piece by piece.
-
-    Raises:
-        FileNotFoundError, PermissionError, StoreError: as `ObjectStore`.
-    """
-    with store.open(store.stat(key)) as stream:
-        return hash_stream(stream)
 
 
 def hash_stream(stream: BinaryIO) -> str:

@@ -161,6 +161,11 @@ def write_plan(store: ObjectStore, plan: ShardPlan) -> ShardPlan:
     return read_plan(store, plan.id)
 
 
+def replace_plan(store: ObjectStore, plan: ShardPlan) -> None:
+    """Put a shard's plan into the place of the one that is there."""
+    store.write(plan_key(plan.id), _to_parquet(plan))
+
+
 def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
     """The plan of a shard.
 

@@ -22,7 +22,7 @@ from arm_batch.store.s3_upload import Tried, remove_uploads, upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, ListObjectsV2OutputTypeDef
 
 T = TypeVar("T")
 
@@ -178,13 +178,23 @@ class S3Store:
         """Where this machine keeps temporary files."""
         return Path(tempfile.gettempdir())
 
-    def create_file(self, key: str, finished: Path) -> bool:
-        """Upload a local file unless there is an object; see `ObjectStore`."""
-        return upload(self.client, self.bucket, self.key(key), finished, True, self._patiently(key))
-
     def write_file(self, key: str, finished: Path) -> None:
         """Upload a local file; see `ObjectStore`."""
-        upload(self.client, self.bucket, self.key(key), finished, False, self._patiently(key))
+        upload(self.client, self.bucket, self.key(key), finished, self._patiently(key))
+
+    def move(self, info: ObjectInfo, target: str) -> None:
+        """Copy the object within S3 and remove it; see `ObjectStore`."""
+        source: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self.key(info.key)}
+
+        def attempt() -> None:
+            if info.size > _LARGEST_PUT:
+                # Part by part; that needs requests of its own to begin and to end.
+                self.client.copy(source, self.bucket, self.key(target))
+            else:
+                self.client.copy_object(CopySource=source, Bucket=self.bucket, Key=self.key(target))
+
+        self._tried(info.key, attempt, reading=True)
+        self.delete(info.key)
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""

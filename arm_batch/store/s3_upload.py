@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from arm_batch.errors import StoreError, UnsupportedError
-from arm_batch.store.s3_errors import FAILURES, code, is_missing, is_passing, status
+from arm_batch.store.s3_errors import FAILURES, code, is_missing, is_passing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,26 +37,23 @@ class _GoneError(Exception):
     """The upload is no more, and nothing came of it."""
 
 
-def upload(client: S3Client, bucket: str, key: str, path: Path, only_new: bool, tried: Tried) -> bool:
-    """Make a file an object.
+def upload(client: S3Client, bucket: str, key: str, path: Path, tried: Tried) -> None:
+    """Make a file an object, replacing what was there.
 
     Args:
         client: of the store.
         bucket: of the object.
         key: of the object in the bucket.
         path: of the file.
-        only_new: whether an object that is there already stays.
         tried: runs each request.
-
-    Returns:
-        Whether the object is this file; False only with `only_new`.
 
     Raises:
         StoreError: the file cannot be read, or the store not be written.
     """
     for _ in range(_TRIES):
         with suppress(_GoneError):
-            return _Upload(client, bucket, key, tried).run(path, only_new)
+            _Upload(client, bucket, key, tried).run(path)
+            return
     raise StoreError(f"s3://{bucket}/{key}: the upload disappeared {_TRIES} times while it lasted")
 
 
@@ -82,7 +78,7 @@ class _Upload:
         self._token = uuid.uuid4().hex
         self._id = ""
 
-    def run(self, path: Path, only_new: bool) -> bool:
+    def run(self, path: Path) -> None:
         """See `upload`."""
         created = self._tried(
             lambda: self._client.create_multipart_upload(
@@ -91,15 +87,11 @@ class _Upload:
         )
         self._id = created["UploadId"]
         try:
-            parts = [self._send(number, data) for number, data in enumerate(_parts(path), 1)]
-            done = self._complete(parts, only_new)
+            self._complete([self._send(number, data) for number, data in enumerate(_parts(path), 1)])
         except BaseException:
             with suppress(StoreError):
                 _abort(self._client, self._bucket, self._key, self._id, self._tried)
             raise
-        if not done:
-            _abort(self._client, self._bucket, self._key, self._id, self._tried)
-        return done
 
     def _send(self, number: int, data: bytes) -> CompletedPartTypeDef:
         def attempt() -> CompletedPartTypeDef:
@@ -115,33 +107,24 @@ class _Upload:
 
         return self._tried(attempt)
 
-    def _complete(self, parts: list[CompletedPartTypeDef], only_new: bool) -> bool:
-        def attempt() -> bool:
-            complete = functools.partial(
-                self._client.complete_multipart_upload,
-                Bucket=self._bucket,
-                Key=self._key,
-                UploadId=self._id,
-                MultipartUpload={"Parts": parts},
-            )
+    def _complete(self, parts: list[CompletedPartTypeDef]) -> None:
+        def attempt() -> None:
             try:
-                if only_new:
-                    complete(IfNoneMatch="*")
-                else:
-                    complete()
+                self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=self._key,
+                    UploadId=self._id,
+                    MultipartUpload={"Parts": parts},
+                )
             except FAILURES as error:
                 # Whatever the answer, the object may be there by now: ours, if an answer got lost.
-                there = self._token_there()
-                if there == self._token:
-                    return True
-                if there is not None and only_new:
-                    return False
-                if code(error) in ("NoSuchUpload", "ConditionalRequestConflict"):
+                if self._token_there() == self._token:
+                    return
+                if code(error) == "NoSuchUpload":
                     raise _GoneError from error
                 raise
-            return True
 
-        return self._tried(attempt, again=lambda error: status(error) == 412 or is_passing(error))
+        self._tried(attempt)
 
     def _token_there(self) -> str | None:
         """The token of the object that is there; empty for one that has none, None where there is no object."""

@@ -69,18 +69,13 @@ class SingleWriterStore:
         """See `ObjectStore`."""
         return self.inner.scratch_folder()
 
-    def create_file(self, key: str, finished: Path) -> bool:
-        """Make the file an object unless there is one; not safe against a writer in another process."""
-        try:
-            self.inner.stat(key)
-        except FileNotFoundError:
-            self.inner.write_file(key, finished)
-            return True
-        return False
-
     def write_file(self, key: str, finished: Path) -> None:
         """See `ObjectStore`."""
         self.inner.write_file(key, finished)
+
+    def move(self, info: ObjectInfo, target: str) -> None:
+        """See `ObjectStore`."""
+        self.inner.move(info, target)
 
     def delete(self, key: str) -> None:
         """See `ObjectStore`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal
 
 import pyarrow as pa
@@ -14,9 +15,10 @@ import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
 from arm_batch.store.commit import Commit, Part, create_commit, read_commit
-from arm_batch.store.objects import ObjectStore, checked_key, hash_object
+from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, output_schema, to_table
+from arm_batch.store.staging import discard, publish, split_staged, staged_key, staging_folder
 from arm_batch.store.tars import pack, tar_key
 
 Sink = Literal["parquet", "files", "webdataset"]
@@ -24,8 +26,8 @@ Sink = Literal["parquet", "files", "webdataset"]
 DATA = "data/"
 """Folder of the output that holds the rows."""
 
-IMAGES = "images/"
-"""Folder of the output that the sink `files` writes images to."""
+_WRITERS = 16
+"""Images written at once: over S3 each waits for the network."""
 
 _GROUP_ROWS, _GROUP_BYTES = 100, 256 << 20
 """Limits of a row group: what a reader of one image has to fetch, and what an Arrow array can hold."""
@@ -49,7 +51,7 @@ def write_shard(
         shard: which.
         records: its rows, with the encoded images in them.
         sink: ``parquet`` keeps images in the rows, ``files`` as files under `IMAGES`, ``webdataset`` in a tar file
-            under `TARS`.
+            under `TARS`. A row that names a staged image keeps it as a file whatever the sink.
         attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
         origin: the shard whose failed rows these replace.
         extras: the input's columns of each row; None where it has none.
@@ -63,50 +65,79 @@ def write_shard(
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", attempt):
         raise StoreError(f"not an attempt id: {attempt!r}")
     winner = read_commit(store, shard)
-    if winner is not None:
-        return winner
-    if sink == "files":
-        records = [_write_image(store, record) for record in records]
-    name = f"part-{str(shard).replace('/', '-')}-{attempt}"
-    done, failed = ([r for r in records if r.status == status] for status in ("ok", "failed"))
-    done_extras, failed_extras = (_of_status(records, extras, status) for status in ("ok", "failed"))
+    if winner is None:
+        if sink == "files":
+            records = _stage(store, staging_folder(shard, attempt), records)
+        ours = _write_parts(store, shard, records, sink, attempt, origin, extras)
+        winner = create_commit(store, ours)
+        if winner != ours:
+            for key in ours.files():
+                store.delete(key)
+    publish(store, winner)
+    discard(store, {folder for _, folder in _placed(records) if folder} - set(winner.staged))
+    return winner
+
+
+def _write_parts(
+    store: ObjectStore,
+    shard: ShardId,
+    records: Sequence[ImageRecord],
+    sink: Sink,
+    attempt: str,
+    origin: ShardId | None,
+    extras: pa.Table | None,
+) -> Commit:
+    """Write the rows, and the tar file if there is to be one; returns the record that would make them count."""
+    name = f"part-{staging_folder(shard, attempt)}"
+    placed = _placed(records)
+    rows = [record for record, _ in placed]
+    done, failed = ([r for r in rows if r.status == status] for status in ("ok", "failed"))
+    done_extras, failed_extras = (_of_status(rows, extras, status) for status in ("ok", "failed"))
     tar = None
     if sink == "webdataset" and done:
         data, done = pack(tar_key(name), done, done_extras)
         tar = _write(store, tar_key(name), len(done), data)
-    ours = Commit(
-        shard,
-        attempt,
-        _write_rows(store, f"{DATA}{name}.parquet", done, done_extras),
-        _write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_extras),
-        *_totals(records),
-        origin,
-        tar,
+    flops, subnet_tiles = _totals(rows)
+    return Commit(
+        shard=shard,
+        attempt=attempt,
+        done=_write_rows(store, f"{DATA}{name}.parquet", done, done_extras),
+        failed=_write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_extras),
+        flops=flops,
+        subnet_tiles=subnet_tiles,
+        origin=origin,
+        tar=tar,
+        staged=tuple(sorted({folder for _, folder in placed if folder})),
     )
-    winner = create_commit(store, ours)
-    if winner != ours:
-        for key in ours.files():
-            store.delete(key)
-    return winner
 
 
-def _write_image(store: ObjectStore, record: ImageRecord) -> ImageRecord:
-    """Write the image of a row as a file. What an earlier attempt wrote stays, and the row tells of that.
+def _stage(store: ObjectStore, folder: str, records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """Write the images of rows as files, where they wait for the commit; the rows tell where."""
 
-    Attempts on other devices may differ in the last bit, and a committed row must go on telling the truth.
-    """
-    image = record.image
-    if image is None or image.bytes is None:
-        return record
-    key = f"{IMAGES}{checked_key(image.path)}"
-    stored = StoredImage(None, key)
-    if store.create(key, image.bytes):
-        return dataclasses.replace(record, image=stored)
-    try:
-        sha256 = hash_object(store, key)
-    except (FileNotFoundError, PermissionError) as error:
-        raise StoreError(str(error)) from error
-    return dataclasses.replace(record, image=stored, sha256=sha256)
+    def stage(record: ImageRecord) -> ImageRecord:
+        image = record.image
+        if image is None or image.bytes is None:
+            return record
+        key = staged_key(folder, image.path)
+        store.write(key, image.bytes)
+        return replace(record, image=StoredImage(None, key))
+
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        return list(writers.map(stage, records))
+
+
+def _placed(records: Sequence[ImageRecord]) -> list[tuple[ImageRecord, str]]:
+    """The rows as they are once staged images are at their places, and the folder that each comes from, if any."""
+    placed = []
+    for record in records:
+        staged = (
+            None if record.image is None or record.image.bytes is not None else split_staged(record.image.path)
+        )
+        if staged is None:
+            placed.append((record, ""))
+        else:
+            placed.append((replace(record, image=StoredImage(None, staged[1])), staged[0]))
+    return placed
 
 
 def _of_status(records: Sequence[ImageRecord], extras: pa.Table | None, status: str) -> pa.Table | None:

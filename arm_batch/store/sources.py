@@ -70,7 +70,7 @@ class Source:
             ImageError, StoreError: as `read`. So does reading the stream, which besides may raise
                 `FileNotFoundError` when the image changes meanwhile.
         """
-        if entry.row is not None or entry.size <= _READ_AT_ONCE:
+        if entry.problem is not None or entry.row is not None or entry.size <= _READ_AT_ONCE:
             # Rows of Parquet files too, of which a reader has the whole anyway.
             return io.BytesIO(self.read(entry))
         if entry.offset is not None:
@@ -105,6 +105,17 @@ class Source:
         if info.etag != entry.etag or len(data) != entry.size:
             raise ImageError("changed since it was listed")
         return data
+
+    def is_unchanged(self, entry: Entry) -> bool:
+        """Whether an image can be had as it was when it was listed, as far as that shows without reading it.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+        try:
+            return entry.problem is None and self.store.stat(entry.key).etag == entry.etag
+        except (FileNotFoundError, PermissionError):
+            return False
 
     def _member(self, entry: Entry, offset: int) -> bytes:
         return self._range(entry, offset, 0, entry.size) if entry.size else b""

@@ -16,8 +16,9 @@ from arm_batch.store.commit import Commit, commit_key, listed, visible_parts
 from arm_batch.store.generation import Generation, read_shards
 from arm_batch.store.manifest import MANIFEST_KEY, missing_shards, read_manifest
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ShardId, plan_key, planned
+from arm_batch.store.plan import ShardId, plan_key, planned, read_plan
 from arm_batch.store.sinks import DATA
+from arm_batch.store.staging import STAGING, staged_of
 from arm_batch.store.tars import TARS
 from arm_batch.store.verify_shard import READ_BACK, Findings, Problem, verify_record, verify_shard
 
@@ -54,6 +55,7 @@ def verify_store(
     """
     problems: list[Problem] = []
     verdicts: dict[int, list[Verdict]] = {}
+    shards = listed(store)
     for generation in generations:
         problems += _verify_listing(store, generation)
         try:
@@ -63,19 +65,19 @@ def verify_store(
             continue
         if epochs:
             verdicts[generation.number] = epochs
-            problems += _verify_plans(store, generation)
-    shards = listed(store)
+        problems += _verify_plans(store, generation, bool(epochs), shards)
     costs = {number: epochs[0].costs for number, epochs in verdicts.items()}
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
         commits = [record for record in records if isinstance(record, Commit)]
         replaced = {commit.origin for commit in commits}
-        each = list(
-            readers.map(
-                lambda c: verify_shard(store, c, costs.get(c.shard.generation, ()), c.shard in replaced, giants),
-                commits,
-            )
-        )
+        staged = staged_of(store, commits)
+
+        def verified(commit: Commit) -> Findings:
+            own = costs.get(commit.shard.generation, ())
+            return verify_shard(store, commit, own, commit.shard in replaced, staged, giants)
+
+        each = list(readers.map(verified, commits))
     problems += [record for record in records if isinstance(record, Problem)]
     problems += [problem for findings in each for problem in findings.problems]
     problems += _verify_ledger(generations, verdicts, commits)
@@ -96,10 +98,18 @@ def _verify_listing(store: ObjectStore, generation: Generation) -> Iterator[Prob
         yield Problem(generation.listing, str(error), "none")
 
 
-def _verify_plans(store: ObjectStore, generation: Generation) -> Iterator[Problem]:
-    for index in sorted(set(range(generation.shards)) - planned(store, generation.number)):
-        lost = ShardId(generation.number, index)
-        yield Problem(plan_key(lost), "the plan of this shard is missing", "plan again", lost)
+def _verify_plans(
+    store: ObjectStore, generation: Generation, allocated: bool, committed: set[ShardId]
+) -> Iterator[Problem]:
+    """The plans of shards that are still to do; those of others are read with their shards."""
+    kept = planned(store, generation.number)
+    for shard in (ShardId(generation.number, index) for index in range(generation.shards)):
+        # Before the allocation it may simply not be planned yet.
+        if shard not in committed and (allocated or shard.index in kept):
+            try:
+                read_plan(store, shard)
+            except StoreError as error:
+                yield Problem(plan_key(shard), str(error), "plan again", shard)
 
 
 def _verify_ledger(
@@ -133,11 +143,11 @@ def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:
 def _verify_strays(generations: Sequence[Generation], shards: set[ShardId]) -> Iterator[Problem]:
     everything = {ShardId(g.number, index) for g in generations for index in range(g.shards)}
     for stray in sorted(shards - everything):
-        yield Problem(commit_key(stray), "no generation has this shard", "again", stray)
+        yield Problem(commit_key(stray), "no generation has this shard", "none", stray)
 
 
 def _verify_end(store: ObjectStore, commits: Sequence[Commit]) -> Iterator[Problem]:
-    """Once all is committed there is a manifest, and nothing in ``data/`` that it does not name."""
+    """Once all is committed there is a manifest that names all parts, and nothing waits to be moved or removed."""
     parts = visible_parts(commits)
     try:
         manifest = read_manifest(store)
@@ -150,7 +160,7 @@ def _verify_end(store: ObjectStore, commits: Sequence[Commit]) -> Iterator[Probl
     if [part["key"] for part in manifest.get("parts", [])] != [part.key for part in parts]:
         yield Problem(MANIFEST_KEY, "does not name the parts that count", "finish")
     named = {part.key for part in parts} | {commit.tar.key for commit in commits if commit.tar is not None}
-    for prefix in (DATA, TARS):
+    for prefix in (DATA, TARS, STAGING):
         for info in store.list(prefix):
             if info.key not in named:
                 yield Problem(info.key, "no record names it", "finish")

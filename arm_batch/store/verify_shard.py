@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arm_batch.core.giants import DEFAULT_GIANTS, Giants
 from arm_batch.core.imaging import Reading
@@ -19,8 +15,9 @@ from arm_batch.store.commit import Commit, Part, commit_key, read_commit
 from arm_batch.store.giants import open_strips, read_through
 from arm_batch.store.images import Images
 from arm_batch.store.objects import ObjectStore, hash_stream
+from arm_batch.store.parts import read_part, read_table
 from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
-from arm_batch.store.records import ImageRecord, from_table, output_schema
+from arm_batch.store.records import SCHEMA, ImageRecord, from_table, output_schema
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
 """What was committed needs no guard."""
@@ -81,7 +78,12 @@ def verify_record(store: ObjectStore, shard: ShardId) -> Commit | Problem | None
 
 
 def verify_shard(
-    store: ObjectStore, commit: Commit, costs: tuple[int, ...], replaced: bool, giants: Giants
+    store: ObjectStore,
+    commit: Commit,
+    costs: tuple[int, ...],
+    replaced: bool,
+    staged: Mapping[str, str],
+    giants: Giants,
 ) -> Findings:
     """Read back one shard: its plan, parts, rows and images.
 
@@ -90,91 +92,99 @@ def verify_shard(
         commit: its record.
         costs: FLOPs of a tile by subnet; empty where they are not known.
         replaced: whether a retry has taken the place of its failed rows, which then may be gone.
+        staged: where images lie that are not yet at their places.
         giants: which images are read in strips.
     """
     shard = commit.shard
+    problems: list[Problem] = []
+    plan: ShardPlan | None = None
     try:
         plan = read_plan(store, shard)
     except StoreError as error:
-        return Findings((Problem(plan_key(shard), str(error), "plan again", shard),), commit)
-    problems: list[Problem] = []
-    rows: list[ImageRecord] = []
-    for part in (commit.done, None if replaced else commit.failed, commit.tar):
-        if part is not None:
-            try:
-                if part is commit.tar:
-                    _read_whole(store, part)
-                else:
-                    rows += _read_rows(store, part, plan)
-            except StoreError as error:
-                problems.append(Problem(part.key, str(error), "again", shard))
-    if not problems:
+        # The rows may be sound all the same.
+        problems.append(Problem(plan_key(shard), str(error), "plan again", shard))
+    rows, broken = _read_parts(store, commit, replaced, plan)
+    problems += broken
+    if not broken:
         told = _verify_rows(commit, plan, rows, commit.failures if replaced else 0)
         problems += [Problem(commit_key(shard), each, "again", shard) for each in told]
-        problems += _verify_images(Images(store), giants, commit, plan, rows, costs)
+        problems += _verify_images(Images(store, staged), giants, commit, plan, rows, costs)
     done, failed = (tuple(row.path for row in rows if row.status == status) for status in ("ok", "failed"))
     return Findings(tuple(problems), commit, done, failed)
 
 
-def _read_whole(store: ObjectStore, part: Part) -> bytes:
-    try:
-        data = store.read(part.key)
-    except (FileNotFoundError, PermissionError) as error:
-        raise StoreError(f"the part cannot be read: {error}") from error
-    if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:
-        raise StoreError("the part is not what was committed: its size or SHA-256 differs")
-    return data
+def _read_parts(
+    store: ObjectStore, commit: Commit, replaced: bool, plan: ShardPlan | None
+) -> tuple[list[ImageRecord], list[Problem]]:
+    """The rows of all parts that count, and which parts are broken."""
+    rows: list[ImageRecord] = []
+    problems: list[Problem] = []
+    for part in (commit.done, None if replaced else commit.failed, commit.tar):
+        try:
+            if part is not None and part is commit.tar:
+                read_part(store, part)
+            elif part is not None:
+                rows += _read_rows(store, part, plan)
+        except StoreError as error:
+            assert part is not None
+            problems.append(Problem(part.key, str(error), "again", commit.shard))
+    return rows, problems
 
 
-def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan) -> list[ImageRecord]:
-    data = _read_whole(store, part)
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"the part cannot be read as Parquet: {error}") from error
-    schema = output_schema(None if plan.extras is None else plan.extras.schema)
-    if not table.schema.equals(schema) or table.num_rows != part.rows:
-        raise StoreError(f"the part has {table.num_rows} rows, not {part.rows}, or other columns")
+def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan | None) -> list[ImageRecord]:
+    table = read_table(store, part)
+    own = table.select([name for name in SCHEMA.names if name in table.column_names]).schema
+    if plan is None:
+        sound = own.equals(SCHEMA)
+    else:
+        sound = table.schema.equals(output_schema(None if plan.extras is None else plan.extras.schema))
+    if not sound:
+        raise StoreError("the part has other columns")
     return from_table(table)
 
 
-def _verify_rows(commit: Commit, plan: ShardPlan, rows: list[ImageRecord], unread: int) -> Iterator[str]:
+def _verify_rows(commit: Commit, plan: ShardPlan | None, rows: list[ImageRecord], unread: int) -> Iterator[str]:
     """The rows that were read, and `unread` failed ones, are those of the plan and of the record."""
-    wanted = Counter(image.entry.path for image in plan.images)
-    found = Counter(row.path for row in rows)
-    missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
-    if missing != unread or extra:
-        yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
+    if plan is not None:
+        wanted = Counter(image.entry.path for image in plan.images)
+        found = Counter(row.path for row in rows)
+        missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
+        if missing != unread or extra:
+            yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
+        if plan.origin != commit.origin:
+            yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
     failed = sum(row.status == "failed" for row in rows) + unread
     if failed != commit.failures:
         yield f"{failed} rows failed, the record says {commit.failures}"
     flops = sum(row.flops for row in rows)
     if flops != commit.flops:
         yield f"its rows spent {flops:,} FLOPs, the record says {commit.flops:,}"
-    if plan.origin != commit.origin:
-        yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
 
 
 def _verify_images(
     images: Images,
     giants: Giants,
     commit: Commit,
-    plan: ShardPlan,
+    plan: ShardPlan | None,
     rows: list[ImageRecord],
     costs: tuple[int, ...],
 ) -> Iterator[Problem]:
-    sizes = {image.entry.path: (image.height, image.width) for image in plan.images}
+    planned = () if plan is None else plan.images
+    sizes = {image.entry.path: (image.height, image.width) for image in planned}
     for row in rows:
         if row.status == "ok":
             key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
-            for told in _verify_image(images, giants, row, sizes.get(row.path, (0, 0)), costs):
+            for told in _verify_image(images, giants, row, sizes.get(row.path), costs):
                 yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
 
 
 def _verify_image(
-    images: Images, giants: Giants, row: ImageRecord, lr_size: tuple[int, int], costs: tuple[int, ...]
+    images: Images, giants: Giants, row: ImageRecord, lr_size: tuple[int, int] | None, costs: tuple[int, ...]
 ) -> Iterator[str]:
-    height, width = (side * row.scale for side in lr_size)
+    """`lr_size` is that of the plan, where there is one."""
+    height, width = row.height or 0, row.width or 0
+    if lr_size is not None:
+        height, width = (side * row.scale for side in lr_size)
     if (row.height, row.width) != (height, width):
         yield f"its row says {row.width} x {row.height} px, the plan {width} x {height}"
     if costs and row.flops != sum(n * cost for n, cost in zip(row.subnet_tiles, costs, strict=True)):

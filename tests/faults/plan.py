@@ -17,6 +17,7 @@ class Fault(enum.Enum):
     ERROR = "answered 500 InternalError, not forwarded"
     SLOW_DOWN = "answered 503 SlowDown, not forwarded"
     CONFLICT = "answered 409 ConditionalRequestConflict, not forwarded"
+    GONE = "answered 404 NoSuchUpload, not forwarded"
     EXPIRED = "answered 400 ExpiredToken, not forwarded"
     DENIED = "answered 403 AccessDenied, not forwarded"
     WRONG_KEY = "answered 403 InvalidAccessKeyId, not forwarded"

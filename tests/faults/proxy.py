@@ -22,6 +22,7 @@ _ANSWERS = {
     Fault.ERROR: (500, "InternalError", "We encountered an internal error. Please try again."),
     Fault.SLOW_DOWN: (503, "SlowDown", "Please reduce your request rate."),
     Fault.CONFLICT: (409, "ConditionalRequestConflict", "A conflicting operation occurred."),
+    Fault.GONE: (404, "NoSuchUpload", "The specified upload does not exist."),
     Fault.EXPIRED: (400, "ExpiredToken", "The provided token has expired."),
     Fault.DENIED: (403, "AccessDenied", "Access Denied."),
     Fault.WRONG_KEY: (403, "InvalidAccessKeyId", "The AWS Access Key Id does not exist in our records."),

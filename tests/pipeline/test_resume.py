@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.parquet as pq
 import pytest
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.budget import parse_budget
 from arm_batch.core.imaging import Writing
-from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError
+from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError, StoreError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.spec import JobSpec, Resume
-from arm_batch.store.commit import committed
+from arm_batch.store import sinks
+from arm_batch.store.commit import Commit, committed, create_commit
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
+from arm_batch.store.objects import ObjectStore
 from arm_batch.store.sources import Entry, Source
 from arm_batch.store.verify import verify_store
 from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
@@ -118,16 +125,92 @@ def test_orphans_go_when_the_run_is_complete(spec: JobSpec, tmp_path: Path) -> N
     assert not (tmp_path / "out" / "data" / "part-g0000-000003-killed.parquet").exists()
 
 
-def test_image_files_that_no_row_names_go_too(spec: JobSpec, tmp_path: Path) -> None:
+def test_images_of_attempts_that_came_to_nothing_go_too(spec: JobSpec, tmp_path: Path) -> None:
     spec = replace(spec, sink="files")
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, *stop_after("run", 1))
-    stray = tmp_path / "out" / "images" / "stray.png"
-    stray.write_bytes(b"of an attempt whose image failed later")
+    stray = tmp_path / "out" / "staging" / "g0000-000000-killed" / "a.png"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"of an attempt that was killed")
+    own = tmp_path / "out" / "images" / "notes.txt"
+    own.write_bytes(b"of the user")
     pipeline.upscale(spec, silent)
     assert not stray.exists()
-    assert len([p for p in (tmp_path / "out" / "images").rglob("*") if p.is_file()]) == 7
+    assert own.exists()
+    assert len([p for p in (tmp_path / "out" / "images").rglob("*.*") if p.is_file()]) == 7 + 1
     assert_whole(tmp_path / "out")
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@contextmanager
+def killed_at_commit(number: int) -> Iterator[None]:
+    """Let a run die where it is about to commit its shard of this number, from 1."""
+    calls = 0
+
+    def dying(store: ObjectStore, commit: Commit) -> Commit:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise Killed
+        return create_commit(store, commit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sinks, "create_commit", dying)
+        yield
+    assert calls == number
+
+
+def images(output: Path) -> dict[str, bytes]:
+    return {name: data for name, data in files(output).items() if name.startswith("images/")}
+
+
+def test_a_budget_raised_after_a_kill_is_in_the_pixels_too(spec: JobSpec, tmp_path: Path) -> None:
+    small = replace(spec, sink="files", budget=parse_budget("5%"))
+    whole = replace(small, output=str(tmp_path / "whole"))
+    for each in (small, whole):
+        with pytest.raises(StoppedError):
+            pipeline.upscale(each, *stop_after("run", 1))
+    with killed_at_commit(1), pytest.raises(Killed):
+        pipeline.upscale(small, silent)
+    for each in (small, whole):
+        pipeline.upscale(replace(each, resume=Resume(add_budget=parse_budget("90%"))), silent)
+    assert images(tmp_path / "out") == images(tmp_path / "whole")
+    assert rows(tmp_path / "out").drop("notes").equals(rows(tmp_path / "whole").drop("notes"))
+    assert_whole(tmp_path / "out")
+
+
+def test_a_source_replaced_after_a_kill_is_in_the_pixels_too(spec: JobSpec, tmp_path: Path) -> None:
+    spec = replace(spec, sink="files")
+    with killed_at_commit(1), pytest.raises(Killed):
+        pipeline.upscale(spec, silent)
+    height, width = cv2.imread(str(tmp_path / "in" / "a.png")).shape[:2]
+    write_png(tmp_path / "in" / "a.png", draw(99, height, width))
+    pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
+    anew = replace(spec, output=str(tmp_path / "anew"), budget=parse_budget("100%"))
+    pipeline.upscale(anew, silent)
+    (row,) = rows(tmp_path / "out").filter(pa.compute.field("path") == "a.png").to_pylist()
+    assert row["status"] == "ok"
+    got, new = (cv2.imread(str(tmp_path / out / "images" / "a.png")).astype(float) for out in ("out", "anew"))
+    assert np.abs(got - new).mean() < 10
+    assert_whole(tmp_path / "out")
+
+
+def test_a_commit_whose_images_wait_counts_and_they_are_moved(spec: JobSpec, tmp_path: Path) -> None:
+    spec, output = replace(spec, sink="files"), tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sinks, "publish", lambda _store, _commit: None)
+        with pytest.raises(StoppedError):
+            pipeline.upscale(spec, *stop_after("run", 1))
+    store = LocalStore(str(output))
+    assert (verify_store(store, list_generations(store)).problems, images(output)) == ((), {})
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, silent, lambda: True)
+    assert len(images(output)) == 2
+    pipeline.upscale(spec, silent)
+    assert_whole(output)
 
 
 def test_input_that_changed_after_the_plan_is_a_failed_row(spec: JobSpec, archive: Path, tmp_path: Path) -> None:
@@ -353,6 +436,82 @@ def test_a_repaired_shard_leaves_retried_images_to_their_retry(tmp_path: Path) -
     pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
     assert rows(tmp_path / "out").equals(whole)
     assert_whole(tmp_path / "out")
+
+
+def test_a_repair_leaves_what_a_retry_has_made(tmp_path: Path) -> None:
+    archive, output = make_messy_archive(tmp_path / "in"), tmp_path / "out"
+    spec = replace(job(archive, output), sink="files")
+    pipeline.upscale(spec, silent)
+    write_png(archive / "corrupt.png", draw(3, 40, 40))
+    pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
+    whole = images(output)
+    assert "images/corrupt.png" in whole
+    flip(output / min(whole.keys() - {"images/corrupt.png"}))
+    pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
+    assert images(output) == whole
+    assert_whole(output)
+
+
+def test_the_plan_of_a_shard_with_a_retry_is_made_again(tmp_path: Path) -> None:
+    archive, output = make_messy_archive(tmp_path / "in"), tmp_path / "out"
+    spec = replace(job(archive, output), sink="files")
+    pipeline.upscale(spec, silent)
+    write_png(archive / "corrupt.png", draw(3, 40, 40))
+    pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
+    whole = rows(output)
+    for damaged in ("plan/g0000/shards/000000.parquet", "data/" + part_of(output, 0).name):
+        flip(output / damaged, bits=100)
+    pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
+    assert rows(output).equals(whole)
+    assert_whole(output)
+
+
+def test_a_lost_plan_takes_no_rows_along(spec: JobSpec, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    pipeline.upscale(spec, silent)
+    whole = rows(output)
+    (output / "plan" / "g0000" / "shards" / "000000.parquet").unlink()
+    (tmp_path / "in" / "a.png").unlink()
+    with pytest.raises(StoreError, match="cannot be made again: its images have changed"):
+        pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
+    assert rows(output).equals(whole)
+    pipeline.upscale(spec, silent)
+    assert rows(output).equals(whole)
+
+
+def test_a_repair_does_not_lose_images_whose_sources_are_gone(spec: JobSpec, tmp_path: Path) -> None:
+    spec, output = replace(spec, sink="files"), tmp_path / "out"
+    pipeline.upscale(spec, silent)
+    whole, kept = rows(output), images(output)
+    shards = {name: part for part in range(4) for name in pq.read_table(part_of(output, part))["path"].to_pylist()}
+    first, second = (name for name in sorted(shards) if shards[name] == shards["a.png"])
+    elsewhere = next(name for name in sorted(shards) if shards[name] != shards["a.png"])
+    (tmp_path / "in" / first).unlink()
+    for damaged in (second, elsewhere):
+        flip(output / "images" / damaged)
+    with pytest.raises(OutputError, match=f"{second}.* it stays: {first} is gone"):
+        pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
+    assert rows(output).equals(whole)
+    assert {name for name, data in images(output).items() if data != kept[name]} == {f"images/{second}"}
+
+
+@pytest.mark.parametrize("what", ["the record", "all of its plan"])
+def test_a_hole_among_generations_cannot_be_repaired(tmp_path: Path, what: str) -> None:
+    archive, output = make_messy_archive(tmp_path / "in"), tmp_path / "out"
+    spec = job(archive, output)
+    pipeline.upscale(spec, silent)
+    for number in (1, 2):
+        write_png(archive / f"new-{number}.png", draw(number, 30, 30))
+        pipeline.upscale(replace(spec, resume=Resume(extend=True)), silent)
+    if what == "the record":
+        (output / "plan" / "g0001" / "generation.json").unlink()
+    else:
+        shutil.rmtree(output / "plan" / "g0001")
+    before = files(output)
+    for resume in (Resume(repair=True), Resume(), Resume(retry_failed=True)):
+        with pytest.raises(StoreError, match=r"plan/g0001/generation\.json is missing"):
+            pipeline.upscale(replace(spec, resume=resume), silent)
+    assert files(output) == before
 
 
 def test_what_nothing_else_holds_cannot_be_repaired(spec: JobSpec, tmp_path: Path) -> None:

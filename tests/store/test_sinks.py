@@ -16,6 +16,7 @@ from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 from arm_batch.store.records import SCHEMA, ImageRecord, StoredImage, from_table, image_id
 from arm_batch.store.sinks import Sink, write_shard
+from arm_batch.store.staging import publish_waiting, staged_key, staged_of, staging_folder
 from tests.store.test_records import FAILED, OK
 
 
@@ -71,11 +72,48 @@ def test_files_hold_images_and_rows_their_paths(store: ObjectStore) -> None:
         assert row == replace(original, image=StoredImage(None, f"images/{original.path}"))
 
 
-def test_an_image_file_of_an_earlier_attempt_stays_and_the_row_tells_of_it(store: ObjectStore) -> None:
-    store.write("images/a/1.png", b"earlier")
+def test_what_lies_there_already_does_not_count(store: ObjectStore) -> None:
+    store.write("images/a/1.png", b"of who knows what")
+    store.write("staging/g0000-000000-killed/a/1.png", b"of an attempt that was killed")
     (row, *_) = rows(store, write_shard(store, shard(0), ROWS, "files", "x"))
-    assert store.read("images/a/1.png") == b"earlier"
-    assert row.sha256 == hashlib.sha256(b"earlier").hexdigest()
+    assert store.read("images/a/1.png") == b"one"
+    assert row == replace(ROWS[0], image=StoredImage(None, "images/a/1.png"))
+    assert keys(store, "staging/") == ["staging/g0000-000000-killed/a/1.png"]
+
+
+def test_a_commit_whose_images_were_not_moved_is_made_good(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write("images/a/1.png", b"of another allocation")
+    monkeypatch.setattr(sinks, "publish", lambda _store, _commit: None)
+    commit = write_shard(store, shard(0), ROWS, "files", "x")
+    monkeypatch.undo()
+    waiting = {
+        "images/a/1.png": "staging/g0000-000000-x/a/1.png",
+        "images/b 2.png": "staging/g0000-000000-x/b 2.png",
+    }
+    assert staged_of(store, [commit]) == waiting
+    store.write("staging/g0000-000001-y/c.png", b"of a shard that is not committed")
+    store.write("staging/g0000-000000-y/c.png", b"of an attempt that came too late")
+    left = publish_waiting(store)
+    assert left == ["staging/g0000-000000-y/c.png", "staging/g0000-000001-y/c.png"]
+    assert {key: store.read(key) for key in keys(store, "images/")} == {
+        "images/a/1.png": b"one",
+        "images/b 2.png": b"two",
+    }
+
+
+def test_a_staged_image_becomes_a_file_whatever_the_sink(store: ObjectStore) -> None:
+    key = staged_key(staging_folder(shard(0), "big"), "big.tif")
+    store.write(key, b"big")
+    staged = replace(ROWS[0], image=StoredImage(None, key))
+    commit = write_shard(store, shard(0), [staged, ROWS[2]], "parquet", "x")
+    assert commit.staged == ("g0000-000000-big",)
+    assert [row.image for row in rows(store, commit)] == [StoredImage(None, "images/big.tif"), ROWS[2].image]
+    assert (store.read("images/big.tif"), keys(store, "staging/")) == (b"big", [])
+    # The same task, run once more: what the record names stays.
+    assert write_shard(store, shard(0), [staged, ROWS[2]], "parquet", "y") == commit
+    assert store.read("images/big.tif") == b"big"
 
 
 @pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
@@ -109,6 +147,14 @@ def test_the_loser_removes_its_own_parts(store: ObjectStore, monkeypatch: pytest
     monkeypatch.setattr(sinks, "read_commit", lambda _store, _shard: None)
     assert write_shard(store, shard(2), ROWS, "parquet", "loser") == winner
     assert not [key for key in keys(store, "data/") if "loser" in key]
+
+
+def test_the_loser_removes_its_own_images(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    winner = write_shard(store, shard(2), [record("a/1.png", b"of the winner")], "files", "winner")
+    monkeypatch.setattr(sinks, "read_commit", lambda _store, _shard: None)
+    assert write_shard(store, shard(2), ROWS, "files", "loser") == winner
+    assert keys(store, "staging/") == []
+    assert (keys(store, "images/"), store.read("images/a/1.png")) == (["images/a/1.png"], b"of the winner")
 
 
 def test_broken_off_attempts_do_not_count(store: ObjectStore) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from arm_batch.errors import StoreError
-from arm_batch.store import s3_upload
+from arm_batch.store import s3, s3_upload
 from arm_batch.store.local import LocalStore
-from arm_batch.store.nowhere import Nowhere
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.patience import Patience
 from arm_batch.store.s3 import S3Store
@@ -21,7 +20,7 @@ from arm_batch.store.single_writer import SingleWriterStore
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultyS3
 
-FAST = Patience(attempts=6, first_wait_s=0.005, longest_wait_s=0.02, connect_s=2, read_s=0.5)
+FAST = Patience(attempts=6, first_wait_s=0.005, longest_wait_s=0.02, connect_s=30, read_s=30)
 PART = 5 << 20
 
 
@@ -43,25 +42,48 @@ def uploads(store: S3Store) -> int:
 
 
 @pytest.mark.parametrize("size", [0, 10, 2 * PART + 3])
-def test_the_first_file_stays(store: ObjectStore, tmp_path: Path, size: int) -> None:
-    first = finished(tmp_path / "made", "first", bytes(size))
-    second = finished(tmp_path / "made", "second", b"x" * (size + 1))
-    assert store.create_file("images/a.tif", first)
-    assert not store.create_file("images/a.tif", second)
+def test_the_last_file_counts(store: ObjectStore, tmp_path: Path, size: int) -> None:
+    store.write_file("images/a.tif", finished(tmp_path / "made", "first", bytes(size)))
     assert store.read("images/a.tif") == bytes(size)
-    assert store.create_file("images/a.tif", first) == isinstance(store, LocalStore)
-    store.write_file("images/a.tif", second)
+    store.write_file("images/a.tif", finished(tmp_path / "made", "second", b"x" * (size + 1)))
     assert store.read("images/a.tif") == b"x" * (size + 1)
     assert [info.key for info in store.list()] == ["images/a.tif"]
     assert store.sweep() == 0
 
 
-def test_one_writer_looks_first(store: ObjectStore, tmp_path: Path) -> None:
-    alone = SingleWriterStore(store)
-    assert alone.create_file("a", finished(tmp_path / "made", "first", b"1"))
-    assert not alone.create_file("a", finished(tmp_path / "made", "second", b"2"))
-    assert store.read("a") == b"1"
-    assert Nowhere().create_file("a", tmp_path)
+@pytest.mark.parametrize("single", [False, True])
+def test_a_moved_object_replaces_what_was_there_and_leaves_nothing(store: ObjectStore, single: bool) -> None:
+    store = SingleWriterStore(store) if single else store
+    store.write("images/a b/c.tif", b"old")
+    store.write("staging/x/a b/c.tif", b"new")
+    info = store.stat("staging/x/a b/c.tif")
+    store.move(info, "images/a b/c.tif")
+    assert [info.key for info in store.list()] == ["images/a b/c.tif"]
+    assert store.read("images/a b/c.tif") == b"new"
+    with pytest.raises(FileNotFoundError):
+        store.move(info, "images/a b/c.tif")
+    assert store.read("images/a b/c.tif") == b"new"
+
+
+def test_moving_leaves_no_empty_folders(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    store.write("staging/x/deep/a", b"1")
+    store.write("staging/x/b", b"2")
+    store.move(store.stat("staging/x/deep/a"), "images/deep/a")
+    assert sorted(path.name for path in (tmp_path / "staging" / "x").iterdir()) == ["b"]
+    store.move(store.stat("staging/x/b"), "images/b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_what_s3_cannot_copy_in_one_request_goes_part_by_part(
+    s3_bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = S3Store(s3_bucket, "p", s3_endpoint)
+    store.write("a", b"ab" * (5 << 20))
+    monkeypatch.setattr(s3, "_LARGEST_PUT", 9 << 20)
+    store.move(store.stat("a"), "b")
+    assert store.read("b") == b"ab" * (5 << 20)
+    assert [info.key for info in store.list()] == ["b"]
 
 
 def test_a_file_of_another_file_system_is_copied(tmp_path: Path) -> None:
@@ -71,8 +93,7 @@ def test_a_file_of_another_file_system_is_copied(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
     with scratch_file(shm / tmp_path.name) as path:
         path.write_bytes(b"far")
-        assert store.create_file("a", path)
-        assert not store.create_file("a", path)
+        store.write_file("a", path)
     (shm / tmp_path.name).rmdir()
     assert store.read("a") == b"far"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
@@ -88,7 +109,7 @@ def test_scratch_is_locked_while_it_is_used_and_gone_afterwards(tmp_path: Path) 
         with scratch_file(tmp_path) as other:
             assert other != path
             assert path.exists()
-        assert store.create_file("a", path)
+        store.write_file("a", path)
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
@@ -136,20 +157,20 @@ def test_uploads_survive_a_fault_at_each_request(
     proxied.forget()
     proxied.script(*[Fault.PASS] * request_number, fault)
     # Begin, two parts, end: an answer to the end that gets lost must not look like somebody else's object.
-    assert store.create_file("a", path)
+    store.write_file("a", path)
     assert proxied.counts[fault] == 1
     assert direct.read("a") == b"ab" * PART
     assert direct.stat("a").size == 2 * PART
 
 
-def test_an_upload_that_is_told_to_begin_again_does(
+def test_an_upload_that_is_swept_away_begins_again(
     s3_bucket: str, s3_endpoint: str, proxied: FaultyS3, tmp_path: Path
 ) -> None:
     direct = S3Store(s3_bucket, "p", s3_endpoint)
     store = replace(direct, endpoint_url=proxied.url, patience=FAST)
     proxied.forget()
-    proxied.script(Fault.CONFLICT, method="POST", path="uploadId")
-    assert store.create_file("a", finished(tmp_path, "file", b"ab" * PART))
+    proxied.script(Fault.GONE, method="POST", path="uploadId")
+    store.write_file("a", finished(tmp_path, "file", b"ab" * PART))
     assert [seen.method for seen in proxied.seen].count("PUT") == 4
     assert direct.read("a") == b"ab" * PART
     assert uploads(direct) == 0
@@ -163,12 +184,8 @@ def test_uploads_that_broke_off_are_given_up(s3_bucket: str, s3_endpoint: str) -
     assert uploads(store) == 1
 
 
-def test_a_refused_upload_leaves_nothing(s3_bucket: str, s3_endpoint: str, tmp_path: Path) -> None:
+def test_an_upload_of_nothing_leaves_nothing(s3_bucket: str, s3_endpoint: str, tmp_path: Path) -> None:
     store = S3Store(s3_bucket, "p", s3_endpoint)
-    store.write("a", b"there")
-    assert not store.create_file("a", finished(tmp_path, "file", b"new"))
-    assert uploads(store) == 0
-    assert store.read("a") == b"there"
     with pytest.raises(StoreError, match="missing"):
-        store.create_file("b", tmp_path / "missing")
+        store.write_file("b", tmp_path / "missing")
     assert uploads(store) == 0
