@@ -149,11 +149,22 @@ def _reserved(folder: Path) -> Iterator[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make it and its parents, each of the new ones synced into the folder above it."""
-    missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        _sync_folder(path.parent)
+    """Make it and its parents, each of the new ones synced into the folder above it.
+
+    Raises:
+        OSError: it cannot be made; among others `FileNotFoundError` when others go on removing its parents.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
+        try:
+            for path in reversed(missing):
+                path.mkdir(exist_ok=True)
+                _sync_folder(path.parent)
+            return
+        except FileNotFoundError:
+            # A parent was empty for a moment, and somebody has removed it for that.
+            if not tries_left:
+                raise
 
 
 def _sync_folder(folder: Path) -> None:

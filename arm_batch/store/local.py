@@ -141,9 +141,10 @@ class LocalStore:
             remove_empty(source.parent, Path(self.root))
 
     def delete(self, key: str) -> None:
-        """Remove the file, if there is one."""
+        """Remove the file, if there is one, and folders that are empty then."""
         with self._errors(key):
             remove_file(self.path(key))
+            remove_empty(self.path(key).parent, Path(self.root))
 
     def sweep(self) -> int:
         """Remove temporary files but those that are locked; a writer that is alive tries again with a new one."""

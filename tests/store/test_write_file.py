@@ -73,6 +73,9 @@ def test_moving_leaves_no_empty_folders(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "staging" / "x").iterdir()) == ["b"]
     store.move(store.stat("staging/x/b"), "images/b")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+    store.write("staging/y/deep/c", b"3")
+    store.delete("staging/y/deep/c")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
 
 def test_what_s3_cannot_copy_in_one_request_goes_part_by_part(
