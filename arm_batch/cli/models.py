@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from arm_batch.cli.options import parse_reductions, parse_weights
+from arm_batch.cli.options import parse_photographs, parse_weights
 from arm_batch.cli.signals import stop_signals
 from arm_batch.core.tiles import TileGrid
 from arm_batch.errors import UsageError
 from arm_batch.nets.build_ladder import build_ladder
 from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
 from arm_batch.nets.data import split_images
+from arm_batch.nets.degrade import DegradeName
 from arm_batch.nets.optimizers import OptimizerName
 from arm_batch.nets.registry import BACKBONES, get_backbone
 from arm_batch.nets.strategies import Loss, Strategy
@@ -25,11 +26,17 @@ from arm_batch.runtime.ray_training import train_on_ray
 
 
 def train_command(
-    data: Annotated[Path, typer.Option(help="Folder of photographs (recursive).")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FOLDER[:REDUCTIONS]",
+            help="Folder of photographs (recursive), reduced by each of REDUCTIONS (such as 2,3); may be repeated.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
     backbone: Annotated[str, typer.Option(help=f"One of {', '.join(BACKBONES)}.")] = "fsrcnn",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
-    reductions: Annotated[str, typer.Option(help="Photographs are used reduced by each of these.")] = "2",
+    reductions: Annotated[str, typer.Option(help="REDUCTIONS of folders that have none of their own.")] = "2",
     steps: Annotated[int, typer.Option(min=1)] = 50_000,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 16,
     crop: Annotated[int, typer.Option(min=8, help="Side of a crop, LR px.")] = 32,
@@ -46,6 +53,14 @@ def train_command(
     leaves: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the crops on which pieces of others are laid.")
     ] = 0.0,
+    degrade: Annotated[
+        DegradeName, typer.Option(help="How LR crops are made: clean, mildly degraded, or as archives have them.")
+    ] = "none",
+    clean_share: Annotated[float, typer.Option(min=0, max=1, help="Of the crops, under --degrade.")] = 0.2,
+    decay_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="The learning rate falls over the last so many steps; default: over all."),
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     body_only: Annotated[
         bool, typer.Option("--body-only", help="Of --init, of any scale, all but the upsampler.")
@@ -84,14 +99,16 @@ def train_command(
         bf16_steps=bf16_steps,
         vary_colours=vary_colours,
         leaves=leaves,
+        degrade=degrade,
+        clean_share=0.0 if degrade == "none" else clean_share,
+        decay_steps=decay_steps,
         seed=seed,
     )
     job = TrainingJob(
-        data=data,
+        data=tuple(parse_photographs(text, reductions) for text in data),
         out=out,
         backbone=backbone,
         scale=scale,
-        reductions=tuple(parse_reductions(reductions)),
         config=config,
         init=init,
         body_only=body_only,

@@ -105,3 +105,17 @@ def parse_reductions(text: str) -> list[int]:
     if not all(part.isdecimal() and int(part) >= 1 for part in parts):
         raise UsageError(f"--reductions {text!r}: write whole numbers from 1 with commas, such as 2,3,4")
     return [int(part) for part in parts]
+
+
+def parse_photographs(text: str, reductions: str) -> tuple[Path, tuple[int, ...]]:
+    """Read ``FOLDER`` or ``FOLDER:REDUCTIONS``; `reductions` are those of a folder without its own.
+
+    >>> parse_photographs("photos:1,2", "3")
+    (PosixPath('photos'), (1, 2))
+    >>> parse_photographs("d:/photos", "3")
+    (PosixPath('d:/photos'), (3,))
+    """
+    folder, separator, own = text.rpartition(":")
+    if separator and own.replace(",", "").isdecimal():
+        return Path(folder), tuple(parse_reductions(own))
+    return Path(text), tuple(parse_reductions(reductions))

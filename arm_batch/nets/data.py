@@ -96,6 +96,9 @@ Crops = tuple[torch.Tensor, torch.Tensor]
 Change = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 """What makes other HR crops of a batch: float32 ``(n, 3, s, s)`` in [0, 1], before and after."""
 
+Reduce = Callable[[torch.Tensor, np.random.Generator], Crops]
+"""What makes LR crops of HR ones, and may cut these: whole levels from 0 to 255 in float64, before and after."""
+
 
 class CropSampler:
     """Random aligned crops with flips and quarter turns, drawn from images held in memory or on a GPU.
@@ -131,24 +134,25 @@ class CropSampler:
         self._lr = _Gallery([p.lr for p in kept], lr_size, 1, device)
         self._hr = _Gallery([p.hr for p in kept], lr_size, scale, device)
 
-    def sample(self, rng: np.random.Generator, count: int, change: Change | None = None) -> Crops:
+    def sample(
+        self, rng: np.random.Generator, count: int, change: Change | None = None, reduce: Reduce | None = None
+    ) -> Crops:
         """`count` crops as float32 RGB in [0, 1]: ``(n, 3, s, s)`` and ``(n, 3, scale*s, scale*s)``.
 
-        With `change`, HR crops go through it, and each LR crop is made from its HR crop alone, as if that were the
-        whole image.
+        With `change`, HR crops go through it. With that or `reduce`, each LR crop is made from its HR crop alone,
+        as if that were the whole image; by bicubic reduction where `reduce` is left out.
         """
         images = rng.choice(len(self._weights), size=count, p=self._weights)
         corners = rng.integers(self._corners[images])
         turns, mirrored = rng.integers(4, size=count), rng.integers(2, size=count)
         drawn = torch.from_numpy(np.column_stack([images, corners, turns, mirrored]))
         hr = self._hr.crops(drawn)
-        if change is None:
+        if change is None and reduce is None:
             return self._lr.crops(drawn), hr
-        levels = change(hr, rng).to(torch.float64).mul_(255).round_()
-        lr, hr = (
-            side.to(torch.float32, memory_format=torch.channels_last).div_(255)
-            for side in (downscale_crops(levels, self._scale), levels)
-        )
+        changed = hr if change is None else change(hr, rng)
+        levels = changed.to(torch.float64).mul_(255).round_()
+        made = (downscale_crops(levels, self._scale), levels) if reduce is None else reduce(levels, rng)
+        lr, hr = (side.to(torch.float32, memory_format=torch.channels_last).div_(255) for side in made)
         return lr, hr
 
 

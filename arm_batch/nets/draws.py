@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from arm_batch.nets.colours import vary_colours
-from arm_batch.nets.data import Change, Crops, CropSampler
+from arm_batch.nets.data import Change, Crops, CropSampler, Reduce
+from arm_batch.nets.degrade import RECIPES, DegradeName, degrade_crops
 from arm_batch.nets.leaves import drop_leaves
 
 
@@ -21,17 +22,24 @@ class Draws:
         seed: of all draws.
         batch_size: crops of a step.
         steps_at_once: how many steps' crops are drawn together.
-        change: as `CropSampler.sample` takes it.
+        change, reduce: as `CropSampler.sample` takes them.
     """
 
     def __init__(
-        self, sampler: CropSampler, seed: int, batch_size: int, steps_at_once: int, change: Change | None
+        self,
+        sampler: CropSampler,
+        seed: int,
+        batch_size: int,
+        steps_at_once: int,
+        change: Change | None,
+        reduce: Reduce | None = None,
     ) -> None:
         self._sampler = sampler
         self._seed = seed
         self._batch_size = batch_size
         self._steps_at_once = steps_at_once
         self._change = change
+        self._reduce = reduce
         self._block: tuple[int, Crops] | None = None
 
     def of_step(self, step: int) -> Crops:
@@ -39,7 +47,8 @@ class Draws:
         number, place = divmod(step, self._steps_at_once)
         if self._block is None or self._block[0] != number:
             rng = np.random.default_rng([self._seed, number, 1])
-            self._block = number, self._sampler.sample(rng, self._steps_at_once * self._batch_size, self._change)
+            count = self._steps_at_once * self._batch_size
+            self._block = number, self._sampler.sample(rng, count, self._change, self._reduce)
         lr, hr = self._block[1]
         # Every so manieth: the first crops of a draw get the most leaves.
         return lr[place :: self._steps_at_once], hr[place :: self._steps_at_once]
@@ -55,3 +64,11 @@ def change_of(colours: bool, leaves: float) -> Change | None:
         return vary_colours(crops, rng) if colours else crops
 
     return changed
+
+
+def reduce_of(degrade: DegradeName, clean_share: float, scale: int) -> Reduce | None:
+    """How LR crops are made of HR ones that are larger by a margin; None for bicubic reductions without one."""
+    recipe = RECIPES[degrade]
+    if recipe is None:
+        return None
+    return lambda levels, rng: degrade_crops(levels.cpu(), scale, recipe, clean_share, rng)

@@ -11,6 +11,7 @@ from torch import nn
 
 from arm_batch.errors import UsageError
 from arm_batch.nets import carn, fsrcnn
+from arm_batch.nets.deep import BLOCKS, Deep
 from arm_batch.nets.layers import scale_initial_weights
 from arm_batch.nets.plain import Plain
 from arm_batch.nets.srresnet import SrResNet
@@ -30,6 +31,7 @@ class Backbone:
             supernet's own width.
         body: beginnings of the names of the parameters that do the same at every scale: all before the upsampler.
         width_multiple: every width must be a multiple of this (grouped convolutions).
+        only_these: whether no widths beside `widths` exist.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Backbone:
     widths: tuple[int, ...]
     body: tuple[str, ...]
     width_multiple: int = 1
+    only_these: bool = False
 
     @property
     def full_width(self) -> int:
@@ -48,6 +51,8 @@ class Backbone:
         """Raise `UsageError` unless a subnet of `width` at `scale` exists."""
         if scale not in SCALES:
             raise UsageError(f"{self.name}: scale {scale} is not one of {SCALES}")
+        if self.only_these and width not in self.widths:
+            raise UsageError(f"{self.name}: width {width} is not one of {self.widths}")
         if not 0 < width <= self.full_width or width % self.width_multiple:
             raise UsageError(
                 f"{self.name}: width {width} is not a multiple of {self.width_multiple} "
@@ -74,6 +79,7 @@ BACKBONES = {
         ),
         Backbone("srresnet", SrResNet, _SMALL, (36, 52, 64), body=("conv_first.", "recon_trunk.")),
         Backbone("plain", Plain, _SMALL, (16, 32, 48), body=("head.", "body.")),
+        Backbone("deep", Deep, _SMALL, tuple(BLOCKS), body=("head.", "body."), only_these=True),
     )
 }
 

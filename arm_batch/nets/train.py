@@ -24,7 +24,8 @@ from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.cuda_graphs import RecordedGradients
 from arm_batch.nets.data import Crops, CropSampler
-from arm_batch.nets.draws import Draws, change_of
+from arm_batch.nets.degrade import DegradeName
+from arm_batch.nets.draws import Draws, change_of, reduce_of
 from arm_batch.nets.optimizers import OptimizerName, make_optimizers, set_learning_rate
 from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.strategies import Loss, Strategy, sampling_chances, set_gradients, widths_of_step
@@ -64,6 +65,10 @@ class TrainConfig:
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
         vary_colours: train on crops as `colours.vary_colours` makes them.
         leaves: share of the crops on which `leaves.drop_leaves` lays some, before colours are varied.
+        degrade: how LR crops are made, see `degrade.RECIPES`; the sampler's crops are then larger by its margin.
+        clean_share: of the crops, which are not degraded all the same.
+        decay_steps: the learning rate falls over the last so many steps, and stays as it is before; None for all.
+            As long as it stays, it may be decided anew when it is to fall, and how many steps there are.
         steps_per_draw: how many steps' crops are drawn together, see `draws.Draws`.
         seed: of the initial weights and of every draw.
         initial_weights: what the run starts from, by the SHA-256 of a file of weights; empty without one.
@@ -83,6 +88,9 @@ class TrainConfig:
     bf16_steps: int = 0
     vary_colours: bool = False
     leaves: float = 0.0
+    degrade: DegradeName = "none"
+    clean_share: float = 0.0
+    decay_steps: int | None = None
     steps_per_draw: int = 1
     seed: int = 0
     initial_weights: str = ""
@@ -178,8 +186,10 @@ def train(
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The schedule at `step` (from 0): a cosine, its first steps scaled down linearly."""
-    cosine = (1 + math.cos(math.pi * step / config.steps)) / 2
+    """The schedule at `step` (from 0): a cosine at the end or all along, the first steps scaled down linearly."""
+    falling = config.steps if config.decay_steps is None else config.decay_steps
+    fallen = max(0, step - config.steps + falling) / falling
+    cosine = (1 + math.cos(math.pi * fallen)) / 2
     rate = config.final_learning_rate + cosine * (config.learning_rate - config.final_learning_rate)
     return rate * min(1.0, (step + 1) / WARM_UP_STEPS)
 
@@ -205,7 +215,8 @@ class _Steps:
         self.device = next(supernet.parameters()).device
         self._chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
         change = change_of(config.vary_colours, config.leaves)
-        self._draws = Draws(sampler, config.seed, config.batch_size, config.steps_per_draw, change)
+        reduce = reduce_of(config.degrade, config.clean_share, supernet.scale)
+        self._draws = Draws(sampler, config.seed, config.batch_size, config.steps_per_draw, change, reduce)
         self._set_gradients = (
             RecordedGradients(supernet, config.strategy, config.loss)
             if self.device.type == "cuda"

@@ -16,6 +16,12 @@ from arm_batch.nets.slimmable import Supernet
 CHECKPOINT = "checkpoint.pt"
 LOG = "training_log.csv"
 WEIGHTS = "weights.safetensors"
+_FREE = frozenset({"steps", "decay_steps", "bf16_steps"})
+"""What may be decided anew as long as no step has depended on it."""
+
+_DEFAULTS: dict[str, Any] = {"degrade": "none", "clean_share": 0.0}
+"""Of checkpoints that are older than these settings."""
+
 LOG_FIELDS = ("step", "lr", "loss", "seconds")
 
 
@@ -66,7 +72,8 @@ def restore_state(path: Path, state: TrainState, config: dict[str, Any]) -> None
         raise LadderError(f"{path}: not a training checkpoint")
     asked = {"backbone": state.supernet.backbone.name, "scale": state.supernet.scale, **config}
     found = {"backbone": document["backbone"], "scale": document["scale"], **document["config"]}
-    differing = [k for k in asked if asked[k] != found.get(k)]
+    free = _FREE if int(document["step"]) <= min(_settled(asked), _settled(found)) else frozenset()
+    differing = [k for k in asked if asked[k] != found.get(k, _DEFAULTS.get(k)) and k not in free]
     if differing:
         told = ", ".join(f"{k} {found.get(k)} (asked for: {asked[k]})" for k in differing)
         raise LadderError(f"{path} belongs to another run: it has {told}")
@@ -75,6 +82,12 @@ def restore_state(path: Path, state: TrainState, config: dict[str, Any]) -> None
     for optimizer, saved in zip(state.optimizers, document["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
     state.step, state.seconds = int(document["step"]), float(document["seconds"])
+
+
+def _settled(config: dict[str, Any]) -> int:
+    """The step up to which nothing depends on how many there will be."""
+    decay = config.get("decay_steps")
+    return 0 if decay is None else min(config["steps"] - decay, config["bf16_steps"])
 
 
 def trim_log(path: Path, steps: int) -> None:

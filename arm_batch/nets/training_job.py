@@ -13,7 +13,9 @@ import torch
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import UsageError
 from arm_batch.nets.checkpoint import load_body, load_supernet, sha256_of
-from arm_batch.nets.data import CropSampler, load_pair, split_images
+from arm_batch.nets.data import CropSampler, Pair, load_pair, split_images
+from arm_batch.nets.degrade import MARGIN
+from arm_batch.nets.draws import reduce_of
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
 from arm_batch.nets.train import Progress, TrainConfig, train
@@ -31,11 +33,10 @@ class TrainingJob:
     """What to train, on what, and where it goes.
 
     Attributes:
-        data: folder of photographs; one in five is held out.
+        data: folders of photographs, of each of which one in five is held out, and by what they are reduced.
         out: folder for weights, log and checkpoint; continued if it has one.
         backbone: name of the networks' family.
         scale: upscaling factor.
-        reductions: photographs are used reduced by each of these.
         config: how to train; `initial_weights` is filled in from `init`, `steps_per_draw` from `device`.
         init: weights to start from; ``None`` for random ones.
         body_only: of `init`, which may then be of any scale, take what lies before the upsampler.
@@ -44,11 +45,10 @@ class TrainingJob:
         checkpoint_every: steps between checkpoints.
     """
 
-    data: Path
+    data: tuple[tuple[Path, tuple[int, ...]], ...]
     out: Path
     backbone: str
     scale: int
-    reductions: tuple[int, ...]
     config: TrainConfig
     init: Path | None
     body_only: bool
@@ -77,17 +77,29 @@ def run_training(
     torch.set_num_threads(job.threads)
     supernet, initial_weights = _start(job)
     config = replace(job.config, initial_weights=initial_weights, steps_per_draw=STEPS_PER_DRAW[job.device])
-    training, held_out = split_images(job.data)
-    pairs = [load_pair(path, job.scale, reduction) for path in training for reduction in job.reductions]
-    sampler = CropSampler(pairs, config.crop_px, job.scale, job.device)
-    validation = CropSampler([load_pair(path, job.scale) for path in held_out], VALIDATION_CROP_PX, job.scale)
-    crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS)
+    pairs, held_out = _load(job)
+    reduce = reduce_of(config.degrade, config.clean_share, job.scale)
+    margin = 0 if reduce is None else MARGIN
+    sampler = CropSampler(pairs, config.crop_px + margin, job.scale, job.device)
+    validation = CropSampler(held_out, VALIDATION_CROP_PX + margin, job.scale)
+    crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS, reduce=reduce)
     if sampler.left_out:
         warn(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
     supernet = supernet.to(job.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # All batches are of one shape: worth trying which algorithm is fastest.
     torch.backends.cudnn.benchmark = True
     train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every, stop)
+
+
+def _load(job: TrainingJob) -> tuple[list[Pair], list[Pair]]:
+    """All photographs to train on, each as often as it is reduced, and those that are held out."""
+    training: list[Pair] = []
+    held_out: list[Pair] = []
+    for folder, reductions in job.data:
+        seen, unseen = split_images(folder)
+        training += [load_pair(path, job.scale, reduction) for path in seen for reduction in reductions]
+        held_out += [load_pair(path, job.scale, reductions[0]) for path in unseen]
+    return training, held_out
 
 
 def _start(job: TrainingJob) -> tuple[Supernet, str]:

@@ -28,11 +28,10 @@ def job(tmp_path: Path) -> TrainingJob:
     for seed in range(5):
         write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 260, 260))
     return TrainingJob(
-        data=tmp_path / "photos",
+        data=((tmp_path / "photos", (2,)),),
         out=tmp_path / "ray",
         backbone="fsrcnn",
         scale=2,
-        reductions=(2,),
         config=CONFIG,
         init=None,
         body_only=False,
