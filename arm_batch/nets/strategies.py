@@ -78,8 +78,7 @@ def set_gradients(
     Returns:
         The loss of the first one, a scalar on the device: to read it at once would make a GPU wait.
     """
-    # Set to zero and not away with: what a CUDA graph writes to must stay where it is.
-    supernet.zero_grad(set_to_none=False)
+    _clear_gradients(supernet)
     target, losses = hr, []
     for place, width in enumerate(widths):
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
@@ -93,3 +92,14 @@ def set_gradients(
         if place == 0 and strategy == "distil":
             target = output.detach().float()
     return losses[0]
+
+
+def _clear_gradients(supernet: Supernet) -> None:
+    """Zeros for every parameter, also for those that this step's subnets lack: optimisers want the same ones always.
+
+    Set to zero and not away with: what a CUDA graph writes to must stay where it is.
+    """
+    for parameter in supernet.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    supernet.zero_grad(set_to_none=False)

@@ -21,7 +21,7 @@ def gradients_of(supernet: Supernet) -> list[torch.Tensor]:
     return [p.grad.clone() for p in supernet.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("backbone", ["fsrcnn", "carn", "srresnet", "plain"])
+@pytest.mark.parametrize("backbone", ["fsrcnn", "carn", "srresnet", "plain", "deep"])
 @pytest.mark.parametrize("bf16", [False, True])
 def test_a_replay_gives_what_launching_does(backbone, bf16):
     eager, recorded = start(backbone), start(backbone)

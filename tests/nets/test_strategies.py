@@ -73,3 +73,12 @@ def test_distillation_teaches_the_narrow_subnet_what_the_widest_draws(supernet):
     widest = supernet(lr, 56)
     (F.l1_loss(widest, hr) + 0.5 * F.l1_loss(supernet(lr, 16), widest.detach())).backward()
     torch.testing.assert_close(found, gradients(supernet))
+
+
+def test_layers_that_a_step_does_not_run_have_gradients_of_zero():
+    supernet = Supernet(get_backbone("deep"), 2)
+    set_gradients(supernet, "power", "l1", [16], *crops(), bf16=False)
+    found = {name: parameter.grad for name, parameter in supernet.net.named_parameters()}
+    assert found["body.0.first.weight"].any()
+    for absent in ("body.7.first.weight", "tails.32.weight"):
+        assert not found[absent].any()

@@ -99,6 +99,19 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, con
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_subnets_of_several_depths_may_come_first_and_after_a_resume(tmp_path, seed):
+    # Under seeds 2 and 3 the first step runs fewer blocks than the second.
+    config = replace(CONFIG, widths=(16, 24, 32), sampling_power=1.0, steps=12, seed=seed)
+    undisturbed, stopped = (Supernet(get_backbone("deep"), 2) for _ in range(2))
+    stopped.load_state_dict(undisturbed.state_dict())
+    run(undisturbed, tmp_path / "whole", config)
+    with pytest.raises(InterruptedRunError):
+        run(stopped, tmp_path / "parts", config, stop_after=6)
+    run(stopped, tmp_path / "parts", config)
+    assert same_weights(stopped, undisturbed)
+
+
 def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path):
     undisturbed = fresh()
     run(undisturbed, tmp_path / "whole")
