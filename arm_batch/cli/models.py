@@ -30,7 +30,7 @@ def train_command(
         list[str],
         typer.Option(
             metavar="FOLDER[:REDUCTIONS]",
-            help="Folder of photographs (recursive), reduced by each of REDUCTIONS (such as 2,3); may be repeated.",
+            help="Folder of photographs (recursive), reduced by each of REDUCTIONS, such as 2,3; repeatable.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],

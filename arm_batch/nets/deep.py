@@ -1,8 +1,8 @@
 """A deep plain network: 3x3 convolutions at LR resolution, narrow subnets shallower, on a bilinear base image.
 
 At equal cost many narrow layers reach more than few wide ones. Blocks are two convolutions behind a SiLU each,
-around a skip (pre-activation: He, Zhang, Ren & Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016); all at
-LR resolution, with the pixel shuffle last, because there a pixel costs least. A narrow subnet runs the first
+around a skip (pre-activation: He, Zhang, Ren & Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016); all
+at LR resolution, with the pixel shuffle last, because there a pixel costs least. A narrow subnet runs the first
 channels of the first blocks. It leaves the body where wider ones go on, so each has a last layer of its own.
 """
 

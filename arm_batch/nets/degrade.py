@@ -1,10 +1,10 @@
 """Training inputs as archives hold them: reduced in several ways, blurred, noisy, and compressed as JPEG.
 
 Nets that have seen nothing but clean bicubic reductions sharpen the artefacts of all others. Each crop is degraded
-by chance, in the order in which pictures are: optics, reduction, misaligned channels of scans, noise, JPEG. In spirit
-after BSRGAN (Zhang, Liang, Van Gool & Timofte, "Designing a Practical Degradation Model for Deep Blind
-Image Super-Resolution", ICCV 2021) and Real-ESRGAN (Wang, Xie, Dong & Shan, ICCV Workshops 2021), far milder in
-strength: what cannot be known is not to be invented.
+by chance, in the order in which pictures are: optics, reduction, misaligned channels of scans, noise, JPEG. In
+spirit after BSRGAN (Zhang, Liang, Van Gool & Timofte, "Designing a Practical Degradation Model for Deep Blind
+Image Super-Resolution", ICCV 2021) and Real-ESRGAN (Wang, Xie, Dong & Shan, ICCV Workshops 2021), far milder:
+what cannot be known is not to be invented.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ MARGIN = 8
 """LR px by which a crop is larger before it is degraded: blur then has true surroundings, and the grid of JPEG
 blocks lies anywhere over what is kept."""
 
-_SUBSAMPLING = (0x411111, 0x221111)
-"""4:4:4 and 4:2:0, as OpenCV names them."""
+_SUBSAMPLING = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420)
 
 Reduction = Callable[[Pixels, int], Pixels]
 

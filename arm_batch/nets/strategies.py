@@ -95,7 +95,7 @@ def set_gradients(
 
 
 def _clear_gradients(supernet: Supernet) -> None:
-    """Zeros for every parameter, also for those that this step's subnets lack: optimisers want the same ones always.
+    """Zeros for every parameter, those that this step's subnets lack too: optimisers want the same ones always.
 
     Set to zero and not away with: what a CUDA graph writes to must stay where it is.
     """
