@@ -31,7 +31,9 @@ from arm_batch.nets.data import Crops, CropSampler, load_pair, split_images
 from arm_batch.nets.evaluate import bicubic
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import TrainConfig, train
+from arm_batch.nets.train import train
+from arm_batch.nets.train_config import TrainConfig
+from arm_batch.nets.validation import Group
 
 SCALE = 4
 BUDGETS = (0.1, 0.25, 0.5, 0.75)
@@ -92,7 +94,7 @@ def start(asked: argparse.Namespace) -> Supernet:
 
 def run(supernet: Supernet, config: TrainConfig, sampler: CropSampler, tiles: Crops) -> tuple[float, Supernet]:
     """Train; returns the CPU seconds spent and the trained supernet."""
-    one_tile = (tiles[0][:1], tiles[1][:1])
+    one_tile = [Group("photographs", "clean", (tiles[0][:1], tiles[1][:1]))]
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         train(supernet, config, sampler, one_tile, Path(folder), lambda _: None, report_every=10**9)

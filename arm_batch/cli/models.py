@@ -20,7 +20,7 @@ from arm_batch.nets.degrade import DegradeName
 from arm_batch.nets.optimizers import OptimizerName
 from arm_batch.nets.registry import BACKBONES, get_backbone
 from arm_batch.nets.strategies import Loss, Strategy
-from arm_batch.nets.train import TrainConfig
+from arm_batch.nets.train_config import TrainConfig
 from arm_batch.nets.training_job import Device, TrainingJob, run_training
 from arm_batch.runtime.ray_training import train_on_ray
 

@@ -1,7 +1,8 @@
-"""Training a supernet: L1 or squared error on random crops, a warm-up and a cosine, averaged weights.
+"""Training a supernet: L1 or squared error on random crops, averaged weights.
 
-Which subnets a step trains is a matter of `arm_batch.nets.strategies`, on what of `arm_batch.nets.draws`, how they
-move of `arm_batch.nets.optimizers`, and what is kept on disk of `arm_batch.nets.training_files`.
+How long and how fast is a matter of `arm_batch.nets.train_config`, which subnets a step trains of
+`arm_batch.nets.strategies`, on what of `arm_batch.nets.draws`, how they move of `arm_batch.nets.optimizers`, how
+good they are of `arm_batch.nets.validation`, and what is kept on disk of `arm_batch.nets.training_files`.
 """
 
 from __future__ import annotations
@@ -9,91 +10,39 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import StoppedError, TrainingError
 from arm_batch.nets.checkpoint import save_weights
 from arm_batch.nets.cuda_graphs import RecordedGradients
-from arm_batch.nets.data import Crops, CropSampler
-from arm_batch.nets.degrade import DegradeName
+from arm_batch.nets.data import CropSampler
 from arm_batch.nets.draws import Draws, change_of, reduce_of
-from arm_batch.nets.optimizers import OptimizerName, make_optimizers, set_learning_rate
+from arm_batch.nets.optimizers import make_optimizers, set_learning_rate
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.strategies import Loss, Strategy, sampling_chances, set_gradients, widths_of_step
+from arm_batch.nets.strategies import sampling_chances, set_gradients, widths_of_step
+from arm_batch.nets.train_config import TrainConfig, learning_rate
 from arm_batch.nets.training_files import (
     CHECKPOINT,
+    GAINS,
     LOG,
     WEIGHTS,
     TrainState,
+    append_gains,
     append_log,
     restore_state,
     save_state,
     trim_log,
 )
+from arm_batch.nets.validation import Group, Validated, validate
 from arm_batch.nets.workers import Workers
-
-WARM_UP_STEPS = 100
-"""Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What defines a training run; two that agree in it, in data, machine and threads take the same steps.
-
-    Attributes:
-        widths: the subnets to train, narrowest first.
-        steps: optimiser steps in all.
-        batch_size: crops per step.
-        crop_px: side of an LR crop.
-        learning_rate: after the warm-up; the cosine ends at `final_learning_rate`.
-        optimizer: ``soap`` for kernels and Adam for biases and slopes, or ``adam`` for all.
-        loss: what a step minimises.
-        strategy: which subnets a step trains and on what.
-        sampling_power: under the strategy ``power``, a subnet is drawn in proportion to its executed FLOPs to
-            this power.
-        ema_decay: of the averaged weights, which are validated and saved; 0 keeps the last weights.
-        bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
-            have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
-        vary_colours: train on crops as `colours.vary_colours` makes them.
-        leaves: share of the crops on which `leaves.drop_leaves` lays some, before colours are varied.
-        degrade: how LR crops are made, see `degrade.RECIPES`; the sampler's crops are then larger by its margin.
-        clean_share: of the crops, which are not degraded all the same.
-        decay_steps: the learning rate falls over the last so many steps, and stays as it is before; None for all.
-            As long as it stays, it may be decided anew when it is to fall, and how many steps there are.
-        steps_per_draw: how many steps' crops are drawn together, see `draws.Draws`.
-        seed: of the initial weights and of every draw.
-        initial_weights: what the run starts from, by the SHA-256 of a file of weights; empty without one.
-    """
-
-    widths: tuple[int, ...]
-    steps: int
-    batch_size: int = 16
-    crop_px: int = 32
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-7
-    optimizer: OptimizerName = "soap"
-    loss: Loss = "l1"
-    strategy: Strategy = "power"
-    sampling_power: float = 2.0
-    ema_decay: float = 0.999
-    bf16_steps: int = 0
-    vary_colours: bool = False
-    leaves: float = 0.0
-    degrade: DegradeName = "none"
-    clean_share: float = 0.0
-    decay_steps: int | None = None
-    steps_per_draw: int = 1
-    seed: int = 0
-    initial_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,15 +53,19 @@ class Progress:
     steps: int
     loss: float
     steps_per_second: float
-    validation_psnr_db: dict[int, float]
+    validated: Validated
 
     def line(self) -> str:
         """For a person."""
         left = (self.steps - self.step) / self.steps_per_second
-        psnr = "  ".join(f"{width}: {db:.2f}" for width, db in self.validation_psnr_db.items())
+        psnr = "  ".join(f"{width}: {db:.2f}" for width, db in self.validated.psnr_db.items())
+        gains = "  ".join(
+            f"{inputs} {' '.join(f'{db:+.2f}' for db in by_width.values())}"
+            for inputs, by_width in self.validated.mean_gains_db().items()
+        )
         return (
-            f"step {self.step:,} of {self.steps:,}  loss {self.loss:.4g}  "
-            f"validation dB {psnr}  {self.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
+            f"step {self.step:,} of {self.steps:,}  loss {self.loss:.4g}  validation dB {psnr}  "
+            f"over bicubic: {gains}  {self.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
         )
 
 
@@ -120,7 +73,7 @@ def train(
     supernet: Supernet,
     config: TrainConfig,
     sampler: CropSampler,
-    validation: Crops,
+    validation: Sequence[Group],
     out: Path,
     report: Callable[[Progress], None],
     report_every: int = 1000,
@@ -135,9 +88,9 @@ def train(
 
     Args:
         supernet: overwritten by the checkpoint, if any; holds the averaged weights afterwards.
-        config: must equal the checkpoint's.
+        config: must agree with the checkpoint's in all that its steps depended on, see `train_config.past`.
         sampler: where the crops come from.
-        validation: LR and HR crops as `CropSampler.sample` gives them, never trained on.
+        validation: crops that are never trained on.
         out: a folder, made if missing.
         report: called every `report_every` steps, after the checkpoint was written.
         stop: asked at each checkpoint whether to end there.
@@ -154,28 +107,30 @@ def train(
         averaged=copy.deepcopy(supernet),
         optimizers=make_optimizers(config.optimizer, supernet, config.learning_rate),
     )
-    restore_state(out / CHECKPOINT, state, asdict(config))
+    restore_state(out / CHECKPOINT, state, config)
     if workers.leads:
         trim_log(out / LOG, state.step)
+        trim_log(out / GAINS, state.step)
     steps = _Steps(state, config, sampler, workers)
-    validation = (validation[0].to(steps.device), validation[1].to(steps.device))
     seconds_before, first_step, started, losses = state.seconds, state.step, time.monotonic(), []
     while state.step < config.steps:
         losses.append(steps.take())
         if state.step % report_every and state.step != config.steps:
             continue
         loss, losses = torch.stack(losses).double().mean().item(), []
-        psnr = validate(state.averaged, config.widths, *validation)
+        validated = validate(state.averaged, config.widths, validation)
         # The loss is taken before the step: only the validation sees that the last step broke the weights.
-        if not math.isfinite(loss) or any(map(math.isnan, psnr.values())):
+        if not math.isfinite(loss) or not validated.is_finite:
             raise TrainingError(f"the loss is not finite at step {state.step}; the checkpoint before it is kept")
         elapsed = time.monotonic() - started
         state.seconds = seconds_before + elapsed
         if workers.leads:
             # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
-            append_log(out / LOG, state.step, learning_rate(config, state.step - 1), loss, state.seconds, psnr)
-            save_state(out / CHECKPOINT, state, asdict(config))
-            report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, psnr))
+            rate = learning_rate(config, state.step - 1)
+            append_log(out / LOG, state.step, rate, loss, state.seconds, validated.psnr_db)
+            append_gains(out / GAINS, state.step, validated.gains)
+            save_state(out / CHECKPOINT, state, config)
+            report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, validated))
         if state.step < config.steps and stop():
             raise StoppedError(
                 f"stopped at step {state.step:,} of {config.steps:,}; the same command goes on there"
@@ -183,25 +138,6 @@ def train(
     supernet.load_state_dict(state.averaged.state_dict())
     if workers.leads:
         save_weights(out / WEIGHTS, supernet)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The schedule at `step` (from 0): a cosine at the end or all along, the first steps scaled down linearly."""
-    falling = config.steps if config.decay_steps is None else config.decay_steps
-    fallen = max(0, step - config.steps + falling) / falling
-    cosine = (1 + math.cos(math.pi * fallen)) / 2
-    rate = config.final_learning_rate + cosine * (config.learning_rate - config.final_learning_rate)
-    return rate * min(1.0, (step + 1) / WARM_UP_STEPS)
-
-
-def validate(supernet: Supernet, widths: tuple[int, ...], lr: torch.Tensor, hr: torch.Tensor) -> dict[int, float]:
-    """PSNR in dB over the pooled RGB error of each width on fixed crops, outputs clamped to [0, 1]."""
-    psnr = {}
-    with torch.no_grad():
-        for width in widths:
-            mse = F.mse_loss(supernet(lr, width).clamp(0, 1), hr).item()
-            psnr[width] = -10 * math.log10(mse)
-    return psnr
 
 
 class _Steps:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from arm_batch.errors import LadderError
 from arm_batch.nets.checkpoint import load_checkpoint, save_checkpoint
 from arm_batch.nets.slimmable import Supernet
+from arm_batch.nets.train_config import TrainConfig, past
+from arm_batch.nets.validation import Gain
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "training_log.csv"
+GAINS = "validation_gains.csv"
 WEIGHTS = "weights.safetensors"
-_FREE = frozenset({"steps", "decay_steps", "bf16_steps"})
-"""What may be decided anew as long as no step has depended on it."""
-
-_DEFAULTS: dict[str, Any] = {"degrade": "none", "clean_share": 0.0}
-"""Of checkpoints that are older than these settings."""
-
 LOG_FIELDS = ("step", "lr", "loss", "seconds")
 
 
@@ -44,12 +41,12 @@ class TrainState:
     seconds: float = 0.0
 
 
-def save_state(path: Path, state: TrainState, config: dict[str, Any]) -> None:
+def save_state(path: Path, state: TrainState, config: TrainConfig) -> None:
     """Write the checkpoint; a kill while writing leaves the one before."""
     document = {
         "backbone": state.supernet.backbone.name,
         "scale": state.supernet.scale,
-        "config": config,
+        "config": asdict(config),
         "step": state.step,
         "seconds": state.seconds,
         "net": state.supernet.net.state_dict(),
@@ -59,35 +56,34 @@ def save_state(path: Path, state: TrainState, config: dict[str, Any]) -> None:
     save_checkpoint(path, document)
 
 
-def restore_state(path: Path, state: TrainState, config: dict[str, Any]) -> None:
+def restore_state(path: Path, state: TrainState, config: TrainConfig) -> None:
     """Continue from the checkpoint at `path`, if there is one.
 
     Raises:
-        LadderError: it is damaged, or belongs to another backbone, scale or configuration; `state` is untouched.
+        LadderError: it is damaged, or belongs to another backbone or scale, or to another configuration as far as
+            its steps depended on that; `state` is untouched.
     """
     if not path.exists():
         return
     document = load_checkpoint(path)
     if not isinstance(document, dict) or not {"backbone", "scale", "config", "step"} <= document.keys():
         raise LadderError(f"{path}: not a training checkpoint")
-    asked = {"backbone": state.supernet.backbone.name, "scale": state.supernet.scale, **config}
-    found = {"backbone": document["backbone"], "scale": document["scale"], **document["config"]}
-    free = _FREE if int(document["step"]) <= min(_settled(asked), _settled(found)) else frozenset()
-    differing = [k for k in asked if asked[k] != found.get(k, _DEFAULTS.get(k)) and k not in free]
+    step = int(document["step"])
+    # A setting that is younger than the checkpoint has its default there.
+    known = {field.name for field in fields(TrainConfig)}
+    found_config = TrainConfig(**{name: value for name, value in document["config"].items() if name in known})
+    asked = {"backbone": state.supernet.backbone.name, "scale": state.supernet.scale, **past(config, step)}
+    found = {"backbone": document["backbone"], "scale": document["scale"], **past(found_config, step)}
+    differing = [k for k in {**asked, **found} if asked.get(k) != found.get(k)]
     if differing:
-        told = ", ".join(f"{k} {found.get(k)} (asked for: {asked[k]})" for k in differing)
+        was, wanted = asdict(found_config) | found, asdict(config) | asked
+        told = ", ".join(f"{k} {was[k]} (asked for: {wanted[k]})" for k in differing)
         raise LadderError(f"{path} belongs to another run: it has {told}")
     state.supernet.net.load_state_dict(document["net"])
     state.averaged.net.load_state_dict(document["averaged"])
     for optimizer, saved in zip(state.optimizers, document["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
-    state.step, state.seconds = int(document["step"]), float(document["seconds"])
-
-
-def _settled(config: dict[str, Any]) -> int:
-    """The step up to which nothing depends on how many there will be."""
-    decay = config.get("decay_steps")
-    return 0 if decay is None else min(config["steps"] - decay, config["bf16_steps"])
+    state.step, state.seconds = step, float(document["seconds"])
 
 
 def trim_log(path: Path, steps: int) -> None:
@@ -109,3 +105,13 @@ def append_log(path: Path, step: int, lr: float, loss: float, seconds: float, ps
             writer.writerow([*LOG_FIELDS, *(f"validation_psnr_db_{w}" for w in psnr)])
         values = [f"{v:.4f}" for v in psnr.values()]
         writer.writerow([step, f"{lr:.3e}", f"{loss:.6f}", f"{seconds:.1f}", *values])
+
+
+def append_gains(path: Path, step: int, gains: Sequence[Gain]) -> None:
+    """Add a line for each subnet and each kind of pictures and inputs."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "pictures", "inputs", "width", "gain_y_db"])
+        writer.writerows([step, gain.pictures, gain.inputs, gain.width, f"{gain.db:.4f}"] for gain in gains)

@@ -14,18 +14,23 @@ from arm_batch.core.stop import Stop, never
 from arm_batch.errors import UsageError
 from arm_batch.nets.checkpoint import load_body, load_supernet, sha256_of
 from arm_batch.nets.data import CropSampler, Pair, load_pair, split_images
-from arm_batch.nets.degrade import MARGIN
+from arm_batch.nets.degrade import MARGIN, DegradeName
 from arm_batch.nets.draws import reduce_of
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import Progress, TrainConfig, train
+from arm_batch.nets.train import Progress, train
+from arm_batch.nets.train_config import TrainConfig
+from arm_batch.nets.validation import Group
 
 Device = Literal["cpu", "cuda"]
 
 STEPS_PER_DRAW: dict[Device, int] = {"cpu": 1, "cuda": 16}
 
 VALIDATION_CROPS = 64
+"""Of each kind of inputs, or `FEWEST_CROPS` of each kind of pictures where these are more."""
+
 VALIDATION_CROP_PX = 64
+FEWEST_CROPS = 4
 
 
 @dataclass(frozen=True)
@@ -78,28 +83,42 @@ def run_training(
     supernet, initial_weights = _start(job)
     config = replace(job.config, initial_weights=initial_weights, steps_per_draw=STEPS_PER_DRAW[job.device])
     pairs, held_out = _load(job)
-    reduce = reduce_of(config.degrade, config.clean_share, job.scale)
-    margin = 0 if reduce is None else MARGIN
+    margin = 0 if config.degrade == "none" else MARGIN
     sampler = CropSampler(pairs, config.crop_px + margin, job.scale, job.device)
-    validation = CropSampler(held_out, VALIDATION_CROP_PX + margin, job.scale)
-    crops = validation.sample(np.random.default_rng(0), VALIDATION_CROPS, reduce=reduce)
+    validation = _validation_groups(held_out, job)
     if sampler.left_out:
         warn(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
     supernet = supernet.to(job.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # All batches are of one shape: worth trying which algorithm is fastest.
     torch.backends.cudnn.benchmark = True
-    train(supernet, config, sampler, crops, job.out, report, job.checkpoint_every, stop)
+    train(supernet, config, sampler, validation, job.out, report, job.checkpoint_every, stop)
 
 
-def _load(job: TrainingJob) -> tuple[list[Pair], list[Pair]]:
-    """All photographs to train on, each as often as it is reduced, and those that are held out."""
+def _load(job: TrainingJob) -> tuple[list[Pair], dict[str, list[Pair]]]:
+    """All photographs to train on, each as often as it is reduced, and held-out ones by the folder they lie in."""
     training: list[Pair] = []
-    held_out: list[Pair] = []
+    held_out: dict[str, list[Pair]] = {}
     for folder, reductions in job.data:
         seen, unseen = split_images(folder)
         training += [load_pair(path, job.scale, reduction) for path in seen for reduction in reductions]
-        held_out += [load_pair(path, job.scale, reductions[0]) for path in unseen]
+        for path in unseen:
+            held_out.setdefault(path.parent.name, []).append(load_pair(path, job.scale, reductions[0]))
     return training, held_out
+
+
+def _validation_groups(held_out: dict[str, list[Pair]], job: TrainingJob) -> list[Group]:
+    """Crops of each kind of pictures: clean ones, and other places with flaws where training has these."""
+    kinds: list[DegradeName] = ["none"] if job.config.degrade == "none" else ["none", job.config.degrade]
+    count = max(FEWEST_CROPS, VALIDATION_CROPS // len(held_out))
+    groups = []
+    for pictures, pairs in sorted(held_out.items()):
+        for kind in kinds:
+            margin = 0 if kind == "none" else MARGIN
+            sampler = CropSampler(pairs, VALIDATION_CROP_PX + margin, job.scale)
+            reduce = reduce_of(kind, clean_share=0.0, scale=job.scale)
+            crops = sampler.sample(np.random.default_rng(0), count, reduce=reduce)
+            groups.append(Group(pictures, "clean" if kind == "none" else kind, crops))
+    return groups
 
 
 def _start(job: TrainingJob) -> tuple[Supernet, str]:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from arm_batch.nets.data import CropSampler, Pair
-from arm_batch.nets.draws import Draws, change_of
+from arm_batch.nets.degrade import MARGIN
+from arm_batch.nets.draws import Draws, change_of, reduce_of
 
 
 def make_draws(steps_at_once: int = 1, seed: int = 5, batch_size: int = 4) -> Draws:
@@ -39,7 +40,7 @@ def test_every_step_of_a_draw_gets_as_many_leaves():
     """The first crops of a draw get the most; a step that got those alone would be unlike the others."""
 
     class Numbered(CropSampler):
-        def sample(self, _rng, count, _change=None):
+        def sample(self, _rng, count, _change=None, _reduce=None):
             numbers = torch.arange(count, dtype=torch.float32)
             return numbers, numbers
 
@@ -58,3 +59,23 @@ def test_without_a_change_crops_stay_as_they_are():
         change = change_of(colours, leaves)
         assert change is not None
         assert not torch.equal(change(crops, np.random.default_rng(0)), crops)
+
+
+def test_without_flaws_no_reduction_takes_the_place_of_the_usual_one():
+    assert reduce_of("none", 0.2, 4) is None
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_degraded_crops_are_smaller_by_the_margin_and_follow_from_the_step(colours):
+    hr = np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8)
+    sampler = CropSampler([Pair(hr[::2, ::2].copy(), hr)], 8 + MARGIN, 2)
+    change = change_of(colours, 0.0)
+    draws, again = (Draws(sampler, 5, 4, 3, change, reduce_of("archive", 0.25, 2)) for _ in range(2))
+    lr, hr_crops = draws.of_step(4)
+    assert lr.shape == (4, 3, 8, 8)
+    assert hr_crops.shape == (4, 3, 16, 16)
+    assert lr.dtype == hr_crops.dtype == torch.float32
+    assert 0.5 < lr.max() <= 1
+    draws.of_step(0)
+    assert same((lr, hr_crops), again.of_step(4))
+    assert same((lr, hr_crops), draws.of_step(4))

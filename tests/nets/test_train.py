@@ -17,10 +17,13 @@ from arm_batch.errors import LadderError, StoppedError, TrainingError
 from arm_batch.nets import train as train_module
 from arm_batch.nets.checkpoint import load_supernet
 from arm_batch.nets.data import CropSampler, Pair, downscale
+from arm_batch.nets.degrade import MARGIN
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import WARM_UP_STEPS, Progress, TrainConfig, learning_rate, train
-from arm_batch.nets.training_files import CHECKPOINT, LOG, WEIGHTS, TrainState
+from arm_batch.nets.train import Progress, train
+from arm_batch.nets.train_config import TrainConfig
+from arm_batch.nets.training_files import CHECKPOINT, GAINS, LOG, WEIGHTS, TrainState
+from arm_batch.nets.validation import Group
 
 CONFIG = TrainConfig(widths=(16, 56), steps=7, batch_size=2, crop_px=8, bf16_steps=2, seed=3)
 REPORT_EVERY = 2
@@ -42,6 +45,10 @@ def sampler(crop_px: int = 8) -> CropSampler:
     return CropSampler([Pair(downscale(hr, 2), hr)], crop_px, 2)
 
 
+def validation() -> list[Group]:
+    return [Group("ramps", "clean", sampler().sample(np.random.default_rng(9), 2))]
+
+
 def run(
     supernet: Supernet, out: Path, config: TrainConfig = CONFIG, stop_after: int | None = None
 ) -> list[Progress]:
@@ -55,8 +62,7 @@ def run(
     # Rounding depends on the number of threads, and processes that tests start have their own.
     torch.set_num_threads(1)
     crops = sampler()
-    validation = crops.sample(np.random.default_rng(9), 2)
-    train(supernet, config, crops, validation, out, report, REPORT_EVERY)
+    train(supernet, config, crops, validation(), out, report, REPORT_EVERY)
     return reports
 
 
@@ -94,6 +100,9 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, con
     run(resumed, tmp_path / "parts", config)
     assert same_weights(resumed, undisturbed)
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
+    gains = [(tmp_path / run / GAINS).read_text() for run in ("parts", "whole")]
+    assert gains[0] == gains[1]
+    assert gains[0].count("\n") == 1 + 4 * len(config.widths)
     assert [r.step for r in reports] == [2, 4, 6, 7]
     weights = [tmp_path / run / WEIGHTS for run in ("parts", "whole")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -116,11 +125,10 @@ def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path
     undisturbed = fresh()
     run(undisturbed, tmp_path / "whole")
     crops = sampler()
-    validation = crops.sample(np.random.default_rng(9), 2)
     asked = iter([False, True])
     with pytest.raises(StoppedError, match="stopped at step 4 of 7"):
         train(
-            *(fresh(), CONFIG, crops, validation, tmp_path / "parts"),
+            *(fresh(), CONFIG, crops, validation(), tmp_path / "parts"),
             lambda _: None,
             REPORT_EVERY,
             lambda: next(asked),
@@ -181,7 +189,7 @@ def test_training_learns_and_writes_loadable_weights(tmp_path):
     reports = run(supernet, tmp_path, replace(CONFIG, steps=60, batch_size=4, bf16_steps=0))
     first, last = reports[0], reports[-1]
     assert last.loss < first.loss
-    assert all(last.validation_psnr_db[w] > first.validation_psnr_db[w] for w in CONFIG.widths)
+    assert all(last.validated.psnr_db[w] > first.validated.psnr_db[w] for w in CONFIG.widths)
     loaded = load_supernet(tmp_path / WEIGHTS, get_backbone("fsrcnn"), 2)
     x = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
@@ -211,7 +219,7 @@ def test_changed_crops_and_another_loss_change_training_and_not_validation(tmp_p
     natural = run(fresh(), tmp_path / "natural", config)
     varied = run(fresh(), tmp_path / "varied", replace(config, **change))
     assert all(a.loss != b.loss for a, b in zip(natural, varied, strict=True))
-    assert [r.validation_psnr_db for r in natural] == [r.validation_psnr_db for r in varied]
+    assert [r.validated.psnr_db for r in natural] == [r.validated.psnr_db for r in varied]
 
 
 def test_students_do_not_drag_their_teacher_away(tmp_path):
@@ -219,7 +227,7 @@ def test_students_do_not_drag_their_teacher_away(tmp_path):
     reports = run(fresh(), tmp_path, replace(config, learning_rate=2e-3))
     first, last = reports[0], reports[-1]
     assert last.loss < first.loss
-    assert all(last.validation_psnr_db[w] > first.validation_psnr_db[w] for w in config.widths)
+    assert all(last.validated.psnr_db[w] > first.validated.psnr_db[w] for w in config.widths)
 
 
 def test_another_backbone_on_the_same_folder_is_refused(tmp_path):
@@ -290,11 +298,45 @@ def test_images_too_small_for_a_crop_are_a_training_error():
         sampler(crop_px=64)
 
 
-def test_the_learning_rate_warms_up_and_falls_along_half_a_cosine():
-    config = replace(CONFIG, steps=1000)
-    rates = [learning_rate(config, s) for s in range(1001)]
-    assert rates[0] == pytest.approx(config.learning_rate / WARM_UP_STEPS)
-    assert rates[:WARM_UP_STEPS] == sorted(rates[:WARM_UP_STEPS])
-    assert rates[500] == pytest.approx((config.learning_rate + config.final_learning_rate) / 2)
-    assert rates[1000] == pytest.approx(config.final_learning_rate)
-    assert rates[WARM_UP_STEPS:] == sorted(rates[WARM_UP_STEPS:], reverse=True)
+def test_the_end_of_a_run_may_be_moved_while_its_learning_rate_stays(tmp_path):
+    late = replace(CONFIG, decay_steps=2, bf16_steps=1000)
+    longer = replace(late, steps=60)
+    undisturbed, moved = fresh(), fresh()
+    run(undisturbed, tmp_path / "whole", late)
+    with pytest.raises(InterruptedRunError):
+        run(moved, tmp_path / "parts", longer, stop_after=4)
+    run(moved, tmp_path / "parts", late)
+    assert same_weights(moved, undisturbed)
+    with pytest.raises(LadderError, match=r"steps 7 \(asked for: 60\)"):
+        run(fresh(), tmp_path / "parts", longer)
+
+
+def test_a_checkpoint_without_a_younger_setting_has_its_default(tmp_path):
+    with pytest.raises(InterruptedRunError):
+        run(fresh(), tmp_path, stop_after=2)
+    document = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for name in ("degrade", "clean_share", "decay_steps"):
+        del document["config"][name]
+    torch.save(document, tmp_path / CHECKPOINT)
+    with pytest.raises(LadderError, match=r"degrade none \(asked for: mild\)"):
+        run(fresh(), tmp_path, replace(CONFIG, degrade="mild"))
+    assert run(fresh(), tmp_path)[-1].step == CONFIG.steps
+
+
+def test_degraded_crops_change_training_and_are_the_same_after_a_resume(tmp_path):
+    config = replace(CONFIG, degrade="archive", clean_share=0.5, batch_size=4)
+    large = sampler(8 + MARGIN)
+    undisturbed, stopped, clean = fresh(), fresh(), fresh()
+    train(undisturbed, config, large, validation(), tmp_path / "whole", lambda _: None, REPORT_EVERY)
+    train(clean, replace(config, degrade="none"), large, validation(), tmp_path / "clean", lambda _: None)
+    answers = iter([True])
+    with pytest.raises(StoppedError):
+        train(
+            *(stopped, config, large, validation(), tmp_path / "parts"),
+            lambda _: None,
+            REPORT_EVERY,
+            lambda: next(answers),
+        )
+    train(stopped, config, large, validation(), tmp_path / "parts", lambda _: None, REPORT_EVERY)
+    assert same_weights(stopped, undisturbed)
+    assert not same_weights(clean, undisturbed)

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from arm_batch.errors import TrainingError
-from arm_batch.nets.train import TrainConfig
+from arm_batch.nets.train_config import TrainConfig
 from arm_batch.nets.training_files import CHECKPOINT, LOG, WEIGHTS
 from arm_batch.nets.workers import Workers
 from tests.nets.test_train import CONFIG, fresh, log_of, run

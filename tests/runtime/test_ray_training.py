@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from arm_batch.errors import TrainingError, UsageError
-from arm_batch.nets.train import TrainConfig
+from arm_batch.nets.train_config import TrainConfig
 from arm_batch.nets.training_files import CHECKPOINT, WEIGHTS
 from arm_batch.nets.training_job import TrainingJob, run_training
 from arm_batch.runtime import ray_training
