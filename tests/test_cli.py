@@ -295,6 +295,37 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
     assert "7 (0 failed)" in out
 
 
+def test_degraded_inputs_are_evaluated_of_a_ladder_and_of_a_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, side in (("HR", 96), ("LRx4", 24)):
+        (tmp_path / "val" / folder).mkdir(parents=True)
+        write_png(tmp_path / "val" / folder / "a.png", draw(1, side, side))
+    report = tmp_path / "report.json"
+    options = ["--data", str(tmp_path / "val"), "--degrade", "clean,jpeg75", "--json", str(report)]
+    code, out, _ = run(capsys, "evaluate", LADDER, *options)
+    assert code == 0
+    names = ["fsrcnn-16", "fsrcnn-36", "fsrcnn-56"]
+    told = [(row["kind"], row["name"]) for row in json.loads(report.read_text())]
+    assert told == [(kind, name) for kind in ("clean", "jpeg75") for name in names]
+    assert [tuple(line.split()[:2]) for line in out.splitlines()[1:-1]] == told
+    for seed in range(5):
+        write_png(tmp_path / "photos" / f"{seed}.png", draw(seed, 700, 700))
+    data = f"{tmp_path / 'photos'}:2,1"
+    folders = ["--data", data, "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out")]
+    flaws = ["--backbone", "deep", "--degrade", "archive", "--clean-share", "0.5", "--decay-steps", "1"]
+    code, out, _ = run(capsys, "train", *folders, *flaws, "--steps", "2", "--batch", "2", "--crop", "8")
+    assert code == 0
+    assert "over bicubic: clean" in out
+    assert "  archive " in out
+    config = load_checkpoint(tmp_path / "out" / "checkpoint.pt")["config"]
+    assert (config["degrade"], config["clean_share"], config["decay_steps"]) == ("archive", 0.5, 1)
+    checkpoint = str(tmp_path / "out" / "checkpoint.pt")
+    code, out, _ = run(capsys, "evaluate", checkpoint, "--backbone", "deep", *options)
+    assert code == 0
+    assert [line.split()[1] for line in out.splitlines()[1:-1]] == ["deep-16", "deep-24", "deep-32"] * 2
+
+
 def test_a_training_that_runs_out_of_minutes_goes_on_by_the_same_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -333,6 +364,13 @@ def test_training_from_the_body_of_another_scale_goes_on_only_as_such(
         (["evaluate", LADDER, "--data", "IN", "--budgets", "10;20"], "per cent with commas"),
         (["evaluate", LADDER, "--data", "IN", "--budgets", "0,50"], "more than 0 and at most 100"),
         (["evaluate", LADDER, "--data", "IN", "--against", "fsrcnn="], "BACKBONE=WEIGHTS"),
+        (
+            ["evaluate", LADDER, "--data", "IN", "--degrade", "clean,jpeg80"],
+            "'jpeg80' is not one of clean, jpeg90",
+        ),
+        (["train", "--data", "IN:0", "--out", "OUT"], "whole numbers from 1 with commas"),
+        (["train", "--data", "IN", "--data", "OUT", "--out", "OUT"], "no images below"),
+        (["train", "--data", "IN", "--out", "OUT", "--degrade", "rain"], "rain"),
         (["train", "--data", "IN", "--out", "OUT", "--reductions", "2;3"], "whole numbers from 1 with commas"),
         (["train", "--data", "IN", "--out", "OUT", "--reductions", "0"], "whole numbers from 1 with commas"),
         (["train", "--data", "IN", "--out", "OUT", "--init", "IN/a.png"], "not a readable checkpoint"),

@@ -16,6 +16,7 @@ from arm_batch.errors import UsageError
 from arm_batch.nets.checkpoint import load_supernet
 from arm_batch.nets.evaluate import Quality, SubnetQuality, evaluate
 from arm_batch.nets.evaluate_budget import BudgetQuality, evaluate_budgets
+from arm_batch.nets.evaluate_degraded import KINDS, WORSE_DB, DegradedQuality, evaluate_degraded
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.nets.paper import MEAN, evaluate_paper
 from arm_batch.nets.registry import get_backbone
@@ -40,12 +41,25 @@ def evaluate_command(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here, too.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw quality over FLOPs here (png, svg, pdf).")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    degrade: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KINDS", help=f"Gains over bicubic on inputs made from HR/: all, or of {', '.join(KINDS)}."
+        ),
+    ] = None,
 ) -> None:
-    """Measure every subnet and the whole budget curve, or reproduce the published protocol."""
+    """Measure every subnet and the whole budget curve, what flaws of inputs cost, or the published protocol."""
     if protocol == "paper":
         if lut is None:
             raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
         _print_paper(Path(subject), lut, data, limit)
+        return
+    if degrade is not None:
+        rows = evaluate_degraded(_load_nets(subject, backbone, scale), data, _parse_kinds(degrade), limit)
+        for line in _degraded_table(rows):
+            typer.echo(line)
+        if json_file is not None:
+            json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
         return
     shares = _parse_budgets(budgets)
     compared = [parse_weights(text) for text in against or []]
@@ -76,6 +90,30 @@ def _parse_budgets(text: str) -> list[float]:
     if not all(0 < share <= 1 for share in shares):
         raise UsageError(f"--budgets {text!r}: each must be more than 0 and at most 100")
     return shares
+
+
+def _parse_kinds(text: str) -> list[str]:
+    kinds = list(KINDS) if text == "all" else text.split(",")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise UsageError(f"--degrade {text!r}: {unknown[0]!r} is not one of {', '.join(KINDS)} or all")
+    return kinds
+
+
+def _load_nets(subject: str, backbone: str, scale: int) -> list[tuple[Supernet, tuple[int, ...]]]:
+    """The supernets of a ladder or of a file of weights, and the widths to measure of each."""
+    if Path(subject).is_file():
+        family = get_backbone(backbone)
+        return [(load_supernet(Path(subject), family, scale), family.widths)]
+    return list(_supernets(load_ladder(find_ladder(subject))))
+
+
+def _degraded_table(rows: list[DegradedQuality]) -> Iterator[str]:
+    yield f"{'inputs':<12} {'subnet':<14} {'images':>6} {'bicubic':>8} {'gain':>7} {'worse':>6}"
+    for row in rows:
+        figures = f"{row.interpolated_y_db:8.3f} {row.gain_y_db:+7.3f} {row.worse:6.1%}"
+        yield f"{row.kind:<12} {row.name:<14} {row.images:>6} {figures}"
+    yield f"Y dB, means over images; worse: share of those that lose more than {WORSE_DB} dB to bicubic."
 
 
 def _supernets(files: LadderFiles) -> Iterator[tuple[Supernet, tuple[int, ...]]]:

@@ -21,9 +21,9 @@ DESCRIPTION = "supernet"
 
 
 def load_supernet(path: Path, backbone: Backbone, scale: int) -> Supernet:
-    """Build a supernet and fill it from a ``.safetensors`` file or a ``.pth`` state dict.
+    """Build a supernet and fill it from a ``.safetensors`` file, a ``.pth`` state dict or a training's checkpoint.
 
-    Half-precision weights are widened to float32.
+    Of a checkpoint the averaged weights are taken. Half-precision weights are widened to float32.
 
     Raises:
         LadderError: the file is missing, not a state dict of tensors, or of another backbone or scale.
@@ -105,6 +105,8 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     """Tensors by name, and whose the file says they are; published ones say nothing."""
     if path.suffix != ".safetensors":
         found = load_checkpoint(path)
+        if isinstance(found, dict) and found.keys() >= {"averaged", "backbone", "scale"}:
+            return found["averaged"], f"{found['backbone']} x{found['scale']}"
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise LadderError(f"{path}: not a state dict of tensors")
         return found, ""

@@ -95,6 +95,16 @@ def test_weights_of_another_scale_are_refused(tmp_path, supernet):
         load_supernet(tmp_path / "nameless.pth", carn, 2)
 
 
+def test_of_a_training_the_averaged_weights_are_taken(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    nets = {name: Supernet(FSRCNN, 4).net.state_dict() for name in ("net", "averaged")}
+    save_checkpoint(path, {"backbone": "fsrcnn", "scale": 4, "config": {}, "step": 1, **nets})
+    loaded = load_supernet(path, FSRCNN, 4).net.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in nets["averaged"].items())
+    with pytest.raises(LadderError, match="weights of a fsrcnn x4 supernet, not of a fsrcnn x2 supernet"):
+        load_supernet(path, FSRCNN, 2)
+
+
 @pytest.mark.parametrize("name", list(BACKBONES))
 @pytest.mark.parametrize(("scale", "other"), [(2, 4), (3, 2)])
 def test_the_body_comes_from_weights_of_any_scale(tmp_path, name, scale, other):
