@@ -80,7 +80,7 @@ def test_an_image_has_the_same_noise_whatever_else_is_measured(data, supernet):
 
 
 def test_images_that_are_too_small_are_named(tmp_path, supernet):
-    for folder, side in (("HR", 8), ("LRx4", 2)):
+    for folder, side in (("HR", 12), ("LRx4", 3)):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / "dot.png"), np.zeros((side, side, 3), np.uint8))
     with pytest.raises(InputError, match=r"dot\.png"):
