@@ -12,6 +12,7 @@ from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import JobSpec
+from arm_batch.store.commit import CommitLog
 from arm_batch.store.inputs import Input, Listing, open_input
 from arm_batch.store.objects import ObjectStore, honours_create, open_store
 from arm_batch.store.single_writer import SingleWriterStore
@@ -27,6 +28,7 @@ class Job:
         input: where the images come from.
         settings: see `JobSpec.settings`.
         context: for the stages.
+        commits: the records in OUTPUT, once it is repaired where that was asked for.
     """
 
     spec: JobSpec
@@ -34,6 +36,7 @@ class Job:
     input: Input
     settings: dict[str, str]
     context: JobContext
+    commits: CommitLog
 
     @property
     def output(self) -> ObjectStore:
@@ -71,7 +74,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     context = JobContext(
         found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing, spec.giants
     )
-    return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context)
+    return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context, CommitLog(output))
 
 
 def check_ladder(ladder: Ladder, asked: str, scale: int) -> None:

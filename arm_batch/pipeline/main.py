@@ -68,7 +68,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
             runner.run([retry])
     if not is_finished(job.output):
         give_back(job, generations)
-    commits = finish(job.output, generations)
+    commits = finish(job.output, generations, job.commits)
     summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock))
     job.output.write(RUN_KEY, document.encode())
     if repaired.left:

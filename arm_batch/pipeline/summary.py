@@ -9,13 +9,13 @@ from operator import add
 
 import numpy as np
 
-from arm_batch.core.budget import parse_budget
 from arm_batch.core.objective import Quality, predict
+from arm_batch.errors import StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.runtime.budget import ArchiveBudget
+from arm_batch.runtime.epochs import Epochs
 from arm_batch.store.allocation import Verdict
 from arm_batch.store.commit import Commit, visible_parts
 from arm_batch.store.generation import Generation, count_copies
@@ -84,8 +84,10 @@ def summarize(
 
 def _verdict(job: Job, generation: Generation) -> Verdict:
     """What a generation was allocated in the end, over all epochs."""
-    budget = parse_budget(budget_of(generation))
-    return ArchiveBudget(job.ladder, job.context.objective, budget, job.output, generation).current()
+    epochs = Epochs(job.ladder, job.context.objective, job.output, generation)
+    if not epochs.refresh():
+        raise StoreError(f"{job.output.url} holds no allocation of {generation.name}")
+    return epochs.current()
 
 
 def _predicted(job: Job, verdicts: Sequence[Verdict]) -> Quality | None:

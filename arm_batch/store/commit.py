@@ -136,22 +136,60 @@ def read_commit(store: ObjectStore, shard: ShardId) -> Commit | None:
         raise StoreError(str(error)) from error
 
 
+class CommitLog:
+    """The commit records of a run as one process knows them. A record never changes, so each is read once at most.
+
+    Args:
+        store: the output.
+        generation: number of the only one to look at; None for all.
+    """
+
+    def __init__(self, store: ObjectStore, generation: int | None = None) -> None:
+        self._store = store
+        self._generation = generation
+        self._known: dict[ShardId, Commit] = {}
+
+    def note(self, commit: Commit) -> None:
+        """Take up the record that counts for a shard, from whoever has written or read it."""
+        self._known[commit.shard] = commit
+
+    def refresh(self) -> dict[ShardId, Commit]:
+        """All records by shard, in order: one listing, and a request for each that is not known yet.
+
+        Raises:
+            StoreError: the store cannot be read, or something else is among the records.
+        """
+        there = sorted(listed(self._store, self._generation))
+        unknown = [shard for shard in there if shard not in self._known]
+        with ThreadPoolExecutor(_READERS) as readers:
+            read = dict(
+                zip(unknown, readers.map(lambda shard: read_commit(self._store, shard), unknown), strict=True)
+            )
+        found = ((shard, self._known.get(shard) or read[shard]) for shard in there)
+        # A record may be taken back, to be made again: what is no longer there does not count.
+        self._known = {shard: commit for shard, commit in found if commit is not None}
+        return dict(self._known)
+
+
 def committed(store: ObjectStore) -> dict[ShardId, Commit]:
-    """All records by shard, in order.
+    """All records by shard, in order, read once for all; see `CommitLog`.
 
     Raises:
         StoreError: the store cannot be read, or something else is among the records.
     """
-    shards = sorted(listed(store))
-    with ThreadPoolExecutor(_READERS) as readers:
-        commits = zip(shards, readers.map(lambda shard: read_commit(store, shard), shards), strict=True)
-        return {shard: commit for shard, commit in commits if commit is not None}
+    return CommitLog(store).refresh()
 
 
-def listed(store: ObjectStore) -> set[ShardId]:
-    """The shards that have a record, without reading any; `StoreError` where something else is among them."""
+def listed(store: ObjectStore, generation: int | None = None) -> set[ShardId]:
+    """The shards that have a record, without reading any; `StoreError` where something else is among them.
+
+    Args:
+        store: the output.
+        generation: number of the only one to look at; None for all.
+    """
+    prefix = COMMITS if generation is None else f"{COMMITS}g{generation:04d}/"
     shards = set()
-    for info in store.list(COMMITS):
+    for info in store.list(prefix):
         try:
             shards.add(ShardId.parse(info.key.removeprefix(COMMITS).removesuffix(".json")))
         except ValueError:

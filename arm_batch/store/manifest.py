@@ -13,7 +13,7 @@ from typing import Any
 
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import tables_of
-from arm_batch.store.commit import Commit, Part, committed, visible_parts
+from arm_batch.store.commit import Commit, CommitLog, Part, visible_parts
 from arm_batch.store.documents import read_document
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
@@ -31,12 +31,17 @@ def missing_shards(generations: Sequence[Generation], commits: Container[ShardId
     return [shard for shard in everything if shard not in commits]
 
 
-def finish(store: ObjectStore, generations: Sequence[Generation]) -> list[Commit]:
+def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog) -> list[Commit]:
     """Move what waits to its place, write the manifest of a complete run, and remove what no record names.
 
     May be repeated, and done by two at once. The listing of parts comes before the reading of the records: a part
     that a record names was written before the record, so none that counts can look like an orphan. Nothing is
     removed from among the images: what a run puts there has its record already, and a user may keep things there.
+
+    Args:
+        store: the output.
+        generations: of the run.
+        log: of its commit records.
 
     Returns:
         The commit records, which there is no need to read again.
@@ -47,7 +52,7 @@ def finish(store: ObjectStore, generations: Sequence[Generation]) -> list[Commit
     prefixes = [DATA, TARS]
     prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "tables-")]
     candidates = [info.key for prefix in prefixes for info in store.list(prefix)]
-    commits = committed(store)
+    commits = log.refresh()
     if missing_shards(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
     # Every shard has its record: what is still staged and has none came to nothing.

@@ -9,6 +9,7 @@ import pytest
 from arm_batch.errors import StoreError
 from arm_batch.store.commit import (
     Commit,
+    CommitLog,
     Part,
     commit_key,
     committed,
@@ -19,6 +20,7 @@ from arm_batch.store.commit import (
 )
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
+from tests.store.counting import CountingStore
 
 DONE = Part("data/a.parquet", 5, 1000, "aa")
 FAILED = Part("data/a-failed.parquet", 2, 100, "bb")
@@ -74,3 +76,40 @@ def test_something_else_among_the_records_is_named(store: ObjectStore) -> None:
     store.write("commits/notes.txt", b"x")
     with pytest.raises(StoreError, match=r"commits/notes\.txt is not a commit record"):
         listed(store)
+
+
+def test_a_log_reads_no_record_twice() -> None:
+    store = CountingStore()
+    log, first = CommitLog(store), replace(COMMIT, shard=ShardId(0, 1))
+    create_commit(store, first)
+    for _ in range(3):
+        assert log.refresh() == {first.shard: first}
+    create_commit(store, COMMIT)
+    own = replace(COMMIT, shard=ShardId(1, 0))
+    log.note(create_commit(store, own))
+    for _ in range(3):
+        assert list(log.refresh().items()) == [(commit.shard, commit) for commit in (first, COMMIT, own)]
+    assert store.reads == {commit_key(first.shard): 1, commit_key(COMMIT.shard): 1}
+    assert store.lists == {"commits/": 6}
+
+
+def test_a_log_of_one_generation_asks_for_no_other() -> None:
+    store = CountingStore()
+    own = replace(COMMIT, shard=ShardId(1, 0))
+    for commit in (COMMIT, own):
+        create_commit(store, commit)
+    assert CommitLog(store, 1).refresh() == {own.shard: own}
+    assert listed(store, 0) == {COMMIT.shard}
+    assert store.reads == {commit_key(own.shard): 1}
+    assert store.lists == {"commits/g0001/": 1, "commits/g0000/": 1}
+
+
+def test_a_record_that_was_taken_back_is_read_anew() -> None:
+    store = CountingStore()
+    log = CommitLog(store)
+    create_commit(store, COMMIT)
+    log.refresh()
+    store.delete(commit_key(COMMIT.shard))
+    assert log.refresh() == {}
+    again = create_commit(store, replace(COMMIT, attempt="again"))
+    assert log.refresh() == {COMMIT.shard: again}
