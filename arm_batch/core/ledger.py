@@ -36,6 +36,10 @@ class Ledger:
         """FLOPs that can still be reserved."""
         return self.total - self._spent_sum - self._reserved_sum
 
+    def is_reserved(self, key: str) -> bool:
+        """Whether `key` has a reservation that is neither settled nor released."""
+        return key in self._reserved
+
     def reserve(self, key: str, flops: int) -> None:
         """Set `flops` aside for `key`; `BudgetError` when they are not there or the key has others."""
         if flops < 0:

@@ -28,11 +28,13 @@ class Demand:
         lut: predictions of its ladder.
         costs: FLOPs of one tile, ``(n_subnets,)``, ascending.
         portions: the census of each.
+        sizes: shards of each portion; empty where a job has not told, as in pools that are older than this.
     """
 
     lut: Lut
     costs: Counts
     portions: tuple[ShardCensus, ...]
+    sizes: tuple[int, ...] = ()
 
 
 def price_grants(state: PoolState, objective: Objective, demands: Mapping[str, Demand]) -> dict[str, int]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arm_batch.core.budget import parse_budget
-from arm_batch.core.waves import wave_count, wave_of
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.runtime.executor import Executor
 from arm_batch.runtime.pool_claim import PoolClaim, claim_id
 from arm_batch.runtime.shared_pool import SharedPool
-from arm_batch.store.commit import committed
+from arm_batch.store.allocation import read_waves
 from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore, open_store
 
@@ -31,10 +30,11 @@ def give_back(job: Job, generations: Iterable[Generation]) -> None:
 
 
 def _leave(job: Job, generation: Generation, pool: SharedPool) -> None:
-    spent = [0] * wave_count(generation.shards)
-    for shard, commit in committed(job.output).items():
+    waves = read_waves(job.output, generation)
+    spent = [0] * len(waves)
+    for shard, commit in job.commits.refresh().items():
         if shard.generation == generation.number:
-            spent[wave_of(shard.index, generation.shards)] += commit.flops
+            spent[waves.of(shard.index)] += commit.flops
     for wave, flops in enumerate(spent):
         pool.settle(claim_id(generation), wave, flops)
     pool.leave(claim_id(generation))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.stop import Stop
 from arm_batch.core.timed import Deadline, wall_budget
-from arm_batch.core.waves import wave_of
 from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
@@ -18,7 +17,7 @@ from arm_batch.pipeline.retries import leave_to_retries
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort, Executor
 from arm_batch.runtime.work import ShardSummary
-from arm_batch.store.commit import listed
+from arm_batch.store.allocation import read_waves
 from arm_batch.store.generation import Generation, discard_generation, list_generations, read_shards
 from arm_batch.store.plan import Shard, ShardId, planned
 
@@ -90,7 +89,7 @@ class GenerationRunner:
             unplanned = self._unplanned(generation, kept)
             summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
             deadline = None if asked.seconds is None else self._deadline(generation)
-            budget.allocate([summary.census for summary in summaries], deadline)
+            budget.allocate([summary.census for summary in summaries], self._executor.at_once(), deadline)
         except BudgetError:
             discard_generation(self._job.output, generation)
             raise
@@ -113,13 +112,15 @@ class GenerationRunner:
 
     def _run(self, generation: Generation, budget: BudgetPort) -> None:
         """Run the shards that are not committed."""
-        done = {shard.index for shard in listed(self._job.output) if shard.generation == generation.number}
+        # What the budget does not know to be done, it is told of by whoever does it, here below.
+        done = budget.done()
         todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
         if todo:
             leave_to_retries(self._job.output, list_generations(self._job.output), todo)
         self._progress("run", len(done), generation.shards)
         for commit in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
             done.add(commit.shard.index)
+            self._job.commits.note(commit)
             self._progress("run", len(done), generation.shards)
         _check_done(self._stop, "run", generation, len(done))
 
@@ -175,7 +176,8 @@ def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[Shard
     if job.attempt == generation.attempt:
         return todo
     ordered: list[ShardId] = []
-    for _, wave in itertools.groupby(todo, lambda shard: wave_of(shard.index, generation.shards)):
+    waves = read_waves(job.output, generation)
+    for _, wave in itertools.groupby(todo, lambda shard: waves.of(shard.index)):
         shards = list(wave)
         start = int(job.attempt, 16) % len(shards)
         ordered += shards[start:] + shards[:start]

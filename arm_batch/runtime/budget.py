@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -14,16 +14,17 @@ from arm_batch.core.ladder import Ladder
 from arm_batch.core.ledger import Ledger
 from arm_batch.core.share_out import Share
 from arm_batch.core.timed import Deadline
-from arm_batch.core.waves import wave_of
+from arm_batch.core.waves import Waves
 from arm_batch.errors import StoreError
 from arm_batch.runtime.epochs import Epochs
 from arm_batch.runtime.pool_claim import PoolClaim
 from arm_batch.runtime.timekeeper import Timekeeper
 from arm_batch.runtime.wave_opener import WaveOpener
 from arm_batch.store.allocation import Verdict
-from arm_batch.store.commit import committed
+from arm_batch.store.commit import CommitLog
 from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore
+from arm_batch.store.plan import ShardId
 
 
 class ArchiveBudget:
@@ -60,6 +61,7 @@ class ArchiveBudget:
         self._claim = claim
         self._now = now
         self._epochs = Epochs(ladder, objective, output, generation)
+        self._commits = CommitLog(output, generation.number)
         self._settled: dict[int, int] = {}
         self._waves = WaveOpener(self._epochs, self._settled, claim, timed=budget.seconds is not None)
         self._ledger = Ledger(0)
@@ -76,11 +78,14 @@ class ArchiveBudget:
                 self._note_commits()
         return self._epochs.first if self._epochs else None
 
-    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict:
+    def allocate(
+        self, parts: Sequence[ShardCensus], at_once: int = 1, deadline: Deadline | None = None
+    ) -> Verdict:
         """Allocate over the whole generation, share it out among its shards, and write it down.
 
         Args:
             parts: the census of each shard.
+            at_once: shards that the cluster works on.
             deadline: of a budget of time.
 
         Raises:
@@ -90,7 +95,8 @@ class ArchiveBudget:
         if recorded is not None:
             return recorded
         asked = self._now()
-        self._epochs.begin(self._afford(parts, deadline), parts)
+        found, waves = self._afford(parts, at_once, deadline)
+        self._epochs.begin(found, parts, waves)
         self._ledger.total = self._epochs.last.total
         self._note_commits()
         first = self._epochs.first
@@ -102,24 +108,35 @@ class ArchiveBudget:
             )
         return first
 
-    def _afford(self, parts: Sequence[ShardCensus], deadline: Deadline | None) -> Allocated:
+    def _afford(
+        self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None
+    ) -> tuple[Allocated, Waves]:
         planner = self._epochs.planner_of(parts)
         if self._claim is not None:
-            granted = self._claim.register(self._ladder, self._objective, parts)
-            return Allocated(planner.solve(granted), granted)
+            granted, waves = self._claim.register(self._ladder, self._objective, parts, at_once)
+            return Allocated(planner.solve(granted), granted), waves
         # Failed images may stay below what the whole archive reaches: then they get all that helps.
         best_effort = self._generation.kind == "retry"
-        return allocate_for(self._budget, planner, deadline, self._generation.cap_flops, best_effort)
+        found = allocate_for(self._budget, planner, deadline, self._generation.cap_flops, best_effort)
+        return found, Waves.even(len(parts), at_once)
 
     def current(self) -> Verdict:
         """What all shards are allocated now, over all epochs, and the total that may be spent."""
         self._first()
         return self._epochs.current()
 
+    def done(self) -> set[int]:
+        """Numbers of the shards that are committed, as the store has it now; all of them are settled then."""
+        self._first()
+        return {shard.index for shard in self._note_commits()}
+
     def begin(self, shard: int) -> Share | None:
-        """Reserve what a shard's share costs and return the share; None while its wave has to wait."""
-        first = self._first()
-        wave = wave_of(shard, len(first.shards))
+        """Reserve what a shard's share costs and return the share; None while its wave has to wait.
+
+        To ask again costs no request where the shards that it waits for were begun here: they are settled here.
+        """
+        self._first()
+        wave = self._epochs.waves.of(shard)
         if not self._waves.is_open(wave) and not self._open(wave):
             return None
         # A reservation under an earlier epoch may have been another.
@@ -175,10 +192,13 @@ class ArchiveBudget:
 
     def _open(self, wave: int) -> bool:
         """Let a wave begin if all that its allocation may depend on is known."""
-        if not self._waves.is_ready(wave):
+        waits_for = self._waves.waits_for(wave)
+        if any(not self._ledger.is_reserved(str(shard)) for shard in waits_for):
+            # Of what was not begun here, only the store can tell.
             self._note_commits()
-            if not self._waves.is_ready(wave):
-                return False
+            waits_for = self._waves.waits_for(wave)
+        if waits_for:
+            return False
         self._waves.open(wave)
         self._ledger.total = self._epochs.last.total
         return True
@@ -196,10 +216,11 @@ class ArchiveBudget:
             raise StoreError(f"{self._output.url} holds no allocation of {self._generation.name}")
         return first
 
-    def _note_commits(self) -> None:
-        commits = committed(self._output)
+    def _note_commits(self) -> Collection[ShardId]:
+        """Settle all that is committed; returns it."""
+        commits = self._commits.refresh()
         # A share that was spent was allocated before.
         self._catch_up()
         for shard, commit in commits.items():
-            if shard.generation == self._generation.number:
-                self.settle(shard.index, commit.flops)
+            self.settle(shard.index, commit.flops)
+        return commits.keys()

@@ -13,6 +13,7 @@ from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.curve import Planner
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.share_out import Share, share_out
+from arm_batch.core.waves import Waves
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
 from arm_batch.store.generation import Generation
@@ -53,6 +54,11 @@ class Epochs:
         return self._verdicts[-1]
 
     @property
+    def waves(self) -> Waves:
+        """Of the generation."""
+        return self.first.waves
+
+    @property
     def parts(self) -> Sequence[ShardCensus]:
         """The census of each shard."""
         return self._parts
@@ -86,14 +92,15 @@ class Epochs:
             self._append(*found)
         return self._verdicts[known:]
 
-    def begin(self, found: Allocated, parts: Sequence[ShardCensus]) -> None:
+    def begin(self, found: Allocated, parts: Sequence[ShardCensus], waves: Waves) -> None:
         """Write epoch 0 down, unless there is one, which counts then.
 
         Args:
             found: the allocation.
             parts: the census of each shard.
+            waves: that the shards are to begin in.
         """
-        verdict = self._judge(self.planner_of(parts), found, range(len(parts)), "plan")
+        verdict = self._judge(self.planner_of(parts), found, range(len(parts)), waves, "plan")
         self._append(*write_allocation(self._output, self._generation, 0, verdict, parts))
 
     def add(self, shards: Sequence[int], found: Allocated, reason: str) -> Verdict:
@@ -104,7 +111,7 @@ class Epochs:
             found: their allocation, and the total of the generation.
             reason: what it is for.
         """
-        verdict = self._judge(self.planner(shards), found, shards, reason)
+        verdict = self._judge(self.planner(shards), found, shards, self.waves, reason)
         counted, _ = write_allocation(self._output, self._generation, len(self._verdicts), verdict, ())
         self._append(counted, self._parts)
         return counted
@@ -140,7 +147,9 @@ class Epochs:
         told = f"another job has just allocated anew ({self.last.reason})"
         return StoreError(f"{self._output.url}: {told}: start again")
 
-    def _judge(self, planner: Planner, found: Allocated, shards: Sequence[int], reason: str) -> Verdict:
+    def _judge(
+        self, planner: Planner, found: Allocated, shards: Sequence[int], waves: Waves, reason: str
+    ) -> Verdict:
         return Verdict(
             found.allocation,
             planner.census,
@@ -149,6 +158,7 @@ class Epochs:
             tuple(self._ladder.costs.tolist()),
             planner.predict(found.allocation) if planner.census.images.any() else None,
             tuple(shards),
+            waves,
             reason,
             found.forecast,
         )

@@ -25,7 +25,11 @@ class BudgetPort(Protocol):
 
     def recorded(self) -> Verdict | None: ...
 
-    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict: ...
+    def allocate(
+        self, parts: Sequence[ShardCensus], at_once: int = 1, deadline: Deadline | None = None
+    ) -> Verdict: ...
+
+    def done(self) -> set[int]: ...
 
     def begin(self, shard: int) -> Share | None: ...
 
@@ -59,6 +63,10 @@ class Executor(Protocol):
 
     def held(self) -> dict[str, int]:
         """How many devices of each kind the run holds, see `core.timed.wall_budget`."""
+        ...
+
+    def at_once(self) -> int:
+        """How many shards are worked on at once: what waves are sized for."""
         ...
 
     def survey(self, shards: Sequence[Sampled]) -> Fleet:

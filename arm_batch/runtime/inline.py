@@ -64,6 +64,10 @@ class InlineExecutor:
         """One core."""
         return {CPU: 1}
 
+    def at_once(self) -> int:
+        """One."""
+        return 1
+
     def survey(self, shards: Sequence[Sampled]) -> Fleet:
         """Measure this process, unless it was measured lately."""
         ladder = self._context.ladder
@@ -82,7 +86,7 @@ class InlineExecutor:
                 return
             share = budget.begin(shard.index)
             if share is None:
-                # Only another driver that has just died can leave an earlier wave undone behind our back.
+                # In order no wave has to wait, unless records that were there have been taken away.
                 return
             plan = read_plan(self._context.output, shard)
             records = self._run_shard(plan, share)

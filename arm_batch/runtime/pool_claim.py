@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from arm_batch.core.census import Objective, ShardCensus, gather
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.pool_grants import Demand
-from arm_batch.core.waves import shards_of, wave_count
+from arm_batch.core.waves import Waves
 from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.store.generation import Generation
 
@@ -31,12 +31,28 @@ class PoolClaim:
         self._job = claim_id(generation)
         self._settled: dict[int, int] = {}
 
-    def register(self, ladder: Ladder, objective: Objective, parts: Sequence[ShardCensus]) -> int:
-        """Come to the pool with the census of each shard; returns the grant, see `SharedPool.register`."""
-        shards = len(parts)
-        waves = ([parts[shard] for shard in shards_of(wave, shards)] for wave in range(wave_count(shards)))
-        portions = tuple(ShardCensus.of(gather(each, objective, ladder.lut)) for each in waves)
-        return self._pool.register(self._job, objective, Demand(ladder.lut, ladder.costs, portions))
+    def register(
+        self, ladder: Ladder, objective: Objective, parts: Sequence[ShardCensus], at_once: int
+    ) -> tuple[int, Waves]:
+        """Come to the pool with the census of each shard.
+
+        Args:
+            ladder: of the run.
+            objective: of the run.
+            parts: the census of each shard.
+            at_once: shards that the cluster works on.
+
+        Returns:
+            The grant, see `SharedPool.register`; and the waves that the pool has a portion of each of. They are
+            those that the generation first came with, maybe on another cluster.
+        """
+        waves = Waves.gradual(len(parts), at_once)
+        each = ([parts[shard] for shard in waves.members(wave)] for wave in range(len(waves)))
+        portions = tuple(ShardCensus.of(gather(members, objective, ladder.lut)) for members in each)
+        demand = Demand(ladder.lut, ladder.costs, portions, waves.sizes)
+        granted = self._pool.register(self._job, objective, demand)
+        sizes = self._pool.sizes(self._job)
+        return granted, Waves(sizes) if sizes else Waves.even(len(parts))
 
     def grant(self) -> int:
         """FLOPs that the generation may spend in all, as of now; see `SharedPool.grant`."""

@@ -31,9 +31,15 @@ class RayBudget(NamedActor):
         """See `ArchiveBudget.recorded`."""
         return cast(Verdict | None, self._call("recorded"))
 
-    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None = None) -> Verdict:
+    def allocate(
+        self, parts: Sequence[ShardCensus], at_once: int = 1, deadline: Deadline | None = None
+    ) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return cast(Verdict, self._call("allocate", parts, deadline))
+        return cast(Verdict, self._call("allocate", parts, at_once, deadline))
+
+    def done(self) -> set[int]:
+        """See `ArchiveBudget.done`."""
+        return cast(set[int], self._call("done"))
 
     def begin(self, shard: int) -> Share | None:
         """See `ArchiveBudget.begin`."""

@@ -132,6 +132,10 @@ class RayExecutor:
         """All cores and GPUs of the cluster as it is now."""
         return {CPU: self._pool.cores, "gpu": self._pool.gpus}
 
+    def at_once(self) -> int:
+        """Some for each actor that the cluster has room for."""
+        return SHARDS_PER_ACTOR * max(1, self._pool.wanted)
+
     def survey(self, shards: Sequence[Sampled]) -> Fleet:
         """Measure the actors, all at once, and then the work beside them."""
         pools = self._survey_pools()

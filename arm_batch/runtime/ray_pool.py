@@ -88,6 +88,11 @@ class ActorPool:
         """Of the cluster, as last looked."""
         return self._gpus
 
+    @property
+    def wanted(self) -> int:
+        """How many actors there are to be, as last looked."""
+        return sum(self._wanted(kind) for kind in self._kinds)
+
     def grow(self) -> None:
         """Start the actors that the cluster has room for and that are not there yet."""
         if time.monotonic() - self._looked < LOOK_EVERY_S:

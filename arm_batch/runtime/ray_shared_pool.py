@@ -29,6 +29,10 @@ class PoolActor:
         """See `SharedPool.register`."""
         return self._pool.register(job, objective, demand)
 
+    def sizes(self, job: str) -> tuple[int, ...]:
+        """See `SharedPool.sizes`."""
+        return self._pool.sizes(job)
+
     def grant(self, job: str) -> int:
         """See `SharedPool.grant`."""
         return self._pool.grant(job)
@@ -60,6 +64,10 @@ class RayPool(NamedActor):
     def register(self, job: str, objective: Objective, demand: Demand) -> int:
         """See `SharedPool.register`."""
         return cast(int, self._call("register", job, objective, demand))
+
+    def sizes(self, job: str) -> tuple[int, ...]:
+        """See `SharedPool.sizes`."""
+        return cast(tuple[int, ...], self._call("sizes", job))
 
     def grant(self, job: str) -> int:
         """See `SharedPool.grant`."""

@@ -104,9 +104,13 @@ class BudgetActor:
         """See `ArchiveBudget.recorded`."""
         return self._budget.recorded()
 
-    def allocate(self, parts: Sequence[ShardCensus], deadline: Deadline | None) -> Verdict:
+    def allocate(self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None) -> Verdict:
         """See `ArchiveBudget.allocate`."""
-        return self._budget.allocate(parts, deadline)
+        return self._budget.allocate(parts, at_once, deadline)
+
+    def done(self) -> set[int]:
+        """See `ArchiveBudget.done`."""
+        return self._budget.done()
 
     def begin(self, shard: int) -> Share | None:
         """See `ArchiveBudget.begin`."""

@@ -25,6 +25,10 @@ class PoolPort(Protocol):
         """Come to the pool with all that is to be done; returns the job's grant in FLOPs."""
         ...
 
+    def sizes(self, job: str) -> tuple[int, ...]:
+        """Shards of each portion of a job; see `SharedPool.sizes`."""
+        ...
+
     def grant(self, job: str) -> int:
         """FLOPs that a job may spend in all, as of now; see `SharedPool.grant`."""
         ...
@@ -105,6 +109,10 @@ class SharedPool:
         if state.jobs[job].demand != key:
             self._journal.drop_demand(key)
         return state.jobs[job].grant
+
+    def sizes(self, job: str) -> tuple[int, ...]:
+        """Shards of each portion of a job, as it first came; empty where it has not told."""
+        return self._demand(self.state().claim(job).demand).sizes
 
     def grant(self, job: str) -> int:
         """FLOPs that a job may spend in all, as of now. One that has left comes back by asking.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from arm_batch.core.allocate_for import Allocated
-from arm_batch.core.waves import LAG, shards_of, wave_of, wave_start
 from arm_batch.runtime.epochs import Epochs
 from arm_batch.runtime.pool_claim import PoolClaim
 from arm_batch.runtime.timekeeper import Timekeeper
@@ -37,10 +36,10 @@ class WaveOpener:
         """Whether the shards of a wave may begin."""
         return wave in self._open
 
-    def is_ready(self, wave: int) -> bool:
-        """Whether all waves that its allocation may depend on are committed."""
-        known = wave_start(max(0, wave - LAG + 1), len(self._epochs.parts))
-        return all(shard in self._settled for shard in range(known))
+    def waits_for(self, wave: int) -> list[int]:
+        """The shards of waves that its allocation may depend on and that are not known to be committed."""
+        waves = self._epochs.waves
+        return [shard for shard in range(waves.start(len(waves.known(wave)))) if shard not in self._settled]
 
     def open(self, wave: int) -> None:
         """Let a wave that is ready begin, with what is written down for it.
@@ -49,7 +48,10 @@ class WaveOpener:
             BudgetError: its pool has let the generation go, and does not take it up again.
             StoreError: somebody else has changed what is open.
         """
-        spends = [(self._spent(known), self._epochs.cost(self._shards(known))) for known in range(wave - LAG + 1)]
+        spends = [
+            (self._spent(known), self._epochs.cost(self._shards(known)))
+            for known in self._epochs.waves.known(wave)
+        ]
         # What is decided by the clock has to be written down always, or two drivers would decide it differently.
         anew = bool(spends) and (self._timed or spends[-1][0] < spends[-1][1])
         while anew and not self._epochs.has(f"wave {wave}"):
@@ -64,12 +66,12 @@ class WaveOpener:
         Raises:
             StoreError: one does.
         """
-        shards = len(self._epochs.parts)
-        if any(wave_of(shard, shards) in self._open for verdict in verdicts for shard in verdict.shards):
+        changed = (self._epochs.waves.of(shard) for verdict in verdicts for shard in verdict.shards)
+        if not self._open.isdisjoint(changed):
             raise self._epochs.overtaken()
 
     def _shards(self, wave: int) -> range:
-        return shards_of(wave, len(self._epochs.parts))
+        return self._epochs.waves.members(wave)
 
     def _spent(self, wave: int) -> int:
         """What a wave that is settled has spent; its pool hears of it too."""
@@ -85,10 +87,11 @@ class WaveOpener:
 
     def _allocate_anew(self, wave: int, reason: str) -> None:
         """Add an epoch over all waves from this one on, or take up the one that somebody else has added."""
-        shards = len(self._epochs.parts)
-        under_way = range(wave_start(max(0, wave - LAG + 1), shards), wave_start(wave, shards))
-        spent = sum(self._spent(known) for known in range(wave - LAG + 1)) + self._epochs.cost(under_way)
-        later = range(under_way.stop, shards)
+        waves = self._epochs.waves
+        known = waves.known(wave)
+        under_way = range(waves.start(len(known)), waves.start(wave))
+        spent = sum(self._spent(each) for each in known) + self._epochs.cost(under_way)
+        later = range(under_way.stop, waves.shards)
         if self._epochs.add(later, self._allocate(later, spent), reason).reason != reason:
             self.check_untouched([self._epochs.last])
 

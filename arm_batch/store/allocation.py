@@ -20,6 +20,7 @@ from arm_batch.core.allocate import Allocation
 from arm_batch.core.census import Census, ShardCensus
 from arm_batch.core.objective import Quality
 from arm_batch.core.timed import Forecast, PoolForecast
+from arm_batch.core.waves import Waves
 from arm_batch.errors import StoreError
 from arm_batch.store.documents import read_document
 from arm_batch.store.generation import Generation, generation_prefix
@@ -38,6 +39,7 @@ class Verdict:
         costs: FLOPs of one tile by subnet, ``(n_subnets,)``.
         quality: predicted; ``None`` when no image could be read.
         shards: numbers of the shards that it is for, ascending; for each the last epoch that names it counts.
+        waves: of the generation, for the cluster that epoch 0 was made on; the same in all epochs.
         reason: what the epoch is for.
         forecast: of a budget of time; ``None`` for others.
     """
@@ -49,6 +51,7 @@ class Verdict:
     costs: tuple[int, ...]
     quality: Quality | None
     shards: tuple[int, ...]
+    waves: Waves
     reason: str = "plan"
     forecast: Forecast | None = None
 
@@ -103,6 +106,7 @@ def read_allocation(
             costs=tuple(int(cost) for cost in document["costs"]),
             quality=None if quality is None else Quality(**quality),
             shards=tuple(tables["shards"].tolist()),
+            waves=_waves_of(document, generation),
             reason=str(document["reason"]),
             forecast=_read_forecast(document.get("forecast")),
         )
@@ -116,6 +120,22 @@ def read_allocation(
         if len(parts) != generation.shards or (counted != verdict.census.tiles.ravel()).any():
             raise StoreError(f"{store.url}/{key} does not fit its tables")
     return verdict, parts
+
+
+def read_waves(store: ObjectStore, generation: Generation) -> Waves:
+    """The waves of a generation that is allocated.
+
+    Raises:
+        StoreError: it is not, or its allocation is damaged.
+    """
+    key = allocation_key(generation)
+    document = read_document(store, key)
+    if document is None:
+        raise StoreError(f"{store.url}/{key} is missing")
+    try:
+        return _waves_of(document, generation)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"{store.url}/{key} is damaged: {error}") from error
 
 
 def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
@@ -151,6 +171,7 @@ def write_allocation(
         "forecast": None if verdict.forecast is None else asdict(verdict.forecast),
         "spend": verdict.allocation.spend,
         "price": verdict.allocation.price,
+        "waves": verdict.waves.sizes,
         "subnet_tiles": verdict.allocation.tiles.sum(axis=(0, 1)).tolist(),
     }
     store.write(tables_key, _pack(verdict, parts))
@@ -189,6 +210,16 @@ def _unpack(tables: Any) -> list[ShardCensus]:
     columns = [np.split(tables[name], by_cell) for name in ("cells", "tiles")]
     columns += [np.split(tables[name], by_class) for name in ("classes", "class_images", "class_pixels")]
     return [ShardCensus(*values) for values in zip(*columns, strict=True)]
+
+
+def _waves_of(document: dict[str, Any], generation: Generation) -> Waves:
+    """The waves that an allocation names. Before they were written down, they followed from the shards alone."""
+    if "waves" not in document:
+        return Waves.even(generation.shards)
+    waves = Waves(tuple(int(size) for size in document["waves"]))
+    if min(waves.sizes, default=0) < 1 or waves.shards != generation.shards:
+        raise ValueError(f"its waves are not of {generation.shards:,} shards")
+    return waves
 
 
 def _read_forecast(told: dict[str, Any] | None) -> Forecast | None:

@@ -110,7 +110,8 @@ class PoolJournal:
             for column in _COLUMNS
         }
         table = np.frombuffer(demand.lut.to_json().encode(), np.uint8)
-        np.savez_compressed(buffer, lut=table, costs=demand.costs, portions=len(demand.portions), **parts)
+        sizes, portions = np.array(demand.sizes, np.int64), len(demand.portions)
+        np.savez_compressed(buffer, lut=table, costs=demand.costs, portions=portions, sizes=sizes, **parts)
         self._store.write(key, buffer.getvalue())
         return key
 
@@ -126,7 +127,8 @@ class PoolJournal:
                     ShardCensus(*(tables[f"{column}-{number}"] for column in _COLUMNS))
                     for number in range(int(tables["portions"]))
                 )
-                return Demand(Lut.from_json(tables["lut"].tobytes().decode()), tables["costs"], portions)
+                sizes = tuple(tables["sizes"].tolist()) if "sizes" in tables else ()
+                return Demand(Lut.from_json(tables["lut"].tobytes().decode()), tables["costs"], portions, sizes)
         except (OSError, KeyError, TypeError, ValueError, ArmBatchError) as error:
             raise self._damaged(key, error) from error
 

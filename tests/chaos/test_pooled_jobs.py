@@ -26,7 +26,7 @@ from tests.chaos.runs import KILLED, rows, start
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 IMAGES = 16
-"""Of a job, one in a shard: four waves."""
+"""Of a job, one in a shard."""
 
 SHARE = 0.25
 

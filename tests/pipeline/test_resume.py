@@ -21,6 +21,7 @@ from arm_batch.core.budget import parse_budget
 from arm_batch.core.imaging import Writing
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError, StoreError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
+from arm_batch.runtime.inline import InlineExecutor
 from arm_batch.spec import JobSpec, Resume
 from arm_batch.store import sinks
 from arm_batch.store.commit import Commit, committed, create_commit
@@ -334,6 +335,40 @@ def test_what_changed_images_give_back_buys_upgrades_for_others(tmp_path: Path) 
     largest_step = int(np.diff(load_ladder(find_ladder(LADDER)).ladder.costs).max())
     assert summary.budget_flops - largest_step < summary.spent_flops <= summary.budget_flops
     assert_whole(tmp_path / "out")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_resume_on_another_cluster_gives_the_bytes_of_that_which_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    def run(name: str, at_once: int, then_at_once: int) -> pa.Table:
+        """Two images change after planning, and the run is broken off in its second wave."""
+        archive, output = tmp_path / name / "in", tmp_path / name / "out"
+        for seed in range(16):
+            write_png(archive / f"{seed:02d}.png", draw(seed, 60, 90))
+        spec = job(archive, output, shard_images=1)
+        monkeypatch.setattr(InlineExecutor, "at_once", lambda _: at_once)
+        with pytest.raises(StoppedError):
+            pipeline.upscale(spec, *stop_after("plan", 16))
+        for seed in range(2):
+            write_png(archive / f"{seed:02d}.png", draw(99, 60, 90))
+        if not recorded:
+            # As in outputs that were begun before waves were written down.
+            allocation = output / "plan" / "g0000" / "allocation.json"
+            document = json.loads(allocation.read_text())
+            del document["waves"]
+            allocation.write_text(json.dumps(document))
+        with pytest.raises(StoppedError):
+            pipeline.upscale(spec, *stop_after("run", 6))
+        monkeypatch.setattr(InlineExecutor, "at_once", lambda _: then_at_once)
+        assert pipeline.upscale(spec, silent).failed == 2
+        assert_whole(output)
+        return rows(output).drop(["source_etag"])
+
+    # Then waves were of four shards here, wherever they ran.
+    same, other = run("same", 5, 5) if recorded else run("same", 4, 4), run("other", 5, 1)
+    assert same["flops"].to_pylist() == other["flops"].to_pylist()
+    assert same.equals(other)
 
 
 def test_an_added_budget_goes_to_what_is_left(spec: JobSpec, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_complete_run_does_not_need_its_pool_any_more(archive: Path, full: int
 
 
 def many_images(folder: Path, seed: int, smooth: bool) -> Path:
-    """Of so many shards, at one image each, that they run in six waves."""
+    """Of twenty-four shards, at one image each; on one worker each is a wave of its own."""
     for number in range(24):
         pixels = draw(seed + number, 40 + number, 60)
         write_png(folder / f"{number:02}.png", cv2.GaussianBlur(pixels, (0, 0), 0.7) if smooth else pixels)
@@ -219,8 +219,8 @@ def test_one_under_way_gives_way_to_one_that_comes(rough: Path, smooth: Path, tm
     summary = pipeline.upscale(first, silent)
     before, *after = epochs_of(tmp_path / "first")
     (only,) = epochs_of(tmp_path / "second")
-    # Ten shards are two waves and a half; it is the fourth that is the first not to have begun.
-    assert [verdict.shards[0] for verdict in after] == [12]
+    # Ten shards are ten waves; it is the eleventh that is the first not to have begun.
+    assert [verdict.shards[0] for verdict in after] == [10]
     assert after[0].total < before.total <= full // 4
     assert only.reason == "plan"
     assert summary.spent_flops + came[0].spent_flops == state(tmp_path / "pool").spent <= full // 4
@@ -239,7 +239,7 @@ def test_one_under_way_gains_from_one_that_goes(rough: Path, smooth: Path, tmp_p
     pool = SharedPool(open_store(str(tmp_path / "pool")))
     summary = pipeline.upscale(stays, at_shard(10, lambda: pool.leave(gone)))
     before, after = epochs_of(tmp_path / "stays")
-    assert after.shards[0] == 12
+    assert after.shards[0] == 10
     assert after.total > before.total
     assert summary.spent_flops > before.total
     # One that was let go and comes back finds what is left: here too little.
@@ -250,6 +250,32 @@ def test_one_under_way_gains_from_one_that_goes(rough: Path, smooth: Path, tmp_p
     after_all = state(tmp_path / "pool")
     assert not any(claim.active for claim in after_all.jobs.values())
     assert after_all.spent == after_all.granted <= after_all.total
+
+
+def test_six_jobs_share_alike_although_the_first_has_begun(tmp_path: Path) -> None:
+    archive = tmp_path / "in"
+    for image in range(16):
+        write_png(archive / f"{image:02}.png", draw(image, 48, 48))
+    full = pipeline.upscale(job(archive, tmp_path / "full"), silent).full_flops
+    total = 6 * full * 3 // 10
+    budget = make_pool(tmp_path / "pool", total)
+    specs = [job(archive, tmp_path / f"out-{number}", budget=budget, shard_images=1) for number in range(6)]
+
+    def others_come() -> None:
+        for spec in specs[1:]:
+            stages: list[str] = []
+            with pytest.raises(StoppedError):
+                pipeline.upscale(
+                    spec, lambda stage, *_, to=stages: to.append(stage), lambda of=stages: "run" in of
+                )
+
+    shares = [pipeline.upscale(specs[0], at_shard(1, others_come)).spent_flops / full]
+    shares += [pipeline.upscale(spec, silent).spent_flops / full for spec in specs[1:]]
+    print([round(share, 3) for share in shares])
+    # The first has begun one of sixteen shards when the others come, and that at the largest subnet.
+    rest = (1.8 - 1 / 16) / (6 - 1 / 16)
+    assert shares == pytest.approx([1 / 16 + 15 / 16 * rest] + [rest] * 5, abs=0.01)
+    assert 0.98 * total < state(tmp_path / "pool").spent <= total
 
 
 def test_a_plan_is_carried_out_within_a_pool(archive: Path, full: int, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,15 +10,17 @@ import pytest
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.census import N_CLASSES, Census, ShardCensus
 from arm_batch.core.share_out import Share
+from arm_batch.core.waves import Waves
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.runtime.budget import ArchiveBudget
-from arm_batch.store.allocation import allocation_key, read_allocation
-from arm_batch.store.commit import Commit, create_commit
+from arm_batch.store.allocation import allocation_key, read_allocation, read_waves
+from arm_batch.store.commit import Commit, commit_key, create_commit
 from arm_batch.store.generation import Generation
-from arm_batch.store.objects import open_store
+from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.plan import ShardId
 from tests.archives import LADDER
+from tests.store.counting import CountingStore
 
 N_BINS = load_ladder(find_ladder(LADDER)).ladder.lut.n_bins
 
@@ -33,10 +36,14 @@ def shard_census(seed: int) -> ShardCensus:
 PARTS = [shard_census(seed) for seed in range(3)]
 
 
-def make(output: Path, budget: str, cap_flops: int | None = None, shards: int = 3) -> ArchiveBudget:
+def generation_of(shards: int, cap_flops: int | None = None) -> Generation:
+    return Generation(0, "initial", "run", {}, "try", "listing", shards, shards, cap_flops)
+
+
+def make(output: Path | ObjectStore, budget: str, cap_flops: int | None = None, shards: int = 3) -> ArchiveBudget:
     ladder = load_ladder(find_ladder(LADDER)).ladder
-    generation = Generation(0, "initial", "run", {}, "try", "listing", shards, shards, cap_flops)
-    return ArchiveBudget(ladder, "image-psnr", parse_budget(budget), open_store(str(output)), generation)
+    store = open_store(str(output)) if isinstance(output, Path) else output
+    return ArchiveBudget(ladder, "image-psnr", parse_budget(budget), store, generation_of(shards, cap_flops))
 
 
 @pytest.mark.parametrize("percent", ["5%", "37%", "99.9%", "100%"])
@@ -75,7 +82,7 @@ def test_another_in_its_place_knows_what_was_spent(tmp_path: Path) -> None:
     first.allocate(PARTS)
     first.begin(0)
     first.begin(1)
-    create_commit(open_store(str(tmp_path)), Commit(ShardId(0, 0), "try", None, None, 700, (), None))
+    create_commit(open_store(str(tmp_path)), commit_of(0, 700))
     second = make(tmp_path, "60%")
     second.settle(1, 50)
     assert second.spent() == 750
@@ -110,7 +117,7 @@ def test_a_budget_that_no_plan_meets_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_allocation_is_named(tmp_path: Path) -> None:
     make(tmp_path, "60%").allocate(PARTS)
-    generation = Generation(0, "initial", "run", {}, "try", "listing", 3, 3, None)
+    generation = generation_of(3)
     store = open_store(str(tmp_path))
     key = allocation_key(generation)
     whole = store.read(key)
@@ -142,6 +149,91 @@ def test_a_wave_waits_for_the_one_before_the_last(tmp_path: Path) -> None:
     assert [budget.begin(shard) is not None for shard in (0, 4, 7, 8, 12)] == [True, True, True, False, False]
     run_shards(budget, range(4), lambda _, cost: cost)
     assert [budget.begin(shard) is not None for shard in (8, 11, 12)] == [True, True, False]
+
+
+LARGE = 3200
+"""Shards; in sixteen waves of two hundred."""
+
+SMALL = [ShardCensus(*(np.array([number]) for number in (cell, 1, 0, 1, 9999))) for cell in range(16)]
+"""Shards of one tile."""
+
+STRAGGLER = 77
+"""In the first wave."""
+
+
+def commit_of(shard: int, flops: int = 0) -> Commit:
+    return Commit(ShardId(0, shard), "try", None, None, flops, (), None)
+
+
+def test_a_wave_that_waits_for_what_was_begun_here_asks_the_store_for_nothing() -> None:
+    store = CountingStore()
+    budget = make(store, "40%", shards=LARGE)
+    budget.allocate(SMALL * (LARGE // len(SMALL)))
+    for shard in range(400):
+        assert budget.begin(shard) is not None
+        if shard != STRAGGLER:
+            create_commit(store, commit_of(shard))
+            budget.settle(shard, 0)
+    store.reads.clear()
+    store.lists.clear()
+    assert [budget.begin(400) for _ in range(50)] == [None] * 50
+    assert (sum(store.reads.values()), sum(store.lists.values())) == (0, 0)
+    create_commit(store, commit_of(STRAGGLER))
+    budget.settle(STRAGGLER, 0)
+    assert budget.begin(400) is not None
+
+
+def test_a_wave_that_waits_for_others_reads_no_record_twice() -> None:
+    store = CountingStore()
+    make(store, "40%", shards=LARGE).allocate(SMALL * (LARGE // len(SMALL)))
+    store.lists.clear()
+    # Another than has allocated, as after a restart; and none of the shards is begun here.
+    budget = make(store, "40%", shards=LARGE)
+    for shard in range(400):
+        if shard != STRAGGLER:
+            create_commit(store, commit_of(shard))
+    assert [budget.begin(400) for _ in range(5)] == [None] * 5
+    records = {key: count for key, count in store.reads.items() if key.startswith("commits/")}
+    assert records == {commit_key(ShardId(0, shard)): 1 for shard in range(400) if shard != STRAGGLER}
+    # When it came up, and each time that it was asked.
+    assert store.lists == {"commits/g0000/": 6}
+    create_commit(store, commit_of(STRAGGLER))
+    assert budget.begin(400) is not None
+    assert store.reads[commit_key(ShardId(0, STRAGGLER))] == 1
+
+
+def test_waves_are_those_of_the_cluster_that_the_allocation_was_made_for(tmp_path: Path) -> None:
+    large = make(tmp_path, "40%", shards=16)
+    large.allocate(MANY, at_once=8)
+    assert [large.begin(shard) is not None for shard in range(16)] == [True] * 16
+    # Resumed on a small one, also where that would allocate by itself.
+    again = make(tmp_path, "40%", shards=16)
+    again.allocate(MANY, at_once=1)
+    assert read_waves(open_store(str(tmp_path)), generation_of(16)) == Waves((8, 8))
+    assert [again.begin(shard) is not None for shard in range(16)] == [True] * 16
+
+
+def test_an_allocation_that_does_not_name_its_waves_has_those_of_its_time(tmp_path: Path) -> None:
+    make(tmp_path, "40%", shards=16).allocate(MANY, at_once=8)
+    path = tmp_path / allocation_key(generation_of(16))
+    document = json.loads(path.read_text())
+    assert document.pop("waves") == [8, 8]
+    path.write_text(json.dumps(document))
+    budget = make(tmp_path, "40%", shards=16)
+    assert [budget.begin(shard) is not None for shard in (0, 4, 7, 8, 12)] == [True, True, True, False, False]
+    run_shards(budget, range(4), lambda _, cost: cost)
+    assert [budget.begin(shard) is not None for shard in (8, 11, 12)] == [True, True, False]
+
+
+@pytest.mark.parametrize("waves", [[8, 9], [16, 0], [], [20, -4], "16", 16, None, [[8], [8]]])
+def test_waves_that_are_not_those_of_the_shards_are_damage(tmp_path: Path, waves: object) -> None:
+    make(tmp_path, "40%", shards=16).allocate(MANY)
+    path = tmp_path / allocation_key(generation_of(16))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"waves": waves}))
+    store = open_store(str(tmp_path))
+    for read in (read_allocation, read_waves):
+        with pytest.raises(StoreError, match=r"allocation\.json"):
+            read(store, generation_of(16))
 
 
 def test_without_failures_there_is_one_epoch(tmp_path: Path) -> None:
@@ -181,8 +273,7 @@ def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts:
             again += run_shards(budget, shards, half_of_the_first)
             for shard in shards:
                 flops = budget._settled[shard]
-                commit = Commit(ShardId(0, shard), "try", None, None, flops, (), None)
-                create_commit(open_store(str(tmp_path / "broken")), commit)
+                create_commit(open_store(str(tmp_path / "broken")), commit_of(shard, flops))
             budget = make(tmp_path / "broken", "40%", shards=16)
         assert [share.tiles.tolist() for share in again] == [share.tiles.tolist() for share in shares]
 

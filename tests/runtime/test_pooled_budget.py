@@ -6,6 +6,7 @@ Whatever happens, a shard has one share, the same for every driver; and together
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from arm_batch.core.budget import parse_budget
-from arm_batch.core.census import ShardCensus
+from arm_batch.core.census import ShardCensus, gather
 from arm_batch.core.pool_grants import Demand
-from arm_batch.core.waves import shards_of, wave_count
+from arm_batch.core.waves import Waves
 from arm_batch.errors import BudgetError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.runtime.budget import ArchiveBudget
@@ -34,7 +35,10 @@ from tests.core.tables import census_of
 
 LADDER_ = load_ladder(find_ladder(LADDER)).ladder
 SHARDS = 16
-"""Of a job: four waves."""
+AT_ONCE = 8
+"""Shards: so that a job has waves of 1, 1, 2, 4, 4 and 4."""
+
+WAVES = Waves.gradual(SHARDS, AT_ONCE)
 
 
 def parts_of(seed: int) -> list[ShardCensus]:
@@ -105,11 +109,9 @@ class Drivers(RuleBasedStateMachine):
             for shard in range(SHARDS):
                 self.run(job, 0, shard)
             commits = committed(self.outputs[job])
-            for wave in range(wave_count(SHARDS)):
-                shards = shards_of(wave, SHARDS)
-                self.pool.settle(
-                    claim_id(generation), wave, sum(commits[ShardId(0, shard)].flops for shard in shards)
-                )
+            for wave in range(len(WAVES)):
+                flops = sum(commits[ShardId(0, shard)].flops for shard in WAVES.members(wave))
+                self.pool.settle(claim_id(generation), wave, flops)
             self.pool.leave(claim_id(generation))
             assert len(commits) == SHARDS
         self.never_overspends()
@@ -125,7 +127,7 @@ class Drivers(RuleBasedStateMachine):
         """Begin a shard and commit it, as far as that goes."""
         budget, _ = self.drivers[job, number]
         try:
-            budget.allocate(PARTS[job])
+            budget.allocate(PARTS[job], AT_ONCE)
             share = budget.begin(shard)
         except BudgetError as error:
             if not any(words in str(error) for words in REFUSALS):
@@ -215,3 +217,38 @@ TestDrivers = Drivers.TestCase
 # What fails here takes minutes to make smaller.
 PHASES = [phase for phase in Phase if phase != Phase.shrink]
 TestDrivers.settings = settings(max_examples=10, stateful_step_count=15, phases=PHASES)
+
+
+GENERATION = Generation(0, "initial", "a", {}, "try", "listing", SHARDS, SHARDS, None)
+
+
+def budget_on(pool: SharedPool, output: Path) -> ArchiveBudget:
+    claim, store = PoolClaim(pool, GENERATION), open_store(str(output))
+    return ArchiveBudget(LADDER_, "image-psnr", parse_budget("pool:somewhere"), store, GENERATION, claim)
+
+
+def test_waves_are_those_that_the_job_first_came_with(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "pool"))
+    PoolJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
+    # One that dies before its allocation is written down, and goes on on a smaller cluster.
+    PoolClaim(SharedPool(store), GENERATION).register(LADDER_, "image-psnr", PARTS["a"], AT_ONCE)
+    assert budget_on(SharedPool(store), tmp_path / "a").allocate(PARTS["a"], 1).waves == WAVES
+
+
+def test_a_job_that_came_before_waves_were_told_has_those_of_its_time(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "pool"))
+    PoolJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
+    waves = Waves.even(SHARDS)
+    each = [[PARTS["a"][shard] for shard in waves.members(wave)] for wave in range(len(waves))]
+    portions = tuple(ShardCensus.of(gather(parts, "image-psnr", LADDER_.lut)) for parts in each)
+    pool = SharedPool(store)
+    pool.register(claim_id(GENERATION), "image-psnr", Demand(LADDER_.lut, LADDER_.costs, portions))
+    for key in [info.key for info in store.list("demands/")]:
+        with np.load(io.BytesIO(store.read(key)), allow_pickle=False) as tables:
+            kept = {name: tables[name] for name in tables.files if name != "sizes"}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **kept)
+        store.write(key, buffer.getvalue())
+    budget = budget_on(SharedPool(store), tmp_path / "a")
+    assert budget.allocate(PARTS["a"], AT_ONCE).waves == waves
+    assert [budget.begin(shard) is not None for shard in (0, 4, 8)] == [True, True, False]

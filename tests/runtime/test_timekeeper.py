@@ -83,7 +83,7 @@ def run(budget: ArchiveBudget, clock: Clock, output: Path, slower: Callable[[int
 def test_it_ends_in_time(tmp_path: Path, slower: Callable[[int], float], least_off: float) -> None:
     clock, wall = Clock(), FULL_S / 2
     budget = make(tmp_path, clock, wall)
-    verdict = budget.allocate(PARTS, Deadline(FLEET, 0.1 * wall))
+    verdict = budget.allocate(PARTS, deadline=Deadline(FLEET, 0.1 * wall))
     began = clock.seconds - 0.1 * wall
     busy = [float(share.per_subnet @ FLEET.pools[0].seconds) for share in first_shares(budget)]
     uncorrected = 0.1 * wall + sum(seconds * slower(shard) for shard, seconds in enumerate(busy))
@@ -106,12 +106,13 @@ def first_shares(budget: ArchiveBudget) -> list[Share]:
 def test_another_driver_and_a_resume_follow_what_is_written(tmp_path: Path) -> None:
     clock = Clock()
     budget = make(tmp_path, clock, FULL_S / 2)
-    budget.allocate(PARTS, Deadline(FLEET, 0.0))
+    budget.allocate(PARTS, deadline=Deadline(FLEET, 0.0))
     other = make(tmp_path, clock, FULL_S / 2)
     assert other.recorded() is not None
     shares = run(budget, clock, tmp_path, lambda _: 1.5)
     # It has opened no wave yet: it reads what was decided, and decides nothing by a clock it does not know.
     for late in (other, make(tmp_path, Clock(), FULL_S / 2)):
+        assert late.done() == set(range(SHARDS))
         assert [late.begin(shard).tiles.tolist() for shard in range(SHARDS)] == [  # type: ignore[union-attr]
             share.tiles.tolist() for share in shares
         ]
@@ -120,7 +121,7 @@ def test_another_driver_and_a_resume_follow_what_is_written(tmp_path: Path) -> N
 def test_who_opens_a_wave_first_decides_it_for_all(tmp_path: Path) -> None:
     clock = Clock()
     budget = make(tmp_path, clock, FULL_S / 2)
-    budget.allocate(PARTS, Deadline(FLEET, 0.0))
+    budget.allocate(PARTS, deadline=Deadline(FLEET, 0.0))
     other = make(tmp_path, clock, FULL_S / 2)
     for shard in range(8):
         share = other.begin(shard)
@@ -139,6 +140,6 @@ def test_who_opens_a_wave_first_decides_it_for_all(tmp_path: Path) -> None:
 def test_when_the_time_is_over_the_rest_is_interpolated(tmp_path: Path) -> None:
     clock, wall = Clock(), FULL_S / 2
     budget = make(tmp_path, clock, wall)
-    budget.allocate(PARTS, Deadline(replace(FLEET, beside_seconds=1e-3), 0.0))
+    budget.allocate(PARTS, deadline=Deadline(replace(FLEET, beside_seconds=1e-3), 0.0))
     shares = run(budget, clock, tmp_path, lambda shard: 20.0 if shard < 4 else 1.0)
     assert all(share.per_subnet[1:].sum() == 0 for share in shares[8:])
