@@ -77,7 +77,8 @@ def main() -> None:
     ray.init(address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     ray_shards.prepare_task = _Blank(window)  # type: ignore[assignment, attr-defined]
     ray_shards.reduce_task = nothing  # type: ignore[assignment, attr-defined]
-    pool = ActorPool((DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, arguments.threads)), at_once=True)
+    pool = ActorPool((DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, arguments.threads)))
+    pool.grow()
     reference = ray.put(files)
     names = [subnet.name for subnet in files.ladder.subnets]
     pool.settle(60)

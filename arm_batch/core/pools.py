@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.optimize import linprog
 
 from arm_batch.core.allocate import Counts
 from arm_batch.errors import BudgetError
@@ -120,6 +118,10 @@ def _solve(histogram: Counts, value: Floats, use: Floats, bounds: Floats) -> Flo
     room = 2 * len(bounds) * use[0].max(axis=0)
     limits = (bounds * (1 - _SOLVER_TOLERANCE) - room)[bounded]
     amounts = count[:, None, None, None] * use[..., bounded]
+    # Here, and not above: it takes a third of a second to import, which every worker of a cluster would spend.
+    from scipy import sparse
+    from scipy.optimize import linprog
+
     result = linprog(
         objective.ravel(),
         A_ub=amounts.reshape(-1, len(limits)).T / np.maximum(np.abs(limits), _TINY)[:, None],

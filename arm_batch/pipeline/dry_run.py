@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from arm_batch.core.imaging import Writing
 from arm_batch.core.stop import Stop, never
@@ -17,6 +18,7 @@ from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_ladder, open_output
 from arm_batch.pipeline.run import Progress, plan_shards
+from arm_batch.runtime.plan_ahead import MOST_SHARDS
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.store.generation import Generation, create_generation, list_generations, read_names, read_shards
@@ -57,10 +59,11 @@ def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
     task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
+    first = list(islice(unplanned, MOST_SHARDS + 1))
     fleet: Fleet | None = None
-    with started(spec.executor, context, files, spec.workers, at_once=False) as executor:
+    with started(spec.executor, context, files, spec.workers, first) as executor:
         try:
-            summaries = plan_shards(executor, task.generation, kept, unplanned, progress, stop)
+            summaries = plan_shards(executor, task.generation, kept, chain(first, unplanned), progress, stop)
         except StoppedError:
             if spec.output is not None:
                 raise

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from arm_batch.nets.ladder_files import LadderFiles
-from arm_batch.runtime.cluster import connected
+from arm_batch.runtime.cluster import connected, is_connected
 from arm_batch.runtime.executor import Executor
 from arm_batch.runtime.inline import InlineExecutor
+from arm_batch.runtime.plan_ahead import MOST_SHARDS, planning_ahead
 from arm_batch.runtime.ray_executor import RayExecutor
 from arm_batch.runtime.ray_pool import cluster_kinds
 from arm_batch.runtime.work import JobContext
 from arm_batch.spec import ExecutorName
+from arm_batch.store.plan import Shard
 
 
 @contextmanager
 def started(
-    name: ExecutorName, context: JobContext, files: LadderFiles, workers: int | None, at_once: bool = True
+    name: ExecutorName,
+    context: JobContext,
+    files: LadderFiles,
+    workers: int | None,
+    first: Sequence[Shard],
 ) -> Iterator[Executor]:
-    """The executor called `name`, given back at the end; see `RayExecutor`."""
+    """The executor called `name`, given back at the end; see `RayExecutor`.
+
+    Args:
+        name: of the executor.
+        context: of the run.
+        files: the ladder.
+        workers: how many CPU actors; None for one per core.
+        first: what it will be asked to plan first; a few shards are planned while a cluster starts.
+    """
     if name == "inline":
         yield InlineExecutor(context, files)
         return
-    with connected():
-        executor = RayExecutor(context, files, cluster_kinds(workers), at_once)
+    few = first if len(first) <= MOST_SHARDS and not is_connected() else ()
+    with planning_ahead(context, few) as ahead, connected():
+        executor = RayExecutor(context, files, cluster_kinds(workers), ahead)
         try:
             yield executor
         finally:

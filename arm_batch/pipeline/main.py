@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 
 from arm_batch.core.budget import Budget
 from arm_batch.core.stop import Stop, never
@@ -16,9 +17,10 @@ from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_
 from arm_batch.pipeline.job import Job, check_writers, open_job
 from arm_batch.pipeline.pools import give_back
 from arm_batch.pipeline.repair import Repair, repair
-from arm_batch.pipeline.run import GenerationRunner, Progress
+from arm_batch.pipeline.run import GenerationRunner, Progress, unplanned_shards
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
+from arm_batch.runtime.plan_ahead import MOST_SHARDS
 from arm_batch.spec import JobSpec
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
@@ -122,13 +124,16 @@ class _LazyRunner:
             if self._runner is None:
                 if generation.attempt != self._job.attempt:
                     check_writers(self._job)
-                self._runner = self._start()
+                self._runner = self._start(generation)
             self._runner.run(generation, added if generation is generations[-1] else None)
 
-    def _start(self) -> GenerationRunner:
-        spec = self._job.spec
+    def _start(self, generation: Generation) -> GenerationRunner:
+        """Start the executor for a generation, and more after it."""
+        spec, output = self._job.spec, self._job.output
         with self._clock("start"):
+            kept = planned(output, generation.number)
+            first = list(islice(unplanned_shards(output, generation, kept), MOST_SHARDS + 1))
             executor = self._stack.enter_context(
-                started(spec.executor, self._job.context, self._files, spec.workers)
+                started(spec.executor, self._job.context, self._files, spec.workers, first)
             )
         return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)

@@ -19,6 +19,7 @@ from arm_batch.runtime.executor import BudgetPort, Executor
 from arm_batch.runtime.work import ShardSummary
 from arm_batch.store.allocation import read_waves
 from arm_batch.store.generation import Generation, discard_generation, list_generations, read_shards
+from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import Shard, ShardId, planned
 
 Progress = Callable[[str, int, int], None]
@@ -86,7 +87,7 @@ class GenerationRunner:
                 # Whether it can be met at all is known before the first image is read.
                 wall_budget(asked, self._executor.held())
             kept = planned(self._job.output, generation.number)
-            unplanned = self._unplanned(generation, kept)
+            unplanned = unplanned_shards(self._job.output, generation, kept)
             summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
             deadline = None if asked.seconds is None else self._deadline(generation)
             budget.allocate([summary.census for summary in summaries], self._executor.at_once(), deadline)
@@ -104,7 +105,7 @@ class GenerationRunner:
         kept = planned(self._job.output, generation.number)
         if len(kept) == generation.shards:
             return
-        for summary in self._executor.plan(self._unplanned(generation, kept), self._stop):
+        for summary in self._executor.plan(unplanned_shards(self._job.output, generation, kept), self._stop):
             if not budget.fits(summary.shard.index, summary.census):
                 raise StoreError(
                     f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
@@ -124,10 +125,11 @@ class GenerationRunner:
             self._progress("run", len(done), generation.shards)
         _check_done(self._stop, "run", generation, len(done))
 
-    def _unplanned(self, generation: Generation, kept: set[int]) -> Iterator[Shard]:
-        if len(kept) < generation.shards:
-            shards = read_shards(self._job.output, generation)
-            yield from (shard for shard in shards if shard.id.index not in kept)
+
+def unplanned_shards(store: ObjectStore, generation: Generation, kept: set[int]) -> Iterator[Shard]:
+    """The shards of a generation, in order, but for those whose plans are kept, by number."""
+    if len(kept) < generation.shards:
+        yield from (shard for shard in read_shards(store, generation) if shard.id.index not in kept)
 
 
 def plan_shards(

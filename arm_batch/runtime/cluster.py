@@ -21,6 +21,11 @@ ENVIRONMENT = {
 """What a cluster should be started with."""
 
 
+def is_connected() -> bool:
+    """Whether this process has a connection to Ray already."""
+    return ray.is_initialized()
+
+
 @contextmanager
 def connected() -> Iterator[None]:
     """A connection to Ray.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections import Counter, deque
@@ -20,34 +19,25 @@ from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort
 from arm_batch.runtime.giants import may_hold_giant
-from arm_batch.runtime.planning import failed_plan, plan_with, planned_summary
+from arm_batch.runtime.plan_ahead import PlanAhead
 from arm_batch.runtime.ray_actors import lone_image_task
 from arm_batch.runtime.ray_budget import RayBudget
-from arm_batch.runtime.ray_faults import TRIES, Ref, WorkerLostError, get, persist
+from arm_batch.runtime.ray_faults import TRIES, WorkerLostError, get, persist
+from arm_batch.runtime.ray_planning import POLL_S, RayPlanner
 from arm_batch.runtime.ray_pool import ActorPool, DeviceKind
 from arm_batch.runtime.ray_shards import Lost, ShardFlow, ShardRun
 from arm_batch.runtime.ray_shared_pool import RayPool
 from arm_batch.runtime.ray_survey import queue_ranks, survey_beside, survey_pools
-from arm_batch.runtime.ray_tasks import commit_task, plan_image_task, plan_task, summarize_task
+from arm_batch.runtime.ray_tasks import commit_task
 from arm_batch.runtime.shared_pool import PoolPort
 from arm_batch.runtime.survey import Sampled
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.commit import Commit
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ImagePlan, Shard, ShardId, read_plan
-from arm_batch.store.sources import Entry
+from arm_batch.store.plan import Shard, ShardId, read_plan
 
 SHARDS_PER_ACTOR = 2
 """Shards in flight: while one is upscaled another is read or encoded."""
-
-PLANS_PER_CORE = 4
-"""Planning tasks in flight; they hold no pixels once they are done."""
-
-SUMMARIES_AT_ONCE = 64
-"""Kept plans read by one task: each is a small file."""
-
-POLL_S = 0.5
-"""How often to ask whether to stop."""
 
 GRACE_S = 2.0
 """What shards in flight get to finish in after a stop: `ray job stop` kills the driver after 3 s."""
@@ -68,25 +58,34 @@ class RayExecutor:
         context: of the run.
         files: the ladder.
         kinds: of devices to use, CPUs first.
-        at_once: whether to start the actors now, so that they are there when planning is done; or not before one
-            is needed, as in a dry run.
+        ahead: what was planned while the cluster started; None for nothing.
     """
 
     def __init__(
-        self, context: JobContext, files: LadderFiles, kinds: Sequence[DeviceKind], at_once: bool
+        self,
+        context: JobContext,
+        files: LadderFiles,
+        kinds: Sequence[DeviceKind],
+        ahead: PlanAhead | None,
     ) -> None:
         self._local_context = context
         self._context = ray.put(context)
         self._files = ray.put(files)
         self._budget: RayBudget | None = None
-        self._pool = ActorPool(kinds, at_once)
+        self._pool = ActorPool(kinds)
+        self._planner = RayPlanner(context, self._context, ahead, lambda: self._pool.cores)
         self._pools: tuple[Pool, ...] = ()
 
     def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
-        """Start the budget actor; a second driver of the same run finds the same one."""
+        """Start the budget actor; a second driver of the same run finds the same one.
+
+        And then the others, so that they are there when planning is done; in a dry run not before one is needed.
+        """
         if self._budget is not None:
             self._budget.close()
         self._budget = RayBudget(budget, f"budget-{name}")
+        # Not before it: they load torch, on every core, and planning ends with the budget.
+        self._pool.grow()
         return self._budget
 
     def pool(self, store: ObjectStore) -> PoolPort:
@@ -94,39 +93,12 @@ class RayExecutor:
         return RayPool(store)
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
-        """Read kept plans, many at a time."""
-        starts = range(0, len(shards), SUMMARIES_AT_ONCE)
-        tasks = [summarize_task.remote(self._context, shards[i : i + SUMMARIES_AT_ONCE]) for i in starts]
-        for start, task in zip(starts, tasks, strict=True):
-            try:
-                yield from cast(list[ShardSummary], get(task))
-            except WorkerLostError:
-                # A few small files, which the driver can read as well.
-                for shard in shards[start : start + SUMMARIES_AT_ONCE]:
-                    yield planned_summary(self._local_context, shard)
+        """See `RayPlanner.summarize`."""
+        return self._planner.summarize(shards)
 
     def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
-        """Plan the shards, a few per core at a time."""
-        unplanned = iter(shards)
-        again: deque[Shard] = deque()
-        pending: dict[Ref, Shard] = {}
-        losses: Counter[ShardId] = Counter()
-        while not stop():
-            room = max(0, PLANS_PER_CORE * self._pool.cores - len(pending))
-            for shard in itertools.islice(itertools.chain(_drained(again), unplanned), room):
-                pending[plan_task.remote(self._context, shard)] = shard
-            if not pending:
-                return
-            for ref in ray.wait([*pending], timeout=POLL_S)[0]:
-                shard = pending.pop(ref)
-                try:
-                    yield cast(ShardSummary, get(ref))
-                except WorkerLostError:
-                    losses[shard.id] += 1
-                    if losses[shard.id] < TRIES:
-                        again.append(shard)
-                    else:
-                        yield self._plan_one_by_one(shard)
+        """See `RayPlanner.plan`."""
+        return self._planner.plan(shards, stop)
 
     def held(self) -> dict[str, int]:
         """All cores and GPUs of the cluster as it is now."""
@@ -214,15 +186,6 @@ class RayExecutor:
         for run in flow.abandon():
             budget.release(run.shard.index)
 
-    def _plan_one_by_one(self, shard: Shard) -> ShardSummary:
-        def plan_one(entry: Entry, output: str) -> ImagePlan:
-            ref, error = persist(partial(plan_image_task.remote, self._context, entry, output))
-            if error is not None:
-                return failed_plan(self._local_context, entry, output, entry.size, error)
-            return cast(ImagePlan, get(ref))
-
-        return plan_with(self._local_context, shard, plan_one)
-
     def _run_one_by_one(self, run: ShardRun) -> Commit:
         """Rows that were finished can be lost with their node before they are committed: then once more."""
         while True:
@@ -245,11 +208,6 @@ class RayExecutor:
             else:
                 poisonous[position] = error
         return cast(Commit, get(commit_task.remote(self._context, run.shard, poisonous, *records)))
-
-
-def _drained(queue: deque[Shard]) -> Iterator[Shard]:
-    while queue:
-        yield queue.popleft()
 
 
 def _settled(commit: Commit, budget: BudgetPort) -> Commit:

@@ -61,22 +61,19 @@ class Worker:
 
 
 class ActorPool:
-    """Actors on every core and GPU of the cluster, as far as it has room for them at the moment.
+    """Actors on every core and GPU of the cluster, as far as it has room for them; none before the first `grow`.
 
     Args:
         kinds: of devices to use.
-        at_once: whether to start them now, or with the first `grow`.
     """
 
-    def __init__(self, kinds: Sequence[DeviceKind], at_once: bool) -> None:
+    def __init__(self, kinds: Sequence[DeviceKind]) -> None:
         self._kinds = kinds
         self._workers: list[Worker] = []
         self._looked = -LOOK_EVERY_S
         self._died_starting = 0
         self._any_started = False
         self._look()
-        if at_once:
-            self.grow()
 
     @property
     def cores(self) -> int:

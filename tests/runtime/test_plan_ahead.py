@@ -1,0 +1,109 @@
+"""Planning while a cluster starts: the same plans; and whatever becomes of that process, all shards are planned."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import ray
+
+from arm_batch import pipeline
+from arm_batch.nets.ladder_files import find_ladder, load_ladder
+from arm_batch.pipeline import executors
+from arm_batch.pipeline.generations import begin_run
+from arm_batch.pipeline.job import open_job
+from arm_batch.runtime import plan_ahead, ray_planning
+from arm_batch.runtime.plan_ahead import PlanAhead, planning_ahead
+from arm_batch.runtime.planning import plan_shard
+from arm_batch.runtime.ray_planning import RayPlanner
+from arm_batch.runtime.work import JobContext, ShardSummary
+from arm_batch.spec import PlanSpec, ShardLimits
+from arm_batch.store.generation import read_shards
+from arm_batch.store.plan import Shard, planned
+from tests.archives import LADDER, job, make_messy_archive, silent
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    # However busy the machine is.
+    monkeypatch.setattr(plan_ahead, "WAIT_S", 300.0)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return make_messy_archive(tmp_path / "in")
+
+
+def begun(archive: Path, output: Path) -> tuple[JobContext, list[Shard]]:
+    """A run of which nothing is planned yet."""
+    opened = open_job(job(archive, output, shard_images=2), load_ladder(find_ladder(LADDER)))
+    return opened.context, list(read_shards(opened.output, begin_run(opened)))
+
+
+def told(summary: ShardSummary) -> list[object]:
+    census = summary.census
+    arrays = (census.cells, census.tiles, census.classes, census.images, census.pixels)
+    return [summary.shard, *(array.tolist() for array in arrays), summary.pixels, summary.failures, summary.copies]
+
+
+def test_it_plans_as_this_process_does(archive: Path, tmp_path: Path) -> None:
+    context, shards = begun(archive, tmp_path / "ahead")
+    with planning_ahead(context, shards) as ahead:
+        assert ahead is not None
+        found = ahead.summaries()
+    assert list(found) == [shard.id for shard in shards]
+    assert planned(context.output, 0) == set(range(len(shards)))
+    own, _ = begun(archive, tmp_path / "own")
+    assert [told(found[shard.id]) for shard in shards] == [told(plan_shard(own, shard)) for shard in shards]
+    for shard in shards:
+        key = f"plan/g0000/shards/{shard.id.index:06d}.parquet"
+        assert context.output.read(key) == own.output.read(key)
+
+
+def test_for_nothing_no_process_is_started(archive: Path, tmp_path: Path) -> None:
+    context, _ = begun(archive, tmp_path / "out")
+    with planning_ahead(context, []) as ahead:
+        assert ahead is None
+
+
+def test_an_answer_that_was_cut_off_does_not_count(archive: Path, tmp_path: Path) -> None:
+    context, shards = begun(archive, tmp_path / "out")
+    answers = [pickle.dumps(plan_shard(context, shard)) for shard in shards]
+    first, second = len(answers[0]), len(answers[1])
+    for cut in range(second):
+        read = plan_ahead._read(io.BytesIO(b"".join(answers)[: first + cut]))
+        assert [summary.shard for summary in read] == [shards[0].id]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_what_it_leaves_the_cluster_plans(archive: Path, tmp_path: Path, done: int) -> None:
+    context, shards = begun(archive, tmp_path / "out")
+    assert len(shards) == 3
+    before = {shard.id: plan_shard(context, shard) for shard in shards[:done]}
+
+    class Killed(PlanAhead):
+        def __init__(self) -> None:
+            self._found = before
+
+    planner = RayPlanner(context, ray.put(context), Killed(), lambda: 1)
+    found = [summary.shard for summary in planner.plan(iter(shards), lambda: False)]
+    assert Counter(found) == Counter(shard.id for shard in shards)
+    assert sorted(s.shard for s in planner.summarize([shard.id for shard in shards])) == [s.id for s in shards]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_few_images_need_no_worker_of_the_cluster_to_be_planned(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if there were none yet.
+    monkeypatch.setattr(executors, "is_connected", lambda: False)
+    monkeypatch.setattr(ray_planning, "plan_task", None)
+    monkeypatch.setattr(ray_planning, "summarize_task", None)
+    summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", shard_images=2), silent)
+    assert (summary.images, summary.failed) == (6, 3)
+    dry = PlanSpec(str(archive), LADDER, 4, executor="ray", survey=False, limits=ShardLimits(images=2))
+    assert len(pipeline.plan(dry, silent).failures) == 3
