@@ -1,4 +1,4 @@
-"""Planning while a cluster starts: the same plans; and whatever becomes of that process, all shards are planned."""
+"""Planning while a cluster starts: the same plans, and whatever becomes of that process, all of them."""
 
 from __future__ import annotations
 
