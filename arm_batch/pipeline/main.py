@@ -22,11 +22,12 @@ from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
 from arm_batch.runtime.plan_ahead import MOST_SHARDS
 from arm_batch.spec import JobSpec
+from arm_batch.store.allocation import is_allocated
 from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
 from arm_batch.store.inputs import Listing
 from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
-from arm_batch.store.plan import planned
+from arm_batch.store.plan import Shard, planned
 from arm_batch.store.staging import publish_waiting
 
 
@@ -131,8 +132,11 @@ class _LazyRunner:
         """Start the executor for a generation, and more after it."""
         spec, output = self._job.spec, self._job.output
         with self._clock("start"):
-            kept = planned(output, generation.number)
-            first = list(islice(unplanned_shards(output, generation, kept), MOST_SHARDS + 1))
+            first: list[Shard] = []
+            # Plans that are lost after that have to come out as they were, which is seen to later.
+            if not is_allocated(output, generation):
+                unplanned = unplanned_shards(output, generation, planned(output, generation.number))
+                first = list(islice(unplanned, MOST_SHARDS + 1))
             executor = self._stack.enter_context(
                 started(spec.executor, self._job.context, self._files, spec.workers, first)
             )

@@ -67,6 +67,15 @@ def tables_prefix(number: int) -> str:
     return f"{generation_prefix(number)}tables-"
 
 
+def is_allocated(store: ObjectStore, generation: Generation) -> bool:
+    """Whether there is an allocation of a generation, damaged or not."""
+    try:
+        store.stat(allocation_key(generation))
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def read_epochs(store: ObjectStore, generation: Generation) -> list[Verdict]:
     """All allocations of a generation, in order; none before it is allocated.
 
