@@ -16,7 +16,7 @@ from arm_batch.runtime.batches import list_batches
 from arm_batch.runtime.planning import score_picture
 from arm_batch.runtime.rows import note_of_not_finite
 from arm_batch.runtime.work import Indices, RunBatch
-from arm_batch.store.codecs import Picture
+from arm_batch.store.codecs import Picture, enlarge_metadata
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class UpscaledPicture:
     """What became of a picture.
 
     Attributes:
-        picture: upscaled, with the metadata that it had.
+        picture: upscaled, with the metadata that still holds.
         flops: executed for it.
         psnr_predicted_db: from the ladder's table.
     """
@@ -86,5 +86,6 @@ def _finish(
     predicted = ladder.lut.psnr_of(counts, height * width / ladder.grid.tile**2)
     notes = (*picture.notes, *note_of_not_finite(not_finite))
     planes = enlarge_planes(picture.planes, ladder.scale)
-    enlarged = replace(picture, pixels=stitcher.image(), planes=planes, notes=notes)
+    metadata = enlarge_metadata(picture.metadata, ladder.scale, width * ladder.scale, height * ladder.scale)
+    enlarged = replace(picture, pixels=stitcher.image(), planes=planes, metadata=metadata, notes=notes)
     return UpscaledPicture(enlarged, int(ladder.costs[subnets].sum()), predicted)

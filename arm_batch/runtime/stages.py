@@ -16,7 +16,7 @@ from arm_batch.runtime.batches import assign_images, list_batches
 from arm_batch.runtime.giants import upscale_giant
 from arm_batch.runtime.rows import copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
-from arm_batch.store.codecs import Metadata, Picture, decode, encode, fit_metadata
+from arm_batch.store.codecs import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, read_plan
 from arm_batch.store.records import ImageRecord, StoredImage
@@ -184,6 +184,7 @@ def _stitch(
         stitcher.add(tiles, upscaled.pixels)
     planes = enlarge_planes(header.planes, ladder.scale)
     metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
+    metadata = enlarge_metadata(metadata, ladder.scale, image.width * ladder.scale, image.height * ladder.scale)
     notes = image.notes + note_of_not_finite(sum(upscaled.not_finite for _, upscaled in placed))
     return Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=notes)
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 from arm_batch.store.codecs.decode import decode
 from arm_batch.store.codecs.encode import encode, fit_metadata
 from arm_batch.store.codecs.formats import FORMATS, choose_format
+from arm_batch.store.codecs.metadata import enlarge_metadata
 from arm_batch.store.codecs.picture import Metadata, Picture
 
-__all__ = ["FORMATS", "Metadata", "Picture", "choose_format", "decode", "encode", "fit_metadata"]
+__all__ = [
+    "FORMATS",
+    "Metadata",
+    "Picture",
+    "choose_format",
+    "decode",
+    "encode",
+    "enlarge_metadata",
+    "fit_metadata",
+]

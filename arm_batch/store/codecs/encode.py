@@ -11,28 +11,27 @@ from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model, to_srgb
 from arm_batch.store.codecs.decode import one_line
+from arm_batch.store.codecs.embed import with_exif, with_placeholder
+from arm_batch.store.codecs.exif import for_tiff, parse_block, serialise, without_note
 from arm_batch.store.codecs.formats import choose_format
+from arm_batch.store.codecs.metadata import exif_for
 from arm_batch.store.codecs.picture import Metadata, Picture
 from arm_batch.store.codecs.tiff_tags import extra_samples, with_tags
 from arm_batch.store.codecs.vips import Vips, from_array, set_blob
 
 _MM_PER_INCH = 25.4
 
-_FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
+_FIELDS = {"icc": "icc-profile-data", "xmp": "xmp-data"}
 """Where libvips holds what it calls so otherwise."""
 
 _UNKNOWN_DPI = (72.0, 72.0)
-"""What a file says that has to say something."""
+"""What libvips is told where nothing is known; `embed` and `add_tags` take it back."""
 
 _BIG_TIFF = 3 * 2**30
 """Bytes of samples from which a TIFF file might pass the 4 GiB that ordinary offsets reach."""
 
 _SEGMENT = 65_500
 """Bytes that a segment of JPEG can hold."""
-
-_SHORT = {"EXIF": ("png", "jpeg", "webp", "avif"), "XMP": ("jpeg",)}
-"""Formats that take no more of this than a segment; libexif takes no more wherever it is asked."""
-
 
 SAVERS = {"png": "pngsave", "jpeg": "jpegsave", "webp": "webpsave", "tiff": "tiffsave", "avif": "heifsave"}
 """What libvips calls the saver of each format."""
@@ -71,24 +70,26 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
     metadata = picture.metadata
     model: Model = "grey" if picture.pixels.shape[2] == 1 else "rgb"
     image, keep = with_metadata(from_array(_all_bands(picture), model), metadata)
+    exif = exif_for(metadata, format)
+    if format == "avif" and exif.tags:
+        image, keep = with_placeholder(image, keep)
     options = save_options(format, quality)
     if format == "tiff":
         options["bigtiff"] = picture.pixels.nbytes + picture.planes.nbytes > _BIG_TIFF
     try:
         data = bytes(getattr(image, f"{SAVERS[format]}_buffer")(**options, keep=keep))
         if format == "tiff":
-            data = with_tags(data, metadata.exif, extra_samples(picture.has_alpha, picture.planes.shape[2]))
+            return with_tags(data, exif, extra_samples(picture.has_alpha, picture.planes.shape[2]))
+        return with_exif(data, format, serialise(exif), metadata.dpi)
     except Exception as error:
-        # Besides what libvips says: tags may hold what Pillow reads and cannot write.
         raise ImageError(f"cannot be written as {format}: {one_line(error)}") from error
-    return data
 
 
 def with_metadata(image: Vips, metadata: Metadata) -> tuple[Vips, str]:
-    """The image with metadata, and which of it is to be kept, as libvips' savers want to be told."""
+    """The image with all but EXIF, and which of it is to be kept, as libvips' savers want to be told."""
     across, down = metadata.dpi or _UNKNOWN_DPI
     image = image.copy(xres=across / _MM_PER_INCH, yres=down / _MM_PER_INCH)
-    blobs = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    blobs = {"icc": metadata.icc, "xmp": metadata.xmp}
     for name, blob in blobs.items():
         set_blob(image, _FIELDS[name], blob)
     # libvips makes up what it is not told to leave out.
@@ -104,13 +105,26 @@ def fit_metadata(picture: Picture, format: str) -> Picture:
         pixels, _ = to_srgb(np.ascontiguousarray(pixels), "grey", icc, notes)
         icc = None
         notes.append(f"its grey was converted to sRGB, as {format} holds no grey")
-    kept = {"EXIF": metadata.exif, "XMP": metadata.xmp}
-    for name, block in kept.items():
-        if block is not None and len(block) > _SEGMENT and format in _SHORT[name]:
-            kept[name] = None
-            notes.append(f"its {name} of {len(block):,} bytes is dropped: {format} takes {_SEGMENT:,}")
-    fitted = replace(metadata, icc=icc, exif=kept["EXIF"], xmp=kept["XMP"])
+    exif, xmp = _fit_exif(metadata, format, notes), metadata.xmp
+    if format == "jpeg" and xmp is not None and len(xmp) > _SEGMENT:
+        xmp = None
+        notes.append(f"its XMP of {len(metadata.xmp or b''):,} bytes is dropped: {format} takes {_SEGMENT:,}")
+    fitted = replace(metadata, icc=icc, exif=exif, xmp=xmp)
     return replace(picture, pixels=pixels, metadata=fitted, notes=(*picture.notes, *notes))
+
+
+def _fit_exif(metadata: Metadata, format: str, notes: list[str]) -> bytes | None:
+    if format == "tiff":
+        return serialise(for_tiff(parse_block(metadata.exif or b""), notes)) or None
+    block = metadata.exif
+    if format == "jpeg" and block is not None and len(block) > _SEGMENT:
+        shorter = serialise(without_note(parse_block(block)))
+        if len(shorter) <= _SEGMENT:
+            notes.append(f"its maker notes are left out: with them EXIF has more than {_SEGMENT:,} bytes")
+            return shorter or None
+        notes.append(f"its EXIF of {len(block):,} bytes is dropped: {format} takes {_SEGMENT:,}")
+        return None
+    return block
 
 
 def _all_bands(picture: Picture) -> Pixels:

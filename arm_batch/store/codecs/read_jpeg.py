@@ -10,6 +10,7 @@ from PIL import Image
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
+from arm_batch.store.codecs.exif import plausible_dpi
 from arm_batch.store.codecs.read_pillow import beside_pixels
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 from arm_batch.store.codecs.vips import oddities, open_jpeg, to_array
@@ -21,6 +22,11 @@ _BITS = 8
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of segments that say what the samples are."""
+
+JFIF_BYTES = 18
+"""Of a file, within which JFIF tells the density."""
+
+_INCHES_PER_UNIT = {1: 1.0, 2: 2.54}
 
 _DAMAGE = (
     "premature end",
@@ -66,6 +72,15 @@ def check_damage() -> None:
     for line in oddities():
         if any(words in line for words in _DAMAGE):
             raise ImageError(f"is damaged: {line.rpartition(': ')[2]}")
+
+
+def density(head: bytes) -> tuple[float, float] | None:
+    """Pixels per inch, as JFIF at the beginning of a file tells them; else None."""
+    if head[6:11] != b"JFIF\0" or len(head) < JFIF_BYTES:
+        return None
+    unit, across, down = struct.unpack_from(">BHH", head, 13)
+    inches = _INCHES_PER_UNIT.get(unit)
+    return None if inches is None else plausible_dpi(across * inches, down * inches)
 
 
 def _bits(data: bytes) -> int:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.metadata import plausible_dpi, read_exif
+from arm_batch.store.codecs.exif import Exif, parse_block, plausible_dpi
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 
 # The limit is `Reading.max_pixels`, checked between the header and the pixels; Pillow's own would be in its way.
@@ -85,7 +85,7 @@ class BesidePixels(TypedDict):
     """Fields of `Samples`."""
 
     icc: bytes | None
-    exif: Callable[[], Image.Exif]
+    exif: Callable[[], Exif]
     xmp: bytes | None
     dpi: tuple[float, float] | None
 
@@ -94,7 +94,7 @@ def beside_pixels(info: dict[Any, Any]) -> BesidePixels:
     """What Pillow has found beside the pixels: ``Image.info``."""
     return BesidePixels(
         icc=info.get("icc_profile") or None,
-        exif=partial(read_exif, info.get("exif") or b""),
+        exif=partial(parse_block, info.get("exif") or b""),
         xmp=_xmp(info.get("xmp")),
         dpi=_dpi(info),
     )

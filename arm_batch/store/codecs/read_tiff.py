@@ -6,17 +6,20 @@ OpenCV reads samples of 64 bits, of which libvips knows nothing.
 from __future__ import annotations
 
 import io
-from functools import partial
-
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from typing import BinaryIO
 
 from arm_batch.core.imaging import Reading
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.metadata import exif_of_tags
 from arm_batch.store.codecs.opencv import decode_page
 from arm_batch.store.codecs.planes_apart import has_tiled_planes, open_planes
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
-from arm_batch.store.codecs.tiff_directories import exif_reader, new_directory, read_directories, read_directory
+from arm_batch.store.codecs.tiff_directories import (
+    Found,
+    exif_reader,
+    new_directory,
+    read_directories,
+    read_directory,
+)
 from arm_batch.store.codecs.vips import Vips, get_blob, open_tiff, to_array
 
 _WIDTH, _HEIGHT, _BITS, _TILE_WIDTH, _XMP, _ICC = 256, 257, 258, 322, 700, 34675
@@ -51,7 +54,7 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
     stream = io.BytesIO(data)
     directory, _ = read_directory(stream, 0)
     if max(directory.get(_BITS, (1,))) > _BITS_OF_VIPS:
-        return _read_wide(data, [directory for directory, _ in read_directories(stream)], reading)
+        return _read_wide(data, stream, list(read_directories(stream)), reading)
     first = open_tiff(data, 0)
     index, notes = choose_frame(first.get("n-pages") if first.get_typeof("n-pages") else 1, reading)
     found = directory, _ = read_directory(stream, index)
@@ -82,9 +85,9 @@ def in_known_colours(image: Vips) -> tuple[Vips, tuple[str, ...]]:
     return image.colourspace(_LAB[image.interpretation]), ("Lab, converted to sRGB",)
 
 
-def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: Reading) -> Samples:
-    index, notes = choose_frame(len(directories), reading)
-    directory = directories[index]
+def _read_wide(data: bytes, stream: BinaryIO, pages: list[Found], reading: Reading) -> Samples:
+    index, notes = choose_frame(len(pages), reading)
+    directory, _ = found = pages[index]
     check_size(directory[_WIDTH], directory[_HEIGHT], reading)
     bands = decode_page(data, index)
     extras = directory.get(EXTRA_SAMPLES, ())
@@ -94,7 +97,7 @@ def _read_wide(data: bytes, directories: list[ImageFileDirectory_v2], reading: R
         has_alpha=extras == (_STRAIGHT_ALPHA,),
         format="tiff",
         icc=directory.get(_ICC),
-        exif=partial(exif_of_tags, directory),
+        exif=exif_reader(stream, found),
         xmp=directory.get(_XMP),
         notes=notes,
     )

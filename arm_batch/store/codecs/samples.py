@@ -8,15 +8,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model, cmyk_to_srgb, matching_profile, to_srgb
-from arm_batch.store.codecs.metadata import dpi_of, lasting_exif, lasting_xmp, orientation_of
+from arm_batch.store.codecs.exif import (
+    ORIENTATION,
+    Exif,
+    ExifError,
+    as_srgb,
+    dpi_of,
+    lasting,
+    orientation_of,
+    serialise,
+    turned,
+)
 from arm_batch.store.codecs.picture import Metadata, Picture
+from arm_batch.store.codecs.xmp import lasting_xmp, orientation_of_xmp, srgb_xmp
 
 _BANDS_AT_ONCE = 4
 
@@ -36,7 +46,7 @@ class Samples:
         has_alpha: whether the band after the colours is alpha.
         format: a key of `formats.FAMILY`.
         icc: the profile.
-        exif: reads it, with the orientation that is still to be applied; raises what Pillow trips over.
+        exif: reads it, with the orientation that is still to be applied; raises `ExifError`.
         xmp: the packet.
         dpi: where EXIF does not tell.
         notes: for the user.
@@ -47,7 +57,7 @@ class Samples:
     has_alpha: bool
     format: str
     icc: bytes | None = None
-    exif: Callable[[], Image.Exif] = Image.Exif
+    exif: Callable[[], Exif] = Exif
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
@@ -78,15 +88,21 @@ def choose_frame(count: int, reading: Reading) -> tuple[int, tuple[str, ...]]:
     return index, () if count == 1 else (f"frame {index} of {count}",)
 
 
-def to_picture(samples: Samples, reading: Reading) -> Picture:
+def to_picture(samples: Samples, reading: Reading, turn: bool = True) -> Picture:
     """Map, turn upright, split and convert.
+
+    Args:
+        samples: what a reader found.
+        reading: how.
+        turn: whether the orientation is applied; else it is left to who asks `orientation`.
 
     Raises:
         ImageError: the kind of samples is refused.
     """
     notes = list(samples.notes)
-    orientation, exif, dpi = _read_exif(samples, notes)
-    bands = _turn(_to_levels(samples.bands, reading, notes), orientation)
+    exif = _readable_exif(samples, notes)
+    direction = _orientation(samples, exif) if turn else 1
+    bands = _turn(_to_levels(samples.bands, reading, notes), direction)
     n_colours = _COLOURS[samples.model]
     colours, planes = bands[..., :n_colours], np.ascontiguousarray(bands[..., n_colours:])
     has_alpha = samples.has_alpha
@@ -97,11 +113,38 @@ def to_picture(samples: Samples, reading: Reading) -> Picture:
         colours = fill_hidden(colours, planes[..., 0])
     icc = matching_profile(samples.icc, samples.model, notes)
     if samples.model == "cmyk":
-        colours, icc = cmyk_to_srgb(colours, icc, notes), None
-    elif reading.to_srgb:
-        colours, icc = to_srgb(colours, samples.model, icc, notes)
-    xmp = None if samples.xmp is None else lasting_xmp(samples.xmp)
-    return Picture(colours, planes, has_alpha, Metadata(icc, exif, xmp, dpi), samples.format, tuple(notes))
+        colours, left = cmyk_to_srgb(colours, icc, notes), None
+    else:
+        colours, left = to_srgb(colours, samples.model, icc, notes) if reading.to_srgb else (colours, icc)
+    exif = turned(exif, direction, samples.bands.shape[1], samples.bands.shape[0])
+    metadata = _metadata(samples, exif, direction, left, icc is not None and left is None, notes)
+    return Picture(colours, planes, has_alpha, metadata, samples.format, tuple(notes))
+
+
+def orientation(samples: Samples) -> int:
+    """How the picture is to be turned, 1..8: as EXIF says, else XMP."""
+    return _orientation(samples, _readable_exif(samples, []))
+
+
+def _orientation(samples: Samples, exif: Exif) -> int:
+    if exif.entry(ORIENTATION) is None and samples.xmp is not None:
+        return orientation_of_xmp(samples.xmp)
+    return orientation_of(exif)
+
+
+def _metadata(
+    samples: Samples, exif: Exif, direction: int, icc: bytes | None, converted: bool, notes: list[str]
+) -> Metadata:
+    """What lasts, of a picture that was turned and may have been converted to sRGB."""
+    told = dpi_of(exif)
+    dpi = samples.dpi if told is None else told
+    if dpi is not None and told is None and direction in _TRANSPOSED:
+        dpi = dpi[1], dpi[0]
+    exif = lasting(exif, samples.format == "tiff", notes)
+    xmp = None if samples.xmp is None else lasting_xmp(samples.xmp, notes)
+    if converted:
+        exif, xmp = as_srgb(exif), None if xmp is None else srgb_xmp(xmp)
+    return Metadata(icc, serialise(exif) or None, xmp, dpi)
 
 
 def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixels:
@@ -128,15 +171,9 @@ def _turn(bands: Pixels, orientation: int) -> Pixels:
     return bands[::rows, ::columns]
 
 
-def _read_exif(samples: Samples, notes: list[str]) -> tuple[int, bytes | None, tuple[float, float] | None]:
-    """The orientation; what of EXIF lasts; and dots per inch of the image when it is upright."""
+def _readable_exif(samples: Samples, notes: list[str]) -> Exif:
     try:
-        exif = samples.exif()
-        orientation, lasting, dpi = orientation_of(exif), lasting_exif(exif), dpi_of(exif) or samples.dpi
-    except Exception as error:
-        # Cameras and editors write what they like, and Pillow trips over it in as many ways; the pixels are sound.
-        notes.append(f"its EXIF cannot be read and is dropped ({type(error).__name__})")
-        return 1, None, samples.dpi
-    if dpi is not None and orientation in _TRANSPOSED:
-        dpi = dpi[1], dpi[0]
-    return orientation, lasting, dpi
+        return samples.exif()
+    except ExifError as error:
+        notes.append(f"its EXIF cannot be read and is dropped: {error}")
+        return Exif()

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.errors import ImageError
-from arm_batch.store.codecs.metadata import exif_of_tags, exif_of_tiff, is_big
+from arm_batch.store.codecs.exif import WANTED_OF_TIFF, Exif, parse_tiff
+from arm_batch.store.codecs.metadata import is_big
 
 _HEADER = 16
 """Bytes of that of BigTIFF; the other one is shorter."""
@@ -58,11 +58,6 @@ def new_directory(header: bytes) -> ImageFileDirectory_v2:
     return ImageFileDirectory_v2(start, prefix=header[:2])
 
 
-def exif_reader(stream: BinaryIO, found: Found) -> Callable[[], Image.Exif]:
+def exif_reader(stream: BinaryIO, found: Found) -> Callable[[], Exif]:
     """Reads the tags of a page as EXIF."""
-    directory, offset = found
-    stream.seek(0)
-    # Of a big-endian BigTIFF file Pillow reads no EXIF by itself.
-    if is_big(stream.read(_HEADER)) and directory.prefix == b"MM":
-        return partial(exif_of_tags, directory)
-    return partial(exif_of_tiff, stream, offset)
+    return partial(parse_tiff, stream, found[1], WANTED_OF_TIFF)

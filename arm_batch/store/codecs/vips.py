@@ -99,9 +99,9 @@ def open_socket(descriptor: int) -> Vips:
     return pyvips.Image.pngload_source(source, access="sequential", fail_on="error", unlimited=True)
 
 
-def set_orientation(image: Vips, orientation: int) -> None:
-    """Say how viewers are to turn it, 1..8."""
-    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+def open_target(descriptor: int) -> Any:
+    """Where a saver writes to a file from its current position on."""
+    return pyvips.Target.new_to_descriptor(descriptor)
 
 
 def from_array(array: Pixels, interpretation: str) -> Vips:

@@ -7,19 +7,16 @@ from functools import partial
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
-from arm_batch.store.codecs.metadata import plausible_dpi, read_exif
+from arm_batch.store.codecs.exif import Exif, parse_block
+from arm_batch.store.codecs.png_chunks import Told, read_told
+from arm_batch.store.codecs.read_jpeg import JFIF_BYTES, density
 from arm_batch.store.codecs.read_tiff import ALPHA, EXTRA_SAMPLES, MODELS
 from arm_batch.store.codecs.samples import Samples
 from arm_batch.store.codecs.tiff_directories import exif_reader, read_directory
 from arm_batch.store.codecs.vips import Vips, dtype_of, get_blob
 
-ReadExif = Callable[[], Image.Exif]
-
-_MM_PER_INCH = 25.4
-_HEAD_BYTES = 1 << 16
-"""Of a PNG file: what comes before its pixels, all but very long profiles."""
+ReadExif = Callable[[], Exif]
 
 
 def header_of(image: Vips, stream: BinaryIO, format: str, page: int, notes: tuple[str, ...]) -> Samples:
@@ -32,22 +29,24 @@ def header_of(image: Vips, stream: BinaryIO, format: str, page: int, notes: tupl
         page: of a TIFF file.
         notes: of what was opened.
     """
-    exif: ReadExif = partial(read_exif, get_blob(image, "exif-data") or b"")
+    told: Told | None = None
+    exif: ReadExif = partial(parse_block, get_blob(image, "exif-data") or b"")
     has_alpha, dpi = False, None
     if format == "tiff":
         exif, has_alpha = _of_tiff(stream, page)
     elif format == "png":
-        has_alpha = image.bands in (2, 4)
-    if format == "jpeg" or (format == "png" and _has_density(stream)):
-        dpi = plausible_dpi(image.xres * _MM_PER_INCH, image.yres * _MM_PER_INCH)
+        told = read_told(partial(_read_at, stream))
+        exif, has_alpha, dpi = partial(parse_block, told.exif), image.bands in (2, 4), told.dpi
+    else:
+        dpi = density(_read_at(stream, 0, JFIF_BYTES))
     return Samples(
         bands=np.zeros((1, 1, image.bands), dtype_of(image)),
         model=MODELS.get(image.interpretation, "grey"),
         has_alpha=has_alpha,
         format=format,
-        icc=get_blob(image, "icc-profile-data"),
+        icc=told.icc if told else get_blob(image, "icc-profile-data"),
         exif=exif,
-        xmp=get_blob(image, "xmp-data"),
+        xmp=told.xmp if told else get_blob(image, "xmp-data"),
         dpi=dpi,
         notes=notes,
     )
@@ -59,8 +58,6 @@ def _of_tiff(stream: BinaryIO, page: int) -> tuple[ReadExif, bool]:
     return exif_reader(stream, found), bool(extras) and extras[0] in ALPHA
 
 
-def _has_density(stream: BinaryIO) -> bool:
-    """Whether a PNG file tells its density: libvips makes one up where it does not."""
-    stream.seek(0)
-    head = stream.read(_HEAD_BYTES)
-    return head.find(b"pHYs", 0, max(0, head.find(b"IDAT"))) >= 0
+def _read_at(stream: BinaryIO, start: int, size: int) -> bytes:
+    stream.seek(start)
+    return stream.read(size)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading
@@ -18,10 +16,10 @@ from arm_batch.core.transparency import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs import decode
 from arm_batch.store.codecs.decode import one_line
-from arm_batch.store.codecs.metadata import orientation_of
+from arm_batch.store.codecs.exif import Exif
 from arm_batch.store.codecs.read_jpeg import check_damage
 from arm_batch.store.codecs.read_tiff import in_known_colours
-from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, to_picture
+from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, orientation, to_picture
 from arm_batch.store.codecs.sniff import sniff
 from arm_batch.store.codecs.vips import STREAMED, Vips, VipsError, open_source, to_array
 from arm_batch.store.giants.header import header_of
@@ -34,8 +32,6 @@ from arm_batch.store.quiet import no_warnings
 _STRIP_ROWS = 256
 _STRIP_PX = 2**23
 """Of what is decoded at once: of wide images fewer rows."""
-
-_ORIENTATION = 0x0112
 
 
 def open_strips(stream: BinaryIO, reading: Reading, giants: Giants) -> Strips:
@@ -67,12 +63,11 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
     source = VipsSource(stream)
     with _damage_told(source):
         image, found = _open(source, stream, format, reading)
-    orientation = _orientation(found)
     # What becomes of one pixel becomes of all of them.
-    picture = to_picture(replace(found, has_alpha=False, exif=partial(_without_orientation, found)), reading)
-    notes = picture.notes
-    if orientation != 1:
-        notes += (f"too large to be turned: its EXIF orientation, {orientation}, is kept instead",)
+    picture = to_picture(replace(found, has_alpha=False), reading, turn=False)
+    direction, notes = orientation(found), picture.notes
+    if direction != 1:
+        notes += (f"too large to be turned: its EXIF orientation, {direction}, is kept instead",)
     return Strips(
         height=image.height,
         width=image.width,
@@ -81,30 +76,16 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
         has_alpha=found.has_alpha,
         dtype=picture.pixels.dtype,
         metadata=picture.metadata,
-        orientation=orientation,
+        orientation=direction,
         format=format,
         notes=notes,
         rows=_rows(source, image, found, reading),
     )
 
 
-def _orientation(found: Samples) -> int:
-    try:
-        return orientation_of(found.exif())
-    except Exception:
-        # Pillow trips over broken EXIF in many ways; who reads it for good says so.
-        return 1
-
-
-def _without_orientation(found: Samples) -> Image.Exif:
-    exif = found.exif()
-    exif.pop(_ORIENTATION, None)
-    return exif
-
-
 def _rows(source: VipsSource, image: Vips, found: Samples, reading: Reading) -> Window:
     # Alpha that is opaque in one strip need not be in the next, so none is dropped.
-    kept = replace(found, has_alpha=False, exif=Image.Exif, xmp=None)
+    kept = replace(found, has_alpha=False, exif=Exif, xmp=None)
 
     def read(start: int, stop: int) -> Pixels:
         with _damage_told(source):

@@ -16,11 +16,14 @@ import numpy as np
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.store.codecs.decode import one_line
+from arm_batch.store.codecs.embed import embed, room_for
 from arm_batch.store.codecs.encode import SAVERS, save_options, with_metadata
+from arm_batch.store.codecs.exif import serialise
 from arm_batch.store.codecs.formats import choose_format
+from arm_batch.store.codecs.metadata import enlarge_metadata, exif_for
 from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.codecs.tiff_tags import add_tags, extra_samples
-from arm_batch.store.codecs.vips import open_socket, set_orientation
+from arm_batch.store.codecs.vips import open_socket, open_target
 from arm_batch.store.giants.rows_as_png import PngRows
 from arm_batch.store.giants.strips import Strips
 
@@ -58,14 +61,16 @@ class Canvas:
 
 def canvas_of(strips: Strips, scale: int, strip_metadata: bool) -> Canvas:
     """For an image that is enlarged `scale` times, with or without its EXIF and XMP."""
+    height, width = strips.height * scale, strips.width * scale
+    metadata = strips.metadata.stripped() if strip_metadata else strips.metadata
     return Canvas(
-        height=strips.height * scale,
-        width=strips.width * scale,
+        height=height,
+        width=width,
         colours=strips.colours,
         planes=strips.planes,
         has_alpha=strips.has_alpha,
         dtype=strips.dtype,
-        metadata=strips.metadata.stripped() if strip_metadata else strips.metadata,
+        metadata=enlarge_metadata(metadata, scale, width, height),
         orientation=strips.orientation,
     )
 
@@ -126,6 +131,8 @@ class GiantWriter:
     def __init__(self, path: Path, format: str, quality: int, canvas: Canvas) -> None:
         self._path, self._format, self._quality, self._canvas = path, format, quality, canvas
         self._ours, self._theirs = socket.socketpair()
+        self._exif = exif_for(canvas.metadata, format, canvas.orientation)
+        self._block = serialise(self._exif)
         self._failure: str | None = None
         self._thread = threading.Thread(target=self._save, daemon=True)
 
@@ -152,7 +159,7 @@ class GiantWriter:
             self._thread.join()
         if error is None:
             self._check()
-            self._add_tags()
+            self._complete()
 
     def _send(self, data: bytes) -> None:
         try:
@@ -183,21 +190,23 @@ class GiantWriter:
         image = flat.bandfold(factor=canvas.colours + canvas.planes)
         image = image.copy(interpretation=grey if canvas.colours == 1 else rgb)
         image, keep = with_metadata(image, canvas.metadata)
-        if canvas.orientation != 1:
-            set_orientation(image, canvas.orientation)
-            keep = keep if "exif" in keep else f"exif:{keep}".removesuffix(":none")
         options = save_options(self._format, self._quality) | _IN_STRIPS[self._format]
-        getattr(image, SAVERS[self._format])(str(self._path), **options, keep=keep)
-
-    def _add_tags(self) -> None:
         if self._format == "tiff":
-            extras = extra_samples(self._canvas.has_alpha, self._canvas.planes)
-            try:
-                with self._path.open("r+b") as file:
-                    add_tags(file, self._canvas.metadata.exif, extras)
-            except Exception as error:
-                # Tags may hold what Pillow reads and cannot write.
-                raise ImageError(f"cannot be written as tiff: {one_line(error)}") from error
+            image.tiffsave(str(self._path), **options, keep=keep)
+            return
+        with self._path.open("r+b", buffering=0) as file:
+            # It writes from there on, from which file it does not know.
+            file.seek(room_for(self._format, self._block))
+            getattr(image, f"{SAVERS[self._format]}_target")(open_target(file.fileno()), **options, keep=keep)
+
+    def _complete(self) -> None:
+        """What libvips does not write."""
+        canvas = self._canvas
+        with self._path.open("r+b") as file:
+            if self._format == "tiff":
+                add_tags(file, self._exif, extra_samples(canvas.has_alpha, canvas.planes))
+            else:
+                embed(file, self._format, self._block, canvas.metadata.dpi)
 
     def _check(self) -> None:
         if self._failure is None:

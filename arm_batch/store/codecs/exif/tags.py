@@ -1,0 +1,121 @@
+"""Tags and their values, as they stand in a file."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Union
+
+Order = Literal["<", ">"]
+"""Of bytes, as `struct` says it."""
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, DIRECTORY, LONG8 = 1, 2, 3, 4, 5, 7, 13, 16
+"""Kinds of values."""
+
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
+"""Bytes of one value of each kind."""
+
+_WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
+"""Bytes that are in the order of the file, of each kind that has more than one."""
+
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
+_FRACTIONS = {5: "II", 10: "ii"}
+
+DETAILS, PLACE, INTEROP, MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
+"""EXIF proper and the place, of the main directory; of details, how cameras agree and what only makers know."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The value of a tag.
+
+    Attributes:
+        kind: a key of `SIZES`.
+        count: of values.
+        data: ``count * SIZES[kind]`` bytes, in the order of the block.
+        at: the offset where they must stay, for what they hold are offsets; None where they may move.
+    """
+
+    kind: int
+    count: int
+    data: bytes
+    at: int | None = None
+
+
+Tags = dict[int, Union[Entry, "Tags"]]
+"""A directory: values, and further directories where they are pointed to."""
+
+
+@dataclass(frozen=True)
+class Exif:
+    """A block.
+
+    Attributes:
+        order: of bytes.
+        tags: the main directory.
+        pins: what else maker notes point to, by the offset where it must stay.
+        lost: how many tags could not be read.
+    """
+
+    order: Order = "<"
+    tags: Tags = field(default_factory=dict)
+    pins: tuple[tuple[int, bytes], ...] = ()
+    lost: int = 0
+
+    def entry(self, *path: int) -> Entry | None:
+        """The value of a tag; of one in a further directory by the tags on the way."""
+        found: Entry | Tags | None = self.tags
+        for tag in path:
+            found = found.get(tag) if isinstance(found, dict) else None
+        return found if isinstance(found, Entry) else None
+
+    def fractions(self, *path: int) -> list[tuple[int, int]]:
+        """Its numbers, each as numerator and denominator; none where it is not there or has other values."""
+        entry = self.entry(*path)
+        if entry is None:
+            return []
+        if entry.kind in _WHOLE:
+            whole = struct.unpack(f"{self.order}{entry.count}{_WHOLE[entry.kind]}", entry.data)
+            return [(value, 1) for value in whole]
+        if entry.kind in _FRACTIONS:
+            words = struct.unpack(f"{self.order}{2 * entry.count}{_FRACTIONS[entry.kind][0]}", entry.data)
+            return list(zip(words[::2], words[1::2], strict=True))
+        return []
+
+    def floats(self, *path: int) -> list[float]:
+        """The same as floats; none where one of them is no number."""
+        fractions = self.fractions(*path)
+        return [a / b for a, b in fractions] if all(b for _, b in fractions) else []
+
+
+def number_entry(order: Order, values: Sequence[int]) -> Entry:
+    """Numbers from 0 up, in the smaller of the usual kinds that holds them."""
+    kind = SHORT if max(values) < 1 << 16 else LONG
+    return Entry(kind, len(values), struct.pack(f"{order}{len(values)}{_WHOLE[kind]}", *values))
+
+
+def fraction_entry(order: Order, fractions: Sequence[tuple[int, int]]) -> Entry:
+    """Fractions from 0 up."""
+    words = [word for fraction in fractions for word in fraction]
+    return Entry(RATIONAL, len(fractions), struct.pack(f"{order}{len(words)}I", *words))
+
+
+def text_entry(text: bytes) -> Entry:
+    """Text, which gets the zero that ends it."""
+    return Entry(ASCII, len(text) + 1, text + b"\0")
+
+
+def swapped(tags: Tags) -> Tags:
+    """The tags in the other order of bytes."""
+    return {
+        tag: swapped(value) if isinstance(value, dict) else _swapped_entry(value) for tag, value in tags.items()
+    }
+
+
+def _swapped_entry(entry: Entry) -> Entry:
+    size = _WORDS.get(entry.kind)
+    if size is None:
+        return entry
+    words = (entry.data[place : place + size][::-1] for place in range(0, len(entry.data), size))
+    return Entry(entry.kind, entry.count, b"".join(words), entry.at)
