@@ -115,7 +115,9 @@ def fit_metadata(picture: Picture, format: str) -> Picture:
 
 def _fit_exif(metadata: Metadata, format: str, notes: list[str]) -> bytes | None:
     if format == "tiff":
-        return serialise(for_tiff(parse_block(metadata.exif or b""), notes)) or None
+        # It is for the writer to leave out what it tells of here.
+        for_tiff(parse_block(metadata.exif or b""), notes)
+        return metadata.exif
     block = metadata.exif
     if format == "jpeg" and block is not None and len(block) > _SEGMENT:
         shorter = serialise(without_note(parse_block(block)))

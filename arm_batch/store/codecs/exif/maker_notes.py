@@ -87,7 +87,8 @@ def _values(note: bytes, order: Order, at: int | None) -> _Values:
     for start, of_bytes in starts:
         ranges = _directory(note, start, of_bytes)
         if ranges is not None:
-            return _Values(_likely_base(ranges, len(note), own, at), ranges)
+            (count,) = struct.unpack_from(f"{of_bytes}H", note, start)
+            return _Values(_likely_base(ranges, start + 2 + 12 * count, len(note), own, at), ranges)
     return _Values(None, [])
 
 
@@ -109,14 +110,19 @@ def _directory(note: bytes, start: int, order: Order) -> list[Range] | None:
     return ranges if strange <= count // 8 else None
 
 
-def _likely_base(ranges: list[Range], size: int, own: int | None, at: int | None) -> int | None:
-    """What puts the most values inside of the note."""
+def _likely_base(ranges: list[Range], end: int, size: int, own: int | None, at: int | None) -> int | None:
+    """What puts the most values between the end of the directory and that of the note, and the first one soonest."""
     bases: list[tuple[int | None, int]] = [] if own is None else [(own, own)]
     bases += [(None, -at)] if at is not None else []
     bases.append((0, 0))
 
-    def inside(shift: int) -> int:
-        return sum(first + shift >= 0 and last + shift <= size for first, last in ranges)
+    def fitness(candidate: tuple[int | None, int]) -> tuple[int, int]:
+        starts = [
+            first + candidate[1]
+            for first, last in ranges
+            if end <= first + candidate[1] and last + candidate[1] <= size
+        ]
+        return len(starts), -min(starts, default=0)
 
-    base, shift = max(bases, key=lambda candidate: inside(candidate[1]))
-    return base if inside(shift) else None
+    best = max(bases, key=fitness)
+    return best[0] if fitness(best)[0] else None
