@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PIL import UnidentifiedImageError
 
 from arm_batch.core.imaging import DEFAULT_READING, Reading
 from arm_batch.errors import ImageError
+from arm_batch.store.codecs.described import BY_FORMAT
 from arm_batch.store.codecs.picture import Picture
 from arm_batch.store.codecs.read_deep import read_heif, read_jp2
 from arm_batch.store.codecs.read_jpeg import read_jpeg
@@ -37,7 +40,7 @@ def decode(data: bytes, reading: Reading = DEFAULT_READING) -> Picture:
     try:
         # Pillow warns of odd metadata, which says nothing about the pixels.
         with no_warnings():
-            return to_picture(_read(data, reading), reading)
+            return to_picture(_described(_read(data, reading), data), reading)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -55,6 +58,15 @@ def one_line(error: Exception) -> str:
     # libvips says in `message` which of its functions it was, and nothing more in `detail` at times.
     told = error.detail or "broken" if isinstance(error, VipsError) else str(error)
     return " ".join(dict.fromkeys(" ".join(line.split()) for line in told.splitlines()))[:200].strip()
+
+
+def _described(samples: Samples, data: bytes) -> Samples:
+    """With what the file says of its colours where no reader of its format looks."""
+    describe = BY_FORMAT.get(samples.format)
+    if describe is None or samples.icc is not None:
+        return samples
+    icc, space, notes = describe(data)
+    return replace(samples, icc=icc, space=space, notes=(*samples.notes, *notes))
 
 
 def _read(data: bytes, reading: Reading) -> Samples:

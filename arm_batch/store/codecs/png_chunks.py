@@ -7,7 +7,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from arm_batch.store.codecs.described import space_of_png
 from arm_batch.store.codecs.exif import plausible_dpi
+from arm_batch.store.codecs.spaces import Space
 
 Read = Callable[[int, int], bytes]
 """Gives so many bytes from an offset on, fewer at the end of the file."""
@@ -41,10 +43,16 @@ class Told(NamedTuple):
     def icc(self) -> bytes | None:
         """The profile as it lies in the file, for libpng drops some without a word; empty if it is broken."""
         named = self.chunks.get(b"iCCP")
-        if named is None:
+        # What is said by codes goes before it.
+        if named is None or (b"cICP" in self.chunks and self.space is not None):
             return None
         # Behind the name comes a zero, and one more for how it is compressed.
         return _inflated(named[named.find(b"\0") + 2 :])
+
+    @property
+    def space(self) -> Space | None:
+        """What it says of its colours in other ways."""
+        return space_of_png(self.chunks)
 
     @property
     def exif(self) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from functools import partial
 
 from arm_batch.core.imaging import Reading
@@ -20,7 +21,7 @@ def read_png(data: bytes, reading: Reading) -> Samples:
     told = read_told(lambda start, size: data[start : start + size])
     index, notes = choose_frame(told.frames, reading)
     if index > 0:
-        return read_pillow(data, reading, "png")
+        return replace(read_pillow(data, reading, "png"), icc=told.icc, space=told.space)
     bands = to_array(open_png(data))
     return Samples(
         bands=bands,
@@ -28,6 +29,7 @@ def read_png(data: bytes, reading: Reading) -> Samples:
         has_alpha=bands.shape[2] in (2, 4),
         format="png",
         icc=told.icc,
+        space=told.space,
         exif=partial(parse_block, told.exif),
         xmp=told.xmp,
         dpi=told.dpi,

@@ -72,6 +72,7 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
         has_alpha=bool(extras) and extras[0] in ALPHA,
         format="tiff",
         icc=get_blob(image, "icc-profile-data"),
+        is_srgb=bool(more),
         exif=exif_reader(stream, found),
         xmp=get_blob(image, "xmp-data"),
         notes=(*notes, *more),

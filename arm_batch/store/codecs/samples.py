@@ -14,6 +14,7 @@ from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model, cmyk_to_srgb, matching_profile, to_srgb
+from arm_batch.store.codecs.described import space_of_camera, space_of_tiff
 from arm_batch.store.codecs.exif import (
     ORIENTATION,
     Exif,
@@ -25,7 +26,9 @@ from arm_batch.store.codecs.exif import (
     serialise,
     turned,
 )
+from arm_batch.store.codecs.icc import make_profile
 from arm_batch.store.codecs.picture import Metadata, Picture
+from arm_batch.store.codecs.spaces import Space
 from arm_batch.store.codecs.xmp import lasting_xmp, orientation_of_xmp, srgb_xmp
 
 _BANDS_AT_ONCE = 4
@@ -46,6 +49,8 @@ class Samples:
         has_alpha: whether the band after the colours is alpha.
         format: a key of `formats.FAMILY`.
         icc: the profile.
+        space: what the file says of its colours besides, but for what EXIF says.
+        is_srgb: whether the reader has converted them to sRGB.
         exif: reads it, with the orientation that is still to be applied; raises `ExifError`.
         xmp: the packet.
         dpi: where EXIF does not tell.
@@ -57,6 +62,8 @@ class Samples:
     has_alpha: bool
     format: str
     icc: bytes | None = None
+    space: Space | None = None
+    is_srgb: bool = False
     exif: Callable[[], Exif] = Exif
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
@@ -111,7 +118,7 @@ def to_picture(samples: Samples, reading: Reading, turn: bool = True) -> Picture
     colours = np.ascontiguousarray(colours)
     if has_alpha:
         colours = fill_hidden(colours, planes[..., 0])
-    icc = matching_profile(samples.icc, samples.model, notes)
+    icc = _profile(samples, exif, notes)
     if samples.model == "cmyk":
         colours, left = cmyk_to_srgb(colours, icc, notes), None
     else:
@@ -119,6 +126,19 @@ def to_picture(samples: Samples, reading: Reading, turn: bool = True) -> Picture
     exif = turned(exif, direction, samples.bands.shape[1], samples.bands.shape[0])
     metadata = _metadata(samples, exif, direction, left, icc is not None and left is None, notes)
     return Picture(colours, planes, has_alpha, metadata, samples.format, tuple(notes))
+
+
+def _profile(samples: Samples, exif: Exif, notes: list[str]) -> bytes | None:
+    """The one in the file, or else one made from what the file says of its colours in other ways."""
+    icc = matching_profile(samples.icc, samples.model, notes)
+    if icc is not None or samples.model == "cmyk" or samples.is_srgb:
+        return icc
+    space = samples.space or (space_of_tiff(exif) if samples.format == "tiff" else space_of_camera(exif))
+    if space is None:
+        return None
+    if space.note is not None:
+        notes.append(space.note)
+    return make_profile(space, samples.model == "grey")
 
 
 def orientation(samples: Samples) -> int:

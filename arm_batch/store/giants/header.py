@@ -45,6 +45,7 @@ def header_of(image: Vips, stream: BinaryIO, format: str, page: int, notes: tupl
         has_alpha=has_alpha,
         format=format,
         icc=told.icc if told else get_blob(image, "icc-profile-data"),
+        space=told.space if told else None,
         exif=exif,
         xmp=told.xmp if told else get_blob(image, "xmp-data"),
         dpi=dpi,

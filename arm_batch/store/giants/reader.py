@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import BinaryIO
 
 import numpy as np
@@ -16,7 +17,6 @@ from arm_batch.core.transparency import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs import decode
 from arm_batch.store.codecs.decode import one_line
-from arm_batch.store.codecs.exif import Exif
 from arm_batch.store.codecs.read_jpeg import check_damage
 from arm_batch.store.codecs.read_tiff import in_known_colours
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, orientation, to_picture
@@ -63,6 +63,8 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
     source = VipsSource(stream)
     with _damage_told(source):
         image, found = _open(source, stream, format, reading)
+    # It is asked for with each strip, as it may say what the colours are.
+    found = replace(found, exif=cache(found.exif))
     # What becomes of one pixel becomes of all of them.
     picture = to_picture(replace(found, has_alpha=False), reading, turn=False)
     direction, notes = orientation(found), picture.notes
@@ -85,14 +87,14 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
 
 def _rows(source: VipsSource, image: Vips, found: Samples, reading: Reading) -> Window:
     # Alpha that is opaque in one strip need not be in the next, so none is dropped.
-    kept = replace(found, has_alpha=False, exif=Exif, xmp=None)
+    kept = replace(found, has_alpha=False, xmp=None)
 
     def read(start: int, stop: int) -> Pixels:
         with _damage_told(source):
             bands = to_array(image.crop(0, start, image.width, stop - start))
         if found.format == "jpeg":
             check_damage()
-        strip = to_picture(replace(kept, bands=bands), reading)
+        strip = to_picture(replace(kept, bands=bands), reading, turn=False)
         pixels = fill_hidden(strip.pixels, strip.planes[..., 0]) if found.has_alpha else strip.pixels
         return np.concatenate([pixels, strip.planes], axis=2) if strip.planes.shape[2] else pixels
 
@@ -111,7 +113,7 @@ def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -
         raise ImageError(f"is too large for an interlaced {format}: it can be read without interlacing")
     check_size(image.width, image.height, reading, image.bands)
     image, more = in_known_colours(image)
-    return image, header_of(image, stream, format, page, (*notes, *more))
+    return image, replace(header_of(image, stream, format, page, (*notes, *more)), is_srgb=bool(more))
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def _directory(note: bytes, start: int, order: Order) -> list[Range] | None:
 
 
 def _likely_base(ranges: list[Range], end: int, size: int, own: int | None, at: int | None) -> int | None:
-    """What puts the most values between the end of the directory and that of the note, and the first one soonest."""
+    """What puts most values between the end of the directory and that of the note, and the first one soonest."""
     bases: list[tuple[int | None, int]] = [] if own is None else [(own, own)]
     bases += [(None, -at)] if at is not None else []
     bases.append((0, 0))
