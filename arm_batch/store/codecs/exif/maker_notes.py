@@ -41,6 +41,20 @@ class _Values(NamedTuple):
     ranges: list[Range]
 
 
+class _Directory(NamedTuple):
+    """What looks like one.
+
+    Attributes:
+        count: of entries.
+        end: of these, in bytes from the start of the note.
+        ranges: where values lie, as its offsets have it.
+    """
+
+    count: int
+    end: int
+    ranges: list[Range]
+
+
 def outside_of(block: bytes, start: int, size: int, order: Order) -> list[Range]:
     """Ranges of a block, outside of the note in it, where values of the note lie.
 
@@ -75,7 +89,7 @@ def can_move(note: bytes, order: Order, at: int | None) -> bool:
 
 
 def _values(note: bytes, order: Order, at: int | None) -> _Values:
-    """Of the directory that is found first; nothing where none is found."""
+    """Of its directory; nothing where there is none."""
     other: Order = ">" if order == "<" else "<"
     starts = [(start, order) for start in _STARTS] + [(start, other) for start in _STARTS]
     if note.startswith(_FUJIFILM) and len(note) >= 12:
@@ -84,44 +98,42 @@ def _values(note: bytes, order: Order, at: int | None) -> _Values:
     if own is not None and len(note) >= own + 8:
         own_order: Order = "<" if note[own : own + 1] == b"I" else ">"
         starts.insert(0, (own + struct.unpack_from(f"{own_order}I", note, own + 4)[0], own_order))
-    for start, of_bytes in starts:
-        ranges = _directory(note, start, of_bytes)
-        if ranges is not None:
-            (count,) = struct.unpack_from(f"{of_bytes}H", note, start)
-            return _Values(_likely_base(ranges, start + 2 + 12 * count, len(note), own, at), ranges)
-    return _Values(None, [])
+    found = [directory for start in starts if (directory := _directory(note, *start)) is not None]
+    if not found:
+        return _Values(None, [])
+    # Where something else looks like a directory, it is a short one.
+    directory = max(found, key=lambda directory: directory.count)
+    return _Values(_likely_base(directory, len(note), own, at), directory.ranges)
 
 
-def _directory(note: bytes, start: int, order: Order) -> list[Range] | None:
-    """Where the values of a directory at `start` lie, as its offsets have it; None where there is none."""
+def _directory(note: bytes, start: int, order: Order) -> _Directory | None:
+    """The directory at `start`; None where there is none."""
     if start + 2 > len(note):
         return None
     (count,) = struct.unpack_from(f"{order}H", note, start)
-    if not 0 < count <= _MOST_ENTRIES or start + 2 + 12 * count > len(note):
+    end = start + 2 + 12 * count
+    if not 0 < count <= _MOST_ENTRIES or end > len(note):
         return None
     ranges, strange = [], 0
-    for place in range(start + 2, start + 2 + 12 * count, 12):
+    for place in range(start + 2, end, 12):
         _, kind, values, offset = struct.unpack_from(f"{order}HHII", note, place)
         size = SIZES.get(kind, 0) * values
         strange += kind not in SIZES
         if size > 4:
             ranges.append((offset, offset + size))
     # Some cameras write an entry or two that are none.
-    return ranges if strange <= count // 8 else None
+    return _Directory(count, end, ranges) if strange <= count // 8 else None
 
 
-def _likely_base(ranges: list[Range], end: int, size: int, own: int | None, at: int | None) -> int | None:
+def _likely_base(directory: _Directory, size: int, own: int | None, at: int | None) -> int | None:
     """What puts most values between the end of the directory and that of the note, and the first one soonest."""
     bases: list[tuple[int | None, int]] = [] if own is None else [(own, own)]
     bases += [(None, -at)] if at is not None else []
     bases.append((0, 0))
 
     def fitness(candidate: tuple[int | None, int]) -> tuple[int, int]:
-        starts = [
-            first + candidate[1]
-            for first, last in ranges
-            if end <= first + candidate[1] and last + candidate[1] <= size
-        ]
+        shifted = [(first + candidate[1], last + candidate[1]) for first, last in directory.ranges]
+        starts = [first for first, last in shifted if directory.end <= first and last <= size]
         return len(starts), -min(starts, default=0)
 
     best = max(bases, key=fitness)
