@@ -52,6 +52,8 @@ def space_of_png(chunks: Mapping[bytes, bytes]) -> Space | None:
     if b"sRGB" in chunks or b"iCCP" in chunks:
         return None
     gamma, points = chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b"")
+    if not gamma and not points:
+        return None
     curve, primaries = SRGB_CURVE, BT709
     if len(gamma) == 4 and (value := int.from_bytes(gamma, "big")):
         exponent = _PNG_UNIT / value
