@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
+from arm_batch.errors import ImageError
 from arm_batch.store.codecs import FORMATS, decode, encode, fit_metadata
 from tests.exif_blocks import Block, ascii, short, undefined
 from tests.images import GREY_GAMMA, SRGB, WIDE, chunk, saved, smooth, tiff, to_srgb_by_pillow, with_chunk
@@ -92,7 +94,7 @@ def bmp(kind: bytes, ends: tuple[float, ...] = (0.0,) * 9, exponent: float = 0.0
     return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + 124) + body
 
 
-def by_camera(colour_space: int, index: str | None, **main: object) -> bytes:
+def by_camera(colour_space: int, index: str | None) -> bytes:
     interop = {} if index is None else {1: ascii(index), 2: undefined(b"0100")}
     block = Block(">", {0x10F: ascii("M")}, {0xA001: short(">", colour_space)}, {0: (1, 4, b"\2\3\0\0")}, interop)
     return block.build()
@@ -277,10 +279,8 @@ def test_broken_boxes_cost_no_more_than_what_they_say() -> None:
         for step in range(24):
             mutated = bytearray(data)
             mutated[place + step] ^= 0xFF
-            try:
+            with suppress(ImageError):
                 decode(bytes(mutated))
-            except Exception as error:
-                assert type(error).__name__ == "ImageError"
 
 
 def test_chunk_is_that_of_the_standard() -> None:

@@ -1,4 +1,4 @@
-"""Profiles that are made: what they show, by littleCMS as Pillow calls it and as libvips does, against definitions."""
+"""What profiles that are made show, by littleCMS as Pillow and as libvips call it, against definitions."""
 
 from __future__ import annotations
 

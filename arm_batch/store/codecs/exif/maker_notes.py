@@ -45,12 +45,12 @@ class _Directory(NamedTuple):
     """What looks like one.
 
     Attributes:
-        count: of entries.
-        end: of these, in bytes from the start of the note.
+        entries: how many.
+        end: of them, in bytes from the start of the note.
         ranges: where values lie, as its offsets have it.
     """
 
-    count: int
+    entries: int
     end: int
     ranges: list[Range]
 
@@ -102,7 +102,7 @@ def _values(note: bytes, order: Order, at: int | None) -> _Values:
     if not found:
         return _Values(None, [])
     # Where something else looks like a directory, it is a short one.
-    directory = max(found, key=lambda directory: directory.count)
+    directory = max(found, key=lambda directory: directory.entries)
     return _Values(_likely_base(directory, len(note), own, at), directory.ranges)
 
 
