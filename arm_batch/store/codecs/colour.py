@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageCms
 
 from arm_batch.core.tiles import Pixels
-from arm_batch.store.codecs.vips import VipsError, from_array, set_blob, to_array
+from arm_batch.store.codecs.vips import Vips, VipsError, from_array, from_lab, set_blob, to_array
 
 Model = Literal["grey", "rgb", "cmyk"]
 """What the colour bands of an image mean."""
@@ -115,3 +116,18 @@ def cmyk_to_srgb(colours: Pixels, icc: bytes | None, notes: list[str]) -> Pixels
     paper = peak - colours.astype(np.uint32)
     rgb = (paper[..., :3] * paper[..., 3:] + peak // 2) // peak
     return rgb.astype(colours.dtype)
+
+
+def lab_to_srgb(lab: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:
+    """CIE L*a*b* of the white D50, as files hold it, to sRGB relative to white.
+
+    Args:
+        lab: ``(h, w, 3)``, L* from 0 to 100.
+        dtype: uint8 or uint16.
+    """
+    return to_array(vips_lab_to_srgb(from_lab(lab), 8 * dtype.itemsize))
+
+
+def vips_lab_to_srgb(image: Vips, bits: int) -> Vips:
+    """The same for an image of libvips, to 8 or 16 bits."""
+    return image.icc_export(output_profile="srgb", intent="relative", depth=bits)

@@ -17,13 +17,13 @@ def decode_deep(data: bytes) -> Pixels | None:
     return _as_rgb(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
 
 
-def decode_page(data: bytes, index: int) -> Pixels:
-    """The same for a page of a TIFF file.
+def decode_first(data: bytes) -> Pixels:
+    """The same for the first page of a TIFF file.
 
     Raises:
         ImageError: it cannot be read.
     """
-    _, pages = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(index, index + 1))
+    _, pages = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(0, 1))
     bands = _as_rgb(pages[0]) if len(pages) == 1 else None
     if bands is None:
         raise ImageError("cannot be decoded: broken, or samples of 64 bits of a kind that is not read")

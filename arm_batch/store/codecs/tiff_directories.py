@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
 from typing import BinaryIO
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -21,30 +20,28 @@ Found = tuple[ImageFileDirectory_v2, int]
 """The tags of a page, and where they begin."""
 
 
-def read_directory(stream: BinaryIO, page: int) -> Found:
-    """The directory of a page; `ImageError` where it is broken or missing."""
-    found = next(islice(read_directories(stream), page, None), None)
-    if found is None:
-        raise ImageError("cannot be decoded: its directory is missing")
-    return found
-
-
 def read_directories(stream: BinaryIO) -> Iterator[Found]:
     """The directories of all pages, each once; `ImageError` where one is broken."""
     stream.seek(0)
-    header = stream.read(_HEADER)
-    offset = new_directory(header).next
+    offset = new_directory(stream.read(_HEADER)).next
     seen: set[int] = set()
+    while offset and offset not in seen:
+        seen.add(offset)
+        found = directory, _ = read_directory(stream, offset)
+        yield found
+        offset = directory.next
+
+
+def read_directory(stream: BinaryIO, offset: int) -> Found:
+    """The directory that begins there; `ImageError` where it is broken."""
+    stream.seek(0)
+    directory = new_directory(stream.read(_HEADER))
     try:
-        while offset and offset not in seen:
-            seen.add(offset)
-            stream.seek(offset)
-            directory = new_directory(header)
-            directory.load(stream)
-            yield directory, offset
-            offset = directory.next
-    except (OSError, struct.error, ValueError) as error:
+        stream.seek(offset)
+        directory.load(stream)
+    except (OSError, struct.error, ValueError, TypeError) as error:
         raise ImageError("cannot be decoded: its tags are broken") from error
+    return directory, offset
 
 
 def new_directory(header: bytes) -> ImageFileDirectory_v2:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arm_batch.core.tiles import Pixels
 
@@ -116,6 +117,12 @@ def from_array(array: Pixels, interpretation: str) -> Vips:
     names = {"grey": "grey16" if deep else "b-w", "rgb": "rgb16" if deep else "srgb", "cmyk": "cmyk"}
     image = pyvips.Image.new_from_memory(array.data, width, height, bands, _FORMATS[array.dtype])
     return image.copy(interpretation=names[interpretation])
+
+
+def from_lab(array: NDArray[np.float32]) -> Vips:
+    """An image over CIE L*a*b* ``(h, w, 3)``, contiguous, which must stay as it is."""
+    height, width, bands = array.shape
+    return pyvips.Image.new_from_memory(array.data, width, height, bands, "float").copy(interpretation="lab")
 
 
 def to_array(image: Vips) -> Pixels:

@@ -10,9 +10,9 @@ from PIL import Image
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ArmBatchError, ImageError
 from arm_batch.store.codecs.read_pillow import PILLOW_NAMES
+from arm_batch.store.codecs.read_tiff import size_of
 from arm_batch.store.codecs.sniff import sniff
-from arm_batch.store.codecs.vips import VipsError, open_source
-from arm_batch.store.giants.vips_source import VipsSource
+from arm_batch.store.codecs.tiff_pages import choose_page
 from arm_batch.store.quiet import no_warnings
 
 HEAD_BYTES = 4096
@@ -55,14 +55,8 @@ def _size(stream: BinaryIO, reading: Reading) -> tuple[int, int]:
         width, height = struct.unpack(">II", head[16:24])
         return height, width
     if format == "tiff":
-        source = VipsSource(stream)
-        try:
-            page = reading.frames if isinstance(reading.frames, int) else 0
-            image = open_source(source.source, format, page)
-        except VipsError:
-            source.check()
-            raise
-        return image.height, image.width
+        width, height = size_of(choose_page(stream, reading))
+        return height, width
     stream.seek(0)
     with Image.open(stream, formats=PILLOW_NAMES[format]) as image:
         width, height = image.size

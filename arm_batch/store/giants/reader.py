@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading
@@ -18,10 +19,11 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs import decode
 from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.read_jpeg import check_damage
-from arm_batch.store.codecs.read_tiff import in_known_colours
+from arm_batch.store.codecs.read_tiff import Opened, beside_pixels, open_page
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, orientation, to_picture
 from arm_batch.store.codecs.sniff import sniff
-from arm_batch.store.codecs.vips import STREAMED, Vips, VipsError, open_source, to_array
+from arm_batch.store.codecs.tiff_pages import choose_page
+from arm_batch.store.codecs.vips import STREAMED, VipsError, dtype_of, open_source, to_array
 from arm_batch.store.giants.header import header_of
 from arm_batch.store.giants.probe import HEAD_BYTES, probe_size
 from arm_batch.store.giants.strips import Strips, of_picture
@@ -62,7 +64,7 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
     format = sniff(stream.read(HEAD_BYTES))
     source = VipsSource(stream)
     with _damage_told(source):
-        image, found = _open(source, stream, format, reading)
+        opened, found = _open(source, stream, format, reading)
     # It is asked for with each strip, as it may say what the colours are.
     found = replace(found, exif=cache(found.exif))
     # What becomes of one pixel becomes of all of them.
@@ -71,8 +73,8 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
     if direction != 1:
         notes += (f"too large to be turned: its EXIF orientation, {direction}, is kept instead",)
     return Strips(
-        height=image.height,
-        width=image.width,
+        height=opened.height,
+        width=opened.width,
         colours=picture.pixels.shape[2],
         planes=picture.planes.shape[2],
         has_alpha=found.has_alpha,
@@ -81,39 +83,54 @@ def _streamed(stream: BinaryIO, reading: Reading) -> Strips:
         orientation=direction,
         format=format,
         notes=notes,
-        rows=_rows(source, image, found, reading),
+        rows=_rows(source, opened, found, reading),
     )
 
 
-def _rows(source: VipsSource, image: Vips, found: Samples, reading: Reading) -> Window:
+def _rows(source: VipsSource, opened: Opened, found: Samples, reading: Reading) -> Window:
     # Alpha that is opaque in one strip need not be in the next, so none is dropped.
-    kept = replace(found, has_alpha=False, xmp=None)
+    kept, image = replace(found, has_alpha=False, xmp=None), opened.image
 
     def read(start: int, stop: int) -> Pixels:
         with _damage_told(source):
-            bands = to_array(image.crop(0, start, image.width, stop - start))
+            bands = opened.samples(to_array(image.crop(0, start, image.width, stop - start)))
         if found.format == "jpeg":
             check_damage()
         strip = to_picture(replace(kept, bands=bands), reading, turn=False)
         pixels = fill_hidden(strip.pixels, strip.planes[..., 0]) if found.has_alpha else strip.pixels
         return np.concatenate([pixels, strip.planes], axis=2) if strip.planes.shape[2] else pixels
 
-    return Window(read, image.height, max(1, min(_STRIP_ROWS, _STRIP_PX // image.width)))
+    return Window(read, opened.height, max(1, min(_STRIP_ROWS, _STRIP_PX // opened.width)))
 
 
-def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -> tuple[Vips, Samples]:
+def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -> tuple[Opened, Samples]:
     """The image, of which nothing is decoded yet, and what its header says."""
     if format not in STREAMED:
         raise ImageError(f"is too large for {format}: it can be read as TIFF, PNG or JPEG")
+    if format == "tiff":
+        return _open_tiff(source, stream, reading)
     image = open_source(source.source, format)
-    page, notes = choose_frame(image.get("n-pages") if image.get_typeof("n-pages") else 1, reading)
-    if page:
-        image = open_source(source.source, format, page)
     if any(image.get_typeof(name) and image.get(name) for name in ("interlaced", "jpeg-multiscan")):
         raise ImageError(f"is too large for an interlaced {format}: it can be read without interlacing")
     check_size(image.width, image.height, reading, image.bands)
-    image, more = in_known_colours(image)
-    return image, replace(header_of(image, stream, format, page, (*notes, *more)), is_srgb=bool(more))
+    _, notes = choose_frame(1, reading)
+    found = header_of(image, stream, format, notes)
+    return Opened(image, image.height, image.width, _as_they_are, found.model, True, notes), found
+
+
+def _open_tiff(source: VipsSource, stream: BinaryIO, reading: Reading) -> tuple[Opened, Samples]:
+    page = choose_page(stream, reading)
+    opened = open_page(stream, page, lambda patch, number: open_source(source.patched(patch), "tiff", number))
+    if not opened.by_rows:
+        raise ImageError("is too large for a TIFF file with samples in unusual blocks or tiles")
+    check_size(opened.width, opened.height, reading, opened.image.bands)
+    black = np.zeros((1, opened.image.width, opened.image.bands), dtype_of(opened.image))
+    bands = opened.samples(black)[:, :1]
+    return opened, beside_pixels(stream, page, bands, opened.model, opened.notes)
+
+
+def _as_they_are(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from arm_batch.store.codecs.tiff_entries import Patch
 from arm_batch.store.codecs.vips import stream_source
 
 
@@ -17,13 +18,21 @@ class VipsSource:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._patched: list[VipsSource] = []
         self._error: Exception | None = None
         # Its own, as others read the stream in between.
         self._position = 0
         self.source = stream_source(self._read, self._seek)
 
+    def patched(self, patch: Patch) -> Any:
+        """A source for the same stream with another directory; `check` tells of it too."""
+        self._patched.append(VipsSource(patch.over(self._stream)))
+        return self._patched[-1].source
+
     def check(self) -> None:
         """Raise what the stream raised, if it did."""
+        for patched in self._patched:
+            patched.check()
         if self._error is not None:
             raise self._error
 
