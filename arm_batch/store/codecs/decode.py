@@ -10,6 +10,7 @@ from arm_batch.core.imaging import DEFAULT_READING, Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.described import BY_FORMAT
 from arm_batch.store.codecs.picture import Picture
+from arm_batch.store.codecs.read_bmp import read_bmp
 from arm_batch.store.codecs.read_deep import read_heif, read_jp2
 from arm_batch.store.codecs.read_jpeg import read_jpeg
 from arm_batch.store.codecs.read_pillow import read_pillow
@@ -77,6 +78,8 @@ def _read(data: bytes, reading: Reading) -> Samples:
         return read_png(data, reading)
     if format == "tiff":
         return read_tiff(data, reading)
+    if format == "bmp":
+        return read_bmp(data, reading)
     if format in ("jp2", "jp2-lossless"):
         return read_jp2(data, reading, format)
     if format in ("avif", "heif"):

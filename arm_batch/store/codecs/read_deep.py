@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.opencv import decode_deep
-from arm_batch.store.codecs.read_pillow import read_pillow
-from arm_batch.store.codecs.samples import Samples
+from arm_batch.store.codecs.read_pillow import PILLOW_NAMES, beside_pixels, read_pillow
+from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 
 _SIZE = b"\xff\x4f\xff\x51"
+_TILE_PART, _PART_HEADER, _END = b"\xff\x90\x00\x0a", 12, b"\xff\xd9"
+_DAMAGED = "cannot be decoded: its data is damaged or cut off"
 _SIZE_TO_DEPTH = 42
 """From the start of a codestream to the depth of its first component."""
+
+_SIMPLE = {"L": 1, "RGB": 3, "RGBA": 4}
+"""Modes of Pillow, and their bands, that OpenCV cannot mean otherwise."""
 
 
 def read_jp2(data: bytes, reading: Reading, format: str) -> Samples:
     """Samples of a JPEG 2000 file; colours of more than 8 bits by OpenCV, stretched to 16."""
-    # First by Pillow in any case: it notices what is missing of a truncated file.
-    samples = read_pillow(data, reading, format)
     depth = _jp2_depth(data)
+    try:
+        # First by Pillow in any case: it notices what is missing of a truncated file.
+        samples = read_pillow(data, reading, format)
+    except OSError:
+        samples = _read_odd_jp2(data, reading, format)
     if depth <= 8 or samples.bands.dtype == np.uint16:
         return samples
     deep = decode_deep(data)
@@ -29,6 +40,47 @@ def read_jp2(data: bytes, reading: Reading, format: str) -> Samples:
         return _cut(samples, depth)
     bands = deep * (65535 / (2**depth - 1))
     return replace(samples, bands=np.rint(bands.clip(0, 65535)).astype(np.uint16))
+
+
+def _read_odd_jp2(data: bytes, reading: Reading, format: str) -> Samples:
+    """What Pillow breaks off at, if all of the file is there: once more, and then by OpenCV."""
+    data = _without_part_counts(data)
+    try:
+        return read_pillow(data, reading, format)
+    except OSError:
+        bands = decode_deep(data)
+    with Image.open(io.BytesIO(data), formats=PILLOW_NAMES[format]) as image:
+        check_size(*image.size, reading)
+        _, notes = choose_frame(1, reading)
+        shape = image.height, image.width, _SIMPLE.get(image.mode, 0)
+        if bands is None or bands.dtype != np.uint8 or bands.shape != shape:
+            raise ImageError(_DAMAGED)
+        return Samples(
+            bands=bands,
+            model="grey" if bands.shape[2] < 3 else "rgb",
+            has_alpha=image.mode == "RGBA",
+            format=format,
+            notes=notes,
+            **beside_pixels(image.info),
+        )
+
+
+def _without_part_counts(data: bytes) -> bytes:
+    """The file without saying of how many parts its tiles are, which it may: some say one too few.
+
+    Raises:
+        ImageError: the parts do not follow each other, as long as they say, up to what ends them.
+    """
+    place = data.find(_TILE_PART, max(0, data.find(_SIZE)))
+    mended = bytearray(data)
+    while place >= 0 and data[place : place + 4] == _TILE_PART and place + _PART_HEADER <= len(data):
+        (length,) = struct.unpack_from(">I", data, place + 6)
+        mended[place + 11] = 0
+        # The last one may reach to the end without saying how far that is.
+        place = place + length if length else len(data) - len(_END)
+    if place < 0 or data[place : place + 2] != _END:
+        raise ImageError(_DAMAGED)
+    return bytes(mended)
 
 
 def read_heif(data: bytes, reading: Reading, format: str) -> Samples:
