@@ -110,7 +110,9 @@ class Upscaler:
                 if isinstance(picture, ImageError):
                     raise picture
                 done = next(upscaled)
-                flops[position], predicted[position] = done.flops, done.psnr_predicted_db
+                flops[position] = done.flops
+                if done.psnr_predicted_db is not None:
+                    predicted[position] = done.psnr_predicted_db
                 images.append(self._write(value, done.picture))
                 errors.append(None)
             except ImageError as error:

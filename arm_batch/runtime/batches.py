@@ -9,7 +9,7 @@ import numpy as np
 from arm_batch.core.census import cells_of
 from arm_batch.core.share_out import Share, assign
 from arm_batch.runtime.work import Batch, Indices, JobContext, Piece
-from arm_batch.store.plan import ShardPlan
+from arm_batch.store.plan import ImagePlan, ShardPlan
 
 BATCH_TILES = 256
 """Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
@@ -18,9 +18,18 @@ BATCH_TILES = 256
 def assign_images(context: JobContext, plan: ShardPlan, share: Share) -> list[Indices]:
     """The subnet of each tile of each image; follows from the plan and the shard's share alone."""
     scores, lut = plan.scores(), context.ladder.lut
-    per_image = [cells_of(context.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
-    subnets = assign(scores[:, 0], np.concatenate(per_image), share)
-    return np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
+    cells = [cells_of(context.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
+    subnets = assign(scores[:, 0], np.concatenate(cells), share)
+    per_image = np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
+    return [
+        interpolated(context, image) if image.is_interpolated else own
+        for image, own in zip(plan.images, per_image, strict=True)
+    ]
+
+
+def interpolated(context: JobContext, image: ImagePlan) -> Indices:
+    """Interpolation for each tile of an image."""
+    return np.zeros(context.ladder.grid.count(image.height, image.width), np.intp)
 
 
 def batch_subnets(share: Share) -> list[int]:

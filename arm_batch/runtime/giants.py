@@ -14,7 +14,7 @@ from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.runtime.batches import BATCH_TILES
+from arm_batch.runtime.batches import BATCH_TILES, interpolated
 from arm_batch.runtime.rows import done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Indices, JobContext, RunBatch
 from arm_batch.store.codecs import Picture, fit_metadata
@@ -82,7 +82,7 @@ def interpolate_strip(context: JobContext, image: ImagePlan) -> int:
     with _opened(context, image) as strips, scratch_file(context.output.scratch_folder()) as path:
         canvas = canvas_of(strips, context.ladder.scale, context.writing.strip_metadata)
         canvas, _ = _fitted(replace(canvas, height=height * context.ladder.scale), image)
-        subnets = np.zeros(len(image.scores), np.intp)
+        subnets = interpolated(context, image)
         with GiantWriter(path, image.format, context.writing.quality, canvas) as writer:
             for _ in _write_bands(context, strips, subnets, _no_net, writer, height):
                 pass

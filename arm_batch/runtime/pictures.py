@@ -9,14 +9,16 @@ import numpy as np
 
 from arm_batch.core.census import Objective
 from arm_batch.core.choose import choose_subnets
+from arm_batch.core.dither import is_dithered
 from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Stitcher, take
 from arm_batch.runtime.batches import list_batches
 from arm_batch.runtime.planning import score_picture
 from arm_batch.runtime.rows import note_of_not_finite
-from arm_batch.runtime.work import Indices, RunBatch
+from arm_batch.runtime.work import DITHERED, Indices, RunBatch
 from arm_batch.store.codecs import Picture, enlarge_metadata
+from arm_batch.store.plan import Scores
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class UpscaledPicture:
     Attributes:
         picture: upscaled, with the metadata that still holds.
         flops: executed for it.
-        psnr_predicted_db: from the ladder's table.
+        psnr_predicted_db: from the ladder's table; None where no net was asked for.
     """
 
     picture: Picture
     flops: int
-    psnr_predicted_db: float
+    psnr_predicted_db: float | None
 
 
 def upscale_pictures(
@@ -52,11 +54,10 @@ def upscale_pictures(
     Raises:
         BudgetError: the budget is less than interpolation alone needs.
     """
-    scores = [score_picture(ladder, picture) for picture in pictures]
-    pixels = [picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures]
-    full = sum(map(len, scores)) * int(ladder.costs[-1])
-    chosen = choose_subnets(ladder, objective, scores, pixels, int(share * full))
     grid, scale = ladder.grid, ladder.scale
+    spoiled = [is_dithered(picture.pixels) for picture in pictures]
+    scores = [ladder.no_scores if s else score_picture(ladder, p) for p, s in zip(pictures, spoiled, strict=True)]
+    chosen = _choose(ladder, objective, pictures, scores, share)
     cells = [grid.windows(picture.pixels) for picture in pictures]
     stitchers, broken = [], [0] * len(pictures)
     for picture, windows, subnets in zip(pictures, cells, chosen, strict=True):
@@ -78,14 +79,34 @@ def upscale_pictures(
     ]
 
 
+def _choose(
+    ladder: Ladder, objective: Objective, pictures: Sequence[Picture], scores: Sequence[Scores], share: float
+) -> list[Indices]:
+    """The subnet of each tile; interpolation, out of no budget, where a picture has no scores."""
+    sizes = [picture.pixels.shape[:2] for picture in pictures]
+    scored = [position for position, of_image in enumerate(scores) if len(of_image)]
+    chosen = [np.zeros(ladder.grid.count(*size), np.intp) for size in sizes]
+    if scored:
+        full = sum(len(scores[position]) for position in scored) * int(ladder.costs[-1])
+        pixels = [sizes[position][0] * sizes[position][1] for position in scored]
+        found = choose_subnets(
+            ladder, objective, [scores[position] for position in scored], pixels, int(share * full)
+        )
+        for position, subnets in zip(scored, found, strict=True):
+            chosen[position] = subnets
+    return chosen
+
+
 def _finish(
-    ladder: Ladder, picture: Picture, stitcher: Stitcher, scores: np.ndarray, subnets: Indices, not_finite: int
+    ladder: Ladder, picture: Picture, stitcher: Stitcher, scores: Scores, subnets: Indices, not_finite: int
 ) -> UpscaledPicture:
-    counts = ladder.lut.counts(scores, subnets, len(ladder.subnets))
-    height, width = picture.pixels.shape[:2]
-    predicted = ladder.lut.psnr_of(counts, height * width / ladder.grid.tile**2)
-    notes = (*picture.notes, *note_of_not_finite(not_finite))
     planes = enlarge_planes(picture.planes, ladder.scale)
+    notes = (*picture.notes, *(note_of_not_finite(not_finite) if len(scores) else (DITHERED,)))
+    height, width = picture.pixels.shape[:2]
     metadata = enlarge_metadata(picture.metadata, ladder.scale, width * ladder.scale, height * ladder.scale)
     enlarged = replace(picture, pixels=stitcher.image(), planes=planes, metadata=metadata, notes=notes)
+    if not len(scores):
+        return UpscaledPicture(enlarged, 0, None)
+    counts = ladder.lut.counts(scores, subnets, len(ladder.subnets))
+    predicted = ladder.lut.psnr_of(counts, height * width / ladder.grid.tile**2)
     return UpscaledPicture(enlarged, int(ladder.costs[subnets].sum()), predicted)

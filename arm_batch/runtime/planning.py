@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from arm_batch.core.census import ShardCensus, take_census
+from arm_batch.core.dither import is_dithered
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import ShownTiles
 from arm_batch.errors import ImageError
-from arm_batch.runtime.work import Failure, JobContext, ShardSummary
+from arm_batch.runtime.work import DITHERED, Failure, JobContext, ShardSummary
 from arm_batch.store.codecs import Picture, choose_format
 from arm_batch.store.giants import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.store.names import with_extension
@@ -58,14 +59,23 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
             stream.seek(0)
             strips = open_strips(stream, context.reading, context.giants)
             format, note = _choose_format(context, strips)
-            scores = _score(context.ladder, strips)
-        notes = strips.notes if note is None else (*strips.notes, note)
+            spoiled = _is_spoiled(context, strips)
+            scores = context.ladder.no_scores if spoiled else _score(context.ladder, strips)
+        notes = (*strips.notes, *([] if note is None else [note]), *([DITHERED] if spoiled else []))
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, strips.height, strips.width, scores, None, format, notes)
     except (FileNotFoundError, PermissionError):
         return failed_plan(context, entry, output, size, "changed while it was read")
     except ImageError as error:
         return failed_plan(context, entry, output, size, str(error))
+
+
+def _is_spoiled(context: JobContext, strips: Strips) -> bool:
+    """Whether nets would spoil an image; of giants it is not asked, which would be read twice."""
+    scale = context.ladder.scale
+    if context.giants.has_output(strips.height * scale, strips.width * scale):
+        return False
+    return is_dithered(strips.rows_of_colours(0, strips.height))
 
 
 def score_picture(ladder: Ladder, picture: Picture) -> Scores:
@@ -105,8 +115,8 @@ def failed_plan(context: JobContext, entry: Entry, output: str, size: int, error
 def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     """What the driver and the budget need of a plan."""
     lut = context.ladder.lut
-    counted = [image for image in plan.images if len(image.scores)]
-    images = ((lut.bin_of(image.scores), image.height * image.width) for image in counted)
+    counted = [image for image in plan.images if image.error is None and image.entry.copy_of is None]
+    images = ((lut.bin_of(i.scores), i.height * i.width) for i in counted if not i.is_interpolated)
     failures = tuple(Failure(i.entry.path, i.error) for i in plan.images if i.error is not None)
     pixels: Counter[str] = Counter()
     for image in counted:

@@ -32,8 +32,11 @@ def done_record(
         notes: for the user.
     """
     ladder = context.ladder
-    counts = ladder.lut.counts(image.scores, subnets, len(ladder.subnets))
+    # What is interpolated out of nobody's budget has neither tiles nor FLOPs to tell of.
+    counted = subnets[:0] if image.is_interpolated else subnets
+    counts = ladder.lut.counts(image.scores, counted, len(ladder.subnets))
     per_subnet = counts.sum(axis=0)
+    predicted = ladder.lut.psnr_of(counts, image.height * image.width / ladder.grid.tile**2)
     return ImageRecord(
         id=image_id(image.entry.path),
         path=image.entry.path,
@@ -47,9 +50,9 @@ def done_record(
         format=image.format,
         image=stored,
         flops=int(per_subnet @ ladder.costs),
-        tiles=len(subnets),
+        tiles=len(counted),
         subnet_tiles=tuple(per_subnet.tolist()),
-        psnr_predicted_db=ladder.lut.psnr_of(counts, image.height * image.width / ladder.grid.tile**2),
+        psnr_predicted_db=predicted if len(counted) else None,
         source_size=image.source_size,
         source_etag=image.entry.etag,
         sha256=sha256,

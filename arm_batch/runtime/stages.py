@@ -12,7 +12,7 @@ from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
 from arm_batch.errors import ImageError
-from arm_batch.runtime.batches import assign_images, list_batches
+from arm_batch.runtime.batches import assign_images, interpolated, list_batches
 from arm_batch.runtime.giants import upscale_giant
 from arm_batch.runtime.rows import copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
@@ -81,7 +81,7 @@ def interpolate_image(context: JobContext, plan: ShardPlan, position: int) -> Im
     """One image of a shard without any net, from reading to encoding: the work there is beside the nets."""
     image = plan.images[position]
     alone = replace(plan, images=(image,))
-    assigned = [np.zeros(len(image.scores), np.intp)]
+    assigned = [interpolated(context, image)]
     return _stitch_all(context, _cut(context, alone, assigned).head, assigned, [])[0]
 
 

@@ -22,6 +22,9 @@ from arm_batch.store.sources import Entry, Source
 
 Indices = NDArray[np.intp]
 
+DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
+"""What the row of such an image says."""
+
 RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
 """Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 

@@ -79,7 +79,7 @@ class ImagePlan:
         source_size: bytes; -1 when they could not be read.
         height: LR px.
         width: LR px.
-        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed or is a copy.
+        scores: of each tile, ``(n_tiles, n_scores)``; none when the image failed, is a copy or is interpolated.
         error: why it failed.
         format: that it will be written in, a key of `FORMATS`; None when it failed.
         notes: what a user should know of how it is read and written, one line each.
@@ -94,6 +94,11 @@ class ImagePlan:
     error: str | None
     format: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_interpolated(self) -> bool:
+        """Whether it is upscaled without nets and out of nobody's budget, as what nets would spoil."""
+        return self.error is None and self.entry.copy_of is None and not len(self.scores)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class ImageRecord:
         flops: executed for this image.
         tiles: of the image; 0 when it could not be decoded.
         subnet_tiles: tiles per subnet of the ladder, cheapest first.
-        psnr_predicted_db: dB, from the ladder's table; None when failed.
+        psnr_predicted_db: dB, from the ladder's table; None when failed, and where no net was asked for.
         source_size: bytes of the input image; -1 when it could not be read.
         source_etag: of the input object.
         sha256: hex, of the encoded output; None when failed.

@@ -1,0 +1,64 @@
+"""Pictures whose tones nets would shift, through a whole job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from arm_batch import open_dataset, pipeline
+from arm_batch.ray_data import Upscaler
+from arm_batch.runtime.work import DITHERED
+from arm_batch.store.codecs import decode
+from arm_batch.store.generation import list_generations
+from arm_batch.store.objects import open_store
+from arm_batch.store.verify import verify_store
+from tests.archives import LADDER, job, silent
+from tests.images import saved, smooth
+
+GREY = smooth(4, 128, 128, channels=1)
+BITS = Image.fromarray(GREY[..., 0]).convert("1")
+
+
+def blocks(pixels: np.ndarray, side: int) -> np.ndarray:
+    height, width = pixels.shape[0] // side, pixels.shape[1] // side
+    return pixels[..., 0].astype(np.float64).reshape(height, side, width, side).mean(axis=(1, 3))
+
+
+def test_they_keep_their_tones_and_cost_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
+    (tmp_path / "in" / "grey.png").write_bytes(saved(GREY, "PNG"))
+    output = tmp_path / "out"
+    summary = pipeline.upscale(job(tmp_path / "in", output, budget="100%"), silent)
+    rows = {row["path"]: row for row in open_dataset(str(output)).to_table().to_pylist()}
+    bits, grey = rows["bits.png"], rows["grey.png"]
+    assert (bits["notes"], bits["flops"], bits["tiles"], bits["psnr_predicted_db"]) == ([DITHERED], 0, 0, None)
+    assert grey["notes"] == []
+    assert grey["subnet_tiles"][-1] == grey["tiles"] > 0
+    assert summary.spent_flops == summary.full_flops == grey["flops"]
+    after = blocks(decode(bits["image"]["bytes"]).pixels, 32)
+    before = blocks(np.asarray(BITS.convert("L"))[..., None], 8)
+    assert np.abs(after - before).mean() < 5
+    store = open_store(str(output))
+    assert verify_store(store, list_generations(store)).problems == ()
+
+
+def test_an_archive_of_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
+    summary = pipeline.upscale(job(tmp_path / "in", tmp_path / "out", budget="20%"), silent)
+    assert (summary.images, summary.failed, summary.spent_flops) == (1, 0, 0)
+
+
+def test_in_a_stream_they_are_those_of_a_job(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
+    pipeline.upscale(job(tmp_path / "in", tmp_path / "out", budget="20%"), silent)
+    (row,) = open_dataset(str(tmp_path / "out")).to_table().to_pylist()
+    done = Upscaler(LADDER, "20%")({"image": np.array([saved(BITS, "PNG"), saved(GREY, "PNG")], object)})
+    assert done["image"][0] == row["image"]["bytes"]
+    assert done["flops"][0] == 0
+    assert done["flops"][1] > 0
+    assert np.isnan(done["psnr_predicted_db"][0])
