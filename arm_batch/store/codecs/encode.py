@@ -109,7 +109,11 @@ def fit_metadata(picture: Picture, format: str) -> Picture:
     if format == "jpeg" and xmp is not None and len(xmp) > _SEGMENT:
         xmp = None
         notes.append(f"its XMP of {len(metadata.xmp or b''):,} bytes is dropped: {format} takes {_SEGMENT:,}")
-    fitted = replace(metadata, icc=icc, exif=exif, xmp=xmp)
+    geo = metadata.geo
+    if format != "tiff" and geo is not None:
+        geo = None
+        notes.append(f"its georeference is left out: {format} holds none")
+    fitted = replace(metadata, icc=icc, exif=exif, xmp=xmp, geo=geo)
     return replace(picture, pixels=pixels, metadata=fitted, notes=(*picture.notes, *notes))
 
 

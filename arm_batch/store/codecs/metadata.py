@@ -14,7 +14,9 @@ from arm_batch.store.codecs.exif import (
     serialise,
     with_dpi,
     with_orientation,
+    with_tags_of,
 )
+from arm_batch.store.codecs.geotiff import enlarged_geo
 from arm_batch.store.codecs.picture import Metadata
 from arm_batch.store.codecs.xmp import enlarged_xmp
 
@@ -39,6 +41,7 @@ def enlarge_metadata(metadata: Metadata, scale: int, width: int, height: int) ->
     exif, xmp = metadata.exif, metadata.xmp
     return replace(
         metadata,
+        geo=None if metadata.geo is None else enlarged_geo(metadata.geo, scale),
         exif=None if exif is None else serialise(enlarged(parse_block(exif), scale, width, height)) or None,
         xmp=None if xmp is None else enlarged_xmp(xmp, scale),
     )
@@ -57,5 +60,5 @@ def exif_for(metadata: Metadata, format: str, orientation: int = 1) -> Exif:
         across, down = (Fraction(value).limit_denominator(1000).as_integer_ratio() for value in metadata.dpi)
         exif = with_dpi(exif, across, down)
     if format == "tiff":
-        exif = for_tiff(exif, [])
+        exif = with_tags_of(for_tiff(exif, []), metadata.geo)
     return exif if orientation == 1 else with_orientation(exif, orientation)

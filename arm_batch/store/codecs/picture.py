@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.tiles import Pixels
+from arm_batch.store.codecs.exif import Exif
 
 
 @dataclass(frozen=True)
@@ -18,16 +19,18 @@ class Metadata:
         exif: a block as JPEG holds it, from ``Exif`` on; upright, without sizes and thumbnails.
         xmp: a packet, likewise.
         dpi: pixels per inch across and down, ``None`` where not told.
+        geo: where on earth it lies, as tags of TIFF; None where not told.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    geo: Exif | None = None
 
     def stripped(self) -> Metadata:
-        """The profile alone."""
-        return Metadata(icc=self.icc)
+        """The profile, and where it lies: neither is about who took it, or with what."""
+        return Metadata(icc=self.icc, geo=self.geo)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from arm_batch.core.imaging import Reading
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
-from arm_batch.store.codecs.metadata import plausible_dpi
+from arm_batch.store.codecs.exif import plausible_dpi
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 

@@ -19,6 +19,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model, vips_lab_to_srgb
+from arm_batch.store.codecs.exif import Exif
+from arm_batch.store.codecs.geotiff import read_geo, without_no_data
 from arm_batch.store.codecs.opencv import decode_first
 from arm_batch.store.codecs.samples import Samples, check_size
 from arm_batch.store.codecs.tiff_colours import LAB, is_converted, meaning_of
@@ -165,8 +167,17 @@ def beside_pixels(
         is_srgb=LAB in notes,
         exif=exif_reader(stream, page.camera),
         xmp=_blob(page, _XMP),
+        geo=_geo(stream, page),
         notes=notes,
     )
+
+
+def _geo(stream: BinaryIO, page: Page) -> Exif | None:
+    directory, offset = page.found
+    geo = read_geo(stream, offset)
+    bits = directory.get(_BITS, (1,))[0]
+    # Of samples that are stretched the level of no data is another one.
+    return without_no_data(geo) if geo is not None and bits % 8 else geo
 
 
 def _through(steps: Sequence[Callable[[NDArray[Any]], NDArray[Any]]], rows: NDArray[Any]) -> NDArray[Any]:

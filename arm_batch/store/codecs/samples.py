@@ -26,6 +26,7 @@ from arm_batch.store.codecs.exif import (
     serialise,
     turned,
 )
+from arm_batch.store.codecs.geotiff import no_data, without_no_data
 from arm_batch.store.codecs.icc import make_profile
 from arm_batch.store.codecs.picture import Metadata, Picture
 from arm_batch.store.codecs.spaces import Space
@@ -54,6 +55,7 @@ class Samples:
         exif: reads it, with the orientation that is still to be applied; raises `ExifError`.
         xmp: the packet.
         dpi: where EXIF does not tell.
+        geo: where on earth it lies, as tags of TIFF.
         notes: for the user.
     """
 
@@ -67,6 +69,7 @@ class Samples:
     exif: Callable[[], Exif] = Exif
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    geo: Exif | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -164,7 +167,22 @@ def _metadata(
     xmp = None if samples.xmp is None else lasting_xmp(samples.xmp, notes)
     if converted:
         exif, xmp = as_srgb(exif), None if xmp is None else srgb_xmp(xmp)
-    return Metadata(icc, serialise(exif) or None, xmp, dpi)
+    return Metadata(icc, serialise(exif) or None, xmp, dpi, _geo(samples, direction, notes))
+
+
+def _geo(samples: Samples, direction: int, notes: list[str]) -> Exif | None:
+    geo = samples.geo
+    if geo is not None and direction != 1:
+        notes.append("its georeference is left out: the picture was turned")
+        return None
+    level = None if geo is None else no_data(geo)
+    if geo is None or level is None:
+        return geo
+    if samples.bands.dtype not in (np.uint8, np.uint16):
+        notes.append(f"its level of no data, {level}, is left out: its samples became 16 bits")
+        return without_no_data(geo)
+    notes.append(f"pixels of no data ({level}) are upscaled like others: at their edges levels lie between")
+    return geo
 
 
 def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixels:

@@ -18,6 +18,7 @@ from arm_batch.store.codecs.exif.lasting import (
     turned,
     with_dpi,
     with_orientation,
+    with_tags_of,
     without_note,
 )
 from arm_batch.store.codecs.exif.reading import ExifError, parse_block, parse_tiff
@@ -44,5 +45,6 @@ __all__ = [
     "turned",
     "with_dpi",
     "with_orientation",
+    "with_tags_of",
     "without_note",
 ]

@@ -16,6 +16,7 @@ from arm_batch.store.codecs.exif.tags import (
     Tags,
     fraction_entry,
     number_entry,
+    swapped,
     text_entry,
 )
 
@@ -181,6 +182,13 @@ def with_dpi(exif: Exif, across: tuple[int, int], down: tuple[int, int]) -> Exif
 def with_orientation(exif: Exif, orientation: int) -> Exif:
     """For a picture that viewers are to turn, 1..8."""
     return _with(exif, {(ORIENTATION,): number_entry(exif.order, [orientation])})
+
+
+def with_tags_of(exif: Exif, other: Exif | None) -> Exif:
+    """With the tags of another main directory too."""
+    if other is None:
+        return exif
+    return replace(exif, tags=exif.tags | (other.tags if other.order == exif.order else swapped(other.tags)))
 
 
 def as_srgb(exif: Exif) -> Exif:
