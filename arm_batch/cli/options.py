@@ -50,6 +50,10 @@ FramesOption = Annotated[
     str, typer.Option(help="Of several frames or pages: first, one by its number from 0, or refuse.")
 ]
 
+ImageColumnOption = Annotated[
+    str | None,
+    typer.Option(help="Column of the images in Parquet files where several may be.", show_default=False),
+]
 
 ScaleOption = Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")]
 
@@ -76,10 +80,12 @@ def selection_of(
     return Selection(tuple(include or ()), tuple(exclude or ()), limit, drawn, seed)
 
 
-def reading_of(max_pixels: int, to_srgb: bool, float_range: str | None, frames: str) -> Reading:
+def reading_of(
+    max_pixels: int, to_srgb: bool, float_range: str | None, frames: str, column: str | None
+) -> Reading:
     """What the options say; `UsageError` where they make no sense."""
     levels = None if float_range is None else parse_float_range(float_range)
-    return Reading(max_pixels, to_srgb, levels, parse_frames(frames))
+    return Reading(max_pixels, to_srgb, levels, parse_frames(frames), column)
 
 
 def parse_weights(text: str) -> tuple[Backbone, Path]:

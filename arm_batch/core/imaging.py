@@ -26,12 +26,14 @@ class Reading:
             bits; ``None`` refuses such images.
         frames: of several frames or pages the first, or the one with this number, counted from 0; ``refuse`` takes
             none.
+        column: of images in Parquet files; ``None`` to find it.
     """
 
     max_pixels: int = 2**30
     to_srgb: bool = False
     float_range: tuple[float, float] | None = None
     frames: Literal["first", "refuse"] | int = "first"
+    column: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_pixels < 1:
@@ -51,6 +53,7 @@ class Reading:
             "to-srgb": str(self.to_srgb).lower(),
             "float-range": "none" if low_high is None else f"{low_high[0]!r},{low_high[1]!r}",
             "frames": str(self.frames),
+            **({} if self.column is None else {"image-column": self.column}),
         }
 
 

@@ -55,7 +55,7 @@ def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
         spec.budget.flops(1)
     files = load_ladder(find_ladder(spec.ladder))
     context, settings = _open(spec, files)
-    found = open_input(spec.input, spec.endpoint_url).listing(spec.selection)
+    found = open_input(spec.input, spec.endpoint_url, spec.reading.column).listing(spec.selection)
     task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
@@ -106,7 +106,7 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     output: ObjectStore = Nowhere()
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
-    source = open_input(spec.input, spec.endpoint_url).source
+    source = open_input(spec.input, spec.endpoint_url, spec.reading.column).source
     writing = Writing(spec.format)
     context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, writing, spec.giants)
     return context, spec.settings(input_url, ladder.digest)

@@ -68,7 +68,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     check_ladder(ladder, spec.ladder, spec.scale)
     input_url = open_store(spec.input, spec.endpoint_url).url
     output = open_output(spec.output, input_url, spec.endpoint_url)
-    found = open_input(spec.input, spec.endpoint_url)
+    found = open_input(spec.input, spec.endpoint_url, spec.reading.column)
     if spec.single_writer:
         output = SingleWriterStore(output)
     context = JobContext(

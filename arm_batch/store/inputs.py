@@ -61,16 +61,18 @@ class Input:
         store: the folder or prefix.
         key: of the one file that was asked for; None for all of the store.
         places: where the images are that the file lists; None where it is no list.
+        column: of images in Parquet files; None to find it.
     """
 
     store: ObjectStore
     key: str | None
     places: Places | None = None
+    column: str | None = None
 
     @property
     def source(self) -> Source:
         """What reads its entries."""
-        return Source(self.store if self.places is None else self.places)
+        return Source(self.store if self.places is None else self.places, self.column)
 
     def listing(self, selection: Selection) -> Listing:
         """The images that are there now and that the patterns of `selection` let through.
@@ -89,21 +91,22 @@ class Input:
 
     def _all(self) -> Listing:
         if self.key is None:
-            return list_store(self.store)
+            return list_store(self.store, self.column)
         if self.places is not None:
             return _sorted(_Found(*list_entries(self.store, self.key, self.places)))
         try:
-            return _listing(self.store, [self.store.stat(self.key)])
+            return _listing(self.store, [self.store.stat(self.key)], column=self.column)
         except (FileNotFoundError, PermissionError) as error:
             raise InputError(str(error)) from error
 
 
-def open_input(url: str, endpoint_url: str | None = None) -> Input:
+def open_input(url: str, endpoint_url: str | None = None, column: str | None = None) -> Input:
     """INPUT: a folder or prefix, one file that is or holds images, or one that lists them.
 
     Args:
         url: a path, ``file://`` or ``s3://`` URL.
         endpoint_url: of an S3-compatible server other than AWS.
+        column: of images in Parquet files; None to find it.
 
     Raises:
         UsageError: the URL makes no sense.
@@ -121,11 +124,11 @@ def open_input(url: str, endpoint_url: str | None = None) -> Input:
             pass
         else:
             listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(single, info))
-            return Input(single, name, Places(endpoint_url) if listed else None)
-    return Input(open_store(url, endpoint_url), None)
+            return Input(single, name, Places(endpoint_url) if listed else None, column)
+    return Input(open_store(url, endpoint_url), None, None, column)
 
 
-def list_store(store: ObjectStore) -> Listing:
+def list_store(store: ObjectStore, column: str | None = None) -> Listing:
     """All images in a store.
 
     What a file is, its extension tells. Image files are taken where there are any, else tar files, else Parquet
@@ -145,7 +148,7 @@ def list_store(store: ObjectStore) -> Listing:
         everything = list(store.list())
         infos = [info for info in everything if not info.key.startswith(".") and "/." not in info.key]
         hidden, links, problems = len(everything) - len(infos), [], []
-    found = _listing(store, infos, problems)
+    found = _listing(store, infos, problems, column)
     if not found.entries:
         extensions = ", ".join(sorted(EXTENSIONS))
         raise InputError(f"{store.url} holds no image: no {extensions}, no .tar and no .parquet file")
@@ -153,7 +156,9 @@ def list_store(store: ObjectStore) -> Listing:
     return Listing(found.entries, (*found.left_out, *links, *told), found.extras)
 
 
-def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence[Entry] = ()) -> Listing:
+def _listing(
+    store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence[Entry] = (), column: str | None = None
+) -> Listing:
     by_kind: dict[Kind, list[ObjectInfo]] = {kind: [] for kind in _LISTED}
     others: Counter[str] = Counter()
     for info in infos:
@@ -165,7 +170,7 @@ def _listing(store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence
     taken = next((kind for kind, found in by_kind.items() if found), None)
     # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
     unread = [entry for entry in problems if _kind(entry.path) in (None, taken)]
-    found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken])
+    found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken], column)
     passed = {kind: len(infos) for kind, infos in by_kind.items() if infos and kind != taken}
     passed_over = [
         f"{n:,} {kind} files: where there are {taken} files, those are taken" for kind, n in passed.items()
@@ -187,27 +192,28 @@ def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
     return Listing(sorted(named, key=lambda entry: entry.path), found.left_out, extras)
 
 
-def _files(store: ObjectStore, infos: Sequence[ObjectInfo]) -> _Found:
-    del store
+def _files(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
+    del store, column
     return _Found([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
 
 
-def _members(store: ObjectStore, infos: Sequence[ObjectInfo]) -> _Found:
+def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
+    del column
     return _Found(*list_tars(store, infos))
 
 
-def _rows(store: ObjectStore, infos: Sequence[ObjectInfo]) -> _Found:
-    names = parquet_names(store, infos)
+def _rows(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
+    names = parquet_names(store, infos, column)
     entries = [
         Entry(path, info.key, row, -1, info.etag)
         for info, paths in zip(infos, names, strict=True)
         for row, path in enumerate(paths)
     ]
-    table, left_out = other_columns(store, infos)
+    table, left_out = other_columns(store, infos, column)
     return _Found(entries, left_out, table)
 
 
-_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo]], _Found]] = {
+_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo], str | None], _Found]] = {
     "image": _files,
     ".tar": _members,
     ".parquet": _rows,

@@ -41,12 +41,15 @@ class ImageColumn:
     path_leaf: str | None
 
 
-def image_column(schema: pa.Schema, where: str) -> ImageColumn:
-    """Find the column of image bytes: ``image`` (a struct with ``bytes``, or binary), else the only binary one.
+def image_column(schema: pa.Schema, where: str, named: str | None = None) -> ImageColumn:
+    """Find the column of image bytes: binary, or a struct whose ``bytes`` are.
+
+    That is the one which is named, else ``image``, else the only one of these.
 
     Args:
         schema: of the file.
         where: the file, for the message.
+        named: by the user; None where they leave it open.
 
     Raises:
         InputError: there is no such column, or no telling which.
@@ -54,20 +57,31 @@ def image_column(schema: pa.Schema, where: str) -> ImageColumn:
     names = next(
         (name for name in _NAME_COLUMNS if name in schema.names and is_text(schema.field(name).type)), None
     )
-    if _IMAGE_COLUMN in schema.names:
-        kind = schema.field(_IMAGE_COLUMN).type
-        if is_binary(kind):
-            return ImageColumn(_IMAGE_COLUMN, _IMAGE_COLUMN, names)
-        if pa.types.is_struct(kind) and is_binary(_member(kind, "bytes")):
-            inner = f"{_IMAGE_COLUMN}.path" if is_text(_member(kind, "path")) else None
-            return ImageColumn(_IMAGE_COLUMN, f"{_IMAGE_COLUMN}.bytes", names or inner)
-    binary = [field.name for field in schema if is_binary(field.type)]
-    if len(binary) == 1:
-        return ImageColumn(binary[0], binary[0], names)
-    raise InputError(f"{where}: which column holds the images? There are: {', '.join(schema.names) or 'none'}")
+    found = [field.name for field in schema if _image_leaf(field) is not None]
+    wanted = named if named is not None else _IMAGE_COLUMN if _IMAGE_COLUMN in found else None
+    if wanted is None and len(found) == 1:
+        wanted = found[0]
+    if wanted is None or wanted not in found:
+        there = ", ".join(schema.names) or "none"
+        if named is not None:
+            raise InputError(f"{where}: the column {named} holds no images' bytes. There are: {there}")
+        hint = f"; --image-column says which of {', '.join(found)}" if found else ""
+        raise InputError(f"{where}: which column holds the images? There are: {there}{hint}")
+    field = schema.field(wanted)
+    has_paths = pa.types.is_struct(field.type) and is_text(_member(field.type, "path"))
+    return ImageColumn(wanted, str(_image_leaf(field)), names or (f"{wanted}.path" if has_paths else None))
 
 
-def parquet_names(store: Readable, infos: Sequence[ObjectInfo]) -> list[list[str]]:
+def _image_leaf(field: Any) -> str | None:
+    """What of a column might hold images; None where nothing does."""
+    if is_binary(field.type):
+        return str(field.name)
+    if pa.types.is_struct(field.type) and is_binary(_member(field.type, "bytes")):
+        return f"{field.name}.bytes"
+    return None
+
+
+def parquet_names(store: Readable, infos: Sequence[ObjectInfo], column: str | None = None) -> list[list[str]]:
     """A path for each row of each file, unique among all of them.
 
     A row keeps the name that its file gives it where that is safe and no other row's; otherwise it gets the file's
@@ -76,11 +90,12 @@ def parquet_names(store: Readable, infos: Sequence[ObjectInfo]) -> list[list[str
     Args:
         store: where the files are.
         infos: the Parquet files.
+        column: of the images; None to find it.
 
     Raises:
         InputError: a file cannot be read as Parquet or has no column of images.
     """
-    given = [_given_names(store, info) for info in infos]
+    given = [_given_names(store, info, column) for info in infos]
     counts = Counter(name for names in given for name in names if name is not None)
     paths: list[list[str]] = []
     numbered: set[str] = set()
@@ -98,7 +113,7 @@ def parquet_names(store: Readable, infos: Sequence[ObjectInfo]) -> list[list[str
     return paths
 
 
-def read_row(store: Readable, key: str, etag: str, row: int) -> bytes:
+def read_row(store: Readable, key: str, etag: str, row: int, column: str | None = None) -> bytes:
     """The image bytes of one row; rows of one file are cheapest in order.
 
     The file's footer and its last row group stay in memory for the next call; the file itself is not kept open.
@@ -109,9 +124,9 @@ def read_row(store: Readable, key: str, etag: str, row: int) -> bytes:
     """
     with _lock:
         try:
-            footer = _footer(store, key, etag)
+            footer = _footer(store, key, etag, column)
             group = int(np.searchsorted(footer.starts, row, side="right")) - 1
-            value = _row_group(store, key, etag, group)[row - int(footer.starts[group])].as_py()
+            value = _row_group(store, key, etag, column, group)[row - int(footer.starts[group])].as_py()
         except (FileNotFoundError, PermissionError):
             raise
         except (pa.ArrowException, OSError, IndexError) as error:
@@ -131,7 +146,7 @@ class _Footer:
 
 
 @functools.lru_cache(maxsize=1)
-def _footer(store: Readable, key: str, etag: str) -> _Footer:
+def _footer(store: Readable, key: str, etag: str, column: str | None) -> _Footer:
     info = store.stat(key)
     if info.etag != etag:
         raise ImageError("changed since it was listed")
@@ -139,16 +154,16 @@ def _footer(store: Readable, key: str, etag: str) -> _Footer:
         file = pq.ParquetFile(stream)
         rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
-        return _Footer(info, file.metadata, image_column(file.schema_arrow, key), starts)
+        return _Footer(info, file.metadata, image_column(file.schema_arrow, key, column), starts)
 
 
 @functools.lru_cache(maxsize=1)
-def _row_group(store: Readable, key: str, etag: str, group: int) -> Any:
-    footer = _footer(store, key, etag)
+def _row_group(store: Readable, key: str, etag: str, column: str | None, group: int) -> Any:
+    footer = _footer(store, key, etag, column)
     with store.open(footer.info) as stream:
         file = pq.ParquetFile(stream, metadata=footer.metadata)
-        column = file.read_row_group(group, columns=[footer.column.leaf]).column(footer.column.name)
-    return _leaf(column, footer.column.leaf)
+        found = file.read_row_group(group, columns=[footer.column.leaf]).column(footer.column.name)
+    return _leaf(found, footer.column.leaf)
 
 
 def read_schema(store: Readable, info: ObjectInfo) -> pa.Schema:
@@ -162,13 +177,13 @@ def read_schema(store: Readable, info: ObjectInfo) -> pa.Schema:
         return file.schema_arrow
 
 
-def _given_names(store: Readable, info: ObjectInfo) -> list[str | None]:
+def _given_names(store: Readable, info: ObjectInfo, named: str | None) -> list[str | None]:
     with reading(store, info) as file:
-        column = image_column(file.schema_arrow, f"{store.url}/{info.key}")
-        if column.path_leaf is None:
+        leaf = image_column(file.schema_arrow, f"{store.url}/{info.key}", named).path_leaf
+        if leaf is None:
             return [None] * int(file.metadata.num_rows)
-        table = file.read(columns=[column.path_leaf])
-        names: list[str | None] = _leaf(table.column(0), column.path_leaf).to_pylist()
+        table = file.read(columns=[leaf])
+        names: list[str | None] = _leaf(table.column(0), leaf).to_pylist()
         return names
 
 

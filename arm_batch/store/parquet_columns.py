@@ -21,12 +21,15 @@ _READ_AT_ONCE = 8
 """Files; over S3 each waits for the network."""
 
 
-def other_columns(store: Readable, infos: Sequence[ObjectInfo]) -> tuple[pa.Table | None, tuple[str, ...]]:
+def other_columns(
+    store: Readable, infos: Sequence[ObjectInfo], column: str | None = None
+) -> tuple[pa.Table | None, tuple[str, ...]]:
     """The columns of Parquet files that are not of images, a row for each of theirs; and what is left out of them.
 
     Args:
         store: where the files are.
         infos: the files.
+        column: of the images; None to find it.
 
     Returns:
         None where there is no such column. Lines that say which columns are left out: of `LARGEST` bytes or more,
@@ -37,7 +40,7 @@ def other_columns(store: Readable, infos: Sequence[ObjectInfo]) -> tuple[pa.Tabl
         StoreError: the store cannot be reached.
     """
     with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
-        sizes = sum(threads.map(lambda info: _sizes(store, info), infos), Counter[str]())
+        sizes = sum(threads.map(lambda info: _sizes(store, info, column), infos), Counter[str]())
         large = sorted(name for name, size in sizes.items() if size >= LARGEST)
         names = [name for name in sizes if name not in large]
         left_out = [f"the column {name}: its {sizes[name] >> 20:,} MiB are too many to go along" for name in large]
@@ -49,10 +52,10 @@ def other_columns(store: Readable, infos: Sequence[ObjectInfo]) -> tuple[pa.Tabl
     return (table if table.num_columns else None), tuple(left_out)
 
 
-def _sizes(store: Readable, info: ObjectInfo) -> Counter[str]:
+def _sizes(store: Readable, info: ObjectInfo, named: str | None) -> Counter[str]:
     """Bytes of each column but the images', uncompressed."""
     with reading(store, info) as file:
-        images = image_column(file.schema_arrow, f"{store.url}/{info.key}").name
+        images = image_column(file.schema_arrow, f"{store.url}/{info.key}", named).name
         sizes = Counter(dict.fromkeys((name for name in file.schema_arrow.names if name != images), 0))
         for group in range(file.num_row_groups):
             metadata = file.metadata.row_group(group)

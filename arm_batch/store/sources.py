@@ -59,9 +59,11 @@ class Source:
 
     Attributes:
         store: where the keys of entries are.
+        column: of images in Parquet files; None to find it.
     """
 
     store: Readable
+    column: str | None = None
 
     def open(self, entry: Entry) -> BinaryIO:
         """A seekable stream over an image as it was when it was listed; small ones are read at once.
@@ -94,7 +96,7 @@ class Source:
             raise ImageError(entry.problem)
         try:
             if entry.row is not None:
-                return read_row(self.store, entry.key, entry.etag, entry.row)
+                return read_row(self.store, entry.key, entry.etag, entry.row, self.column)
             if entry.offset is not None:
                 return self._member(entry, entry.offset)
             data, info = self.store.fetch(entry.key)

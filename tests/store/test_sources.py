@@ -192,6 +192,39 @@ def test_no_telling_which_column(tmp_path: Path, columns: dict[str, Any]) -> Non
         entries_in(store)
 
 
+HUGGING_FACE = pa.array([{"bytes": b"x", "path": "x.png"}])
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "paths"),
+    [
+        ({"img": HUGGING_FACE, "label": [1]}, None, ["x.png"]),
+        ({"image": HUGGING_FACE, "mask": HUGGING_FACE}, None, ["x.png"]),
+        ({"left": HUGGING_FACE, "right": [b"x"], "n": [b"y"]}, "left", ["x.png"]),
+        ({"a": [b"x"], "b": [b"y"]}, "a", ["p/00000000"]),
+        ({"img": pa.array([{"bytes": b"x"}]), "about": pa.array([{"width": 3}])}, None, ["p/00000000"]),
+    ],
+)
+def test_images_in_a_column_of_any_name(
+    tmp_path: Path, columns: dict[str, Any], named: str | None, paths: list[str]
+) -> None:
+    store = LocalStore(str(tmp_path))
+    write_parquet(store, "p.parquet", columns)
+    listing = list_store(store, named)
+    assert [entry.path for entry in listing.entries] == paths
+    assert Source(store, named).read(listing.entries[0]) == b"x"
+    assert listing.extras is None or not {"img", "left"} & set(listing.extras.table.column_names)
+
+
+def test_several_columns_of_images(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    write_parquet(store, "p.parquet", {"left": HUGGING_FACE, "n": [1], "right": HUGGING_FACE})
+    with pytest.raises(InputError, match="There are: left, n, right; --image-column says which of left, right"):
+        list_store(store)
+    with pytest.raises(InputError, match="the column n holds no images' bytes"):
+        list_store(store, "n")
+
+
 def test_what_is_no_parquet(store: ObjectStore) -> None:
     store.write("p.parquet", b"not at all")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
