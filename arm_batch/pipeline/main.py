@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 
-from arm_batch.core.budget import Budget
+from arm_batch.core.budget import Budget, parse_budget
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.pipeline.adopt import adopt_plan
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
-from arm_batch.pipeline.generations import begin_run, extend_run, find_run, new_images, retry_run
+from arm_batch.pipeline.generations import begin_run, budget_of, extend_run, find_run, new_images, retry_run
 from arm_batch.pipeline.job import Job, check_writers, open_job
 from arm_batch.pipeline.pools import give_back
 from arm_batch.pipeline.repair import Repair, repair
@@ -130,14 +130,19 @@ class _LazyRunner:
 
     def _start(self, generation: Generation) -> GenerationRunner:
         """Start the executor for a generation, and more after it."""
-        spec, output = self._job.spec, self._job.output
+        spec = self._job.spec
         with self._clock("start"):
-            first: list[Shard] = []
-            # Plans that are lost after that have to come out as they were, which is seen to later.
-            if not is_allocated(output, generation):
-                unplanned = unplanned_shards(output, generation, planned(output, generation.number))
-                first = list(islice(unplanned, MOST_SHARDS + 1))
             executor = self._stack.enter_context(
-                started(spec.executor, self._job.context, self._files, spec.workers, first)
+                started(spec.executor, self._job.context, self._files, spec.workers, self._first(generation))
             )
         return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)
+
+    def _first(self, generation: Generation) -> list[Shard]:
+        """What is to be planned of a generation, one more than can be planned while a cluster starts at most."""
+        output = self._job.output
+        # Whether a time can be met is known before any image is read; and plans that are lost after the allocation
+        # have to come out as they were, which the budget sees to.
+        if parse_budget(budget_of(generation)).seconds is not None or is_allocated(output, generation):
+            return []
+        unplanned = unplanned_shards(output, generation, planned(output, generation.number))
+        return list(islice(unplanned, MOST_SHARDS + 1))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import pickle
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import ray
 
 from arm_batch import pipeline
+from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.nets.ladder_files import find_ladder, load_ladder
 from arm_batch.pipeline import executors
 from arm_batch.pipeline.generations import begin_run
@@ -107,3 +111,29 @@ def test_few_images_need_no_worker_of_the_cluster_to_be_planned(
     assert (summary.images, summary.failed) == (6, 3)
     dry = PlanSpec(str(archive), LADDER, 4, executor="ray", survey=False, limits=ShardLimits(images=2))
     assert len(pipeline.plan(dry, silent).failures) == 3
+
+
+@pytest.mark.usefixtures("cluster")
+def test_nothing_is_planned_before_it_is_known_whether_it_may_be(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(context: JobContext, shards: Sequence[Shard]) -> AbstractContextManager[PlanAhead | None]:
+        asked.append(len(shards))
+        return planning_ahead(context, shards)
+
+    monkeypatch.setattr(executors, "is_connected", lambda: False)
+    monkeypatch.setattr(executors, "planning_ahead", counted)
+    timed = job(archive, tmp_path / "timed", budget="1gpu-hours", executor="ray", shard_images=2)
+    with pytest.raises(BudgetError, match="gpu"):
+        pipeline.upscale(timed, silent)
+    assert not [path for path in (tmp_path / "timed").rglob("*") if path.is_file()]
+    # A plan that is lost after the allocation has to come out as it was.
+    spec = job(archive, tmp_path / "out", shard_images=2)
+    stages: list[str] = []
+    with pytest.raises(StoppedError):
+        pipeline.upscale(spec, lambda stage, *_: stages.append(stage), lambda: "run" in stages)
+    (tmp_path / "out" / "plan" / "g0000" / "shards" / "000001.parquet").unlink()
+    assert pipeline.upscale(replace(spec, executor="ray"), silent).images == 6
+    assert asked == [0, 0]
