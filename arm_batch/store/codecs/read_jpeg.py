@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from functools import partial
 
 from PIL import Image
 
 from arm_batch.core.imaging import Reading
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
-from arm_batch.store.codecs.exif import plausible_dpi
+from arm_batch.store.codecs.exif import PREFIX, parse_block, plausible_dpi
 from arm_batch.store.codecs.read_pillow import beside_pixels
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 from arm_batch.store.codecs.vips import oddities, open_jpeg, to_array
@@ -22,6 +24,8 @@ _BITS = 8
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of segments that say what the samples are."""
+
+_APP1, _SOS = 0xE1, 0xDA
 
 JFIF_BYTES = 18
 """Of a file, within which JFIF tells the density."""
@@ -49,7 +53,10 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
     bits = _bits(data)
     if bits != _BITS:
         raise ImageError(f"has {bits} bits a sample, of which JPEG is read with {_BITS}")
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+    exif, rest = _split(data)
+    # Pillow reads EXIF on opening, and takes no file whose EXIF is broken.
+    with Image.open(io.BytesIO(rest), formats=("JPEG",)) as image:
+        beside = beside_pixels(image.info)
         check_size(*image.size, reading)
         _, notes = choose_frame(1, reading)
         bands = to_array(open_jpeg(data))
@@ -60,7 +67,10 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
             has_alpha=False,
             format="jpeg",
             notes=notes,
-            **beside_pixels(image.info),
+            icc=beside["icc"],
+            exif=partial(parse_block, exif),
+            xmp=beside["xmp"],
+            dpi=beside["dpi"],
         )
 
 
@@ -83,12 +93,27 @@ def density(head: bytes) -> tuple[float, float] | None:
     return None if inches is None else plausible_dpi(across * inches, down * inches)
 
 
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    """EXIF, and the file without it."""
+    block, kept, last = b"", [], 0
+    for marker, start, stop in _segments(data):
+        if marker == _APP1 and data[start + 4 : start + 10] == PREFIX:
+            # A second one goes on where the first has ended.
+            block += data[start + (10 if block else 4) : stop]
+            kept.append(data[last:start])
+            last = stop
+    return block, b"".join([*kept, data[last:]]) if kept else data
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Markers of those before the pixels, as far as they follow each other, and from where to where they reach."""
+    place = 2
+    while place + 5 <= len(data) and data[place] == 0xFF and data[place + 1] != _SOS:
+        (size,) = struct.unpack_from(">H", data, place + 2)
+        yield data[place + 1], place, place + 2 + size
+        place += 2 + size
+
+
 def _bits(data: bytes) -> int:
     """Of a sample, as the header says; what it should be where it is broken."""
-    place = 2
-    while place + 5 <= len(data) and data[place] == 0xFF:
-        if data[place + 1] in _FRAMES:
-            return data[place + 4]
-        (size,) = struct.unpack_from(">H", data, place + 2)
-        place += 2 + size
-    return _BITS
+    return next((data[start + 4] for marker, start, _ in _segments(data) if marker in _FRAMES), _BITS)

@@ -21,12 +21,13 @@ from arm_batch.store.codecs.exif.lasting import (
     with_tags_of,
     without_note,
 )
-from arm_batch.store.codecs.exif.reading import ExifError, parse_block, parse_tiff
+from arm_batch.store.codecs.exif.reading import PREFIX, ExifError, parse_block, parse_tiff
 from arm_batch.store.codecs.exif.tags import Entry, Exif, Tags
 from arm_batch.store.codecs.exif.writing import serialise
 
 __all__ = [
     "ORIENTATION",
+    "PREFIX",
     "WANTED_OF_TIFF",
     "Entry",
     "Exif",

@@ -18,6 +18,7 @@ from arm_batch.store.codecs.exif.tags import (
     number_entry,
     swapped,
     text_entry,
+    times,
 )
 
 _WIDTH, _HEIGHT = (DETAILS, 0xA002), (DETAILS, 0xA003)
@@ -58,9 +59,11 @@ _DESCRIBING = frozenset(
 WANTED_OF_TIFF = _DESCRIBING | {ORIENTATION, *_COLOURS}
 """What is to be read of the main directory of a TIFF file."""
 
+_NUMBERS = (3, 4, 5, 8, 9, 10, 11, 12)
+"""Kinds of values that are numbers and no bytes."""
+
 _INCH = 2
 _INCHES_PER_UNIT = {_INCH: 1.0, 3: 2.54}
-_LONGEST = 1 << 32
 
 
 def orientation_of(exif: Exif) -> int:
@@ -91,11 +94,19 @@ def lasting(exif: Exif, of_tiff: bool, notes: list[str]) -> Exif:
         of_tiff: whether it is the main directory of a TIFF file.
         notes: for the user.
     """
+    exif = _without_odd_resolution(exif)
     if exif.lost:
         notes.append(f"its EXIF is damaged: what could not be read is left out ({exif.lost})")
     if of_tiff:
         return _settled(_only(exif, _DESCRIBING.__contains__), notes)
     return _only(exif, lambda tag: tag not in _POINTING)
+
+
+def _without_odd_resolution(exif: Exif) -> Exif:
+    """Some programs refuse a whole file where it is not one number."""
+    entries = {tag: exif.entry(tag) for tag in (_ACROSS, _DOWN, _UNIT)}
+    odd = [tag for tag, entry in entries.items() if entry and (entry.count != 1 or entry.kind not in _NUMBERS)]
+    return replace(_with(exif, {(tag,): None for tag in odd}), lost=exif.lost + len(odd))
 
 
 def for_tiff(exif: Exif, notes: list[str]) -> Exif:
@@ -162,9 +173,7 @@ def enlarged(exif: Exif, scale: int, width: int, height: int) -> Exif:
         if exif.entry(*path) is not None:
             new[path] = number_entry(exif.order, [side])
     for path in (_FOCAL_ACROSS, _FOCAL_DOWN):
-        fractions = exif.fractions(*path)
-        if fractions and min(min(pair) for pair in fractions) >= 0:
-            new[path] = fraction_entry(exif.order, [_times(*fraction, scale) for fraction in fractions])
+        new[path] = times(exif, scale, *path)
     for path in _AREAS:
         area = _area(exif, path, width // scale, height // scale)
         if area:
@@ -207,13 +216,6 @@ def _area(exif: Exif, path: tuple[int, ...], width: int, height: int) -> list[in
     area = [int(value) for value in exif.floats(*path)]
     inside = 2 <= len(area) <= 4 and 0 <= area[0] < width and 0 <= area[1] < height and min(area) >= 0
     return area if inside else []
-
-
-def _times(numerator: int, denominator: int, scale: int) -> tuple[int, int]:
-    """The fraction so many times, in 32 bits."""
-    if numerator * scale < _LONGEST:
-        return numerator * scale, denominator
-    return numerator, max(1, denominator // scale)
 
 
 def _with(exif: Exif, new: dict[tuple[int, ...], Entry | None]) -> Exif:

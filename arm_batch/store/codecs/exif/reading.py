@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from arm_batch.store.codecs.exif.maker_notes import outside_of
 from arm_batch.store.codecs.exif.tags import (
+    ASCII,
     DETAILS,
     DIRECTORY,
     INTEROP,
@@ -33,6 +34,9 @@ _WIDE = {LONG8: "Q", 17: "q", 18: "Q"}
 
 _FURTHER: dict[int, tuple[int, ...]] = {0: (DETAILS, PLACE), DETAILS: (INTEROP,)}
 """Directories that are pointed to, by the one that does; 0 is the main one."""
+
+_MAY_BE_EMPTY = (ASCII, UNDEFINED)
+"""Kinds: no number at all is damage."""
 
 _MOST_BYTES = 1 << 24
 """Of one value: more is no metadata."""
@@ -131,12 +135,12 @@ class _Reader:
             if kind not in _POINTERS:
                 return None
             return self.directory(struct.unpack_from(self._order + self._pointer, inline)[0], tag)
-        if kind in _WIDE and count == 1:
+        if kind in _WIDE and count == 1 and len(inline) == 8:
             # What fits becomes an ordinary number.
             (number,) = struct.unpack_from(self._order + _WIDE[kind], inline)
             return Entry(LONG, 1, struct.pack(f"{self._order}I", number)) if 0 <= number < 1 << 32 else None
         size = SIZES.get(kind, 0) * count
-        if kind not in SIZES or size > _MOST_BYTES:
+        if size > _MOST_BYTES or kind not in (SIZES if count else _MAY_BE_EMPTY):
             return None
         if size <= len(inline):
             return Entry(kind, count, inline[:size])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Union
 
 Order = Literal["<", ">"]
@@ -20,7 +21,10 @@ _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 """Bytes that are in the order of the file, of each kind that has more than one."""
 
 _WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
-_FRACTIONS = {5: "II", 10: "ii"}
+_FRACTIONS = {5: "I", 10: "i"}
+_FLOATS = {11: "f", 12: "d"}
+
+_LONGEST = 1 << 32
 
 DETAILS, PLACE, INTEROP, MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
 """EXIF proper and the place, of the main directory; of details, how cameras agree and what only makers know."""
@@ -79,12 +83,16 @@ class Exif:
             whole = struct.unpack(f"{self.order}{entry.count}{_WHOLE[entry.kind]}", entry.data)
             return [(value, 1) for value in whole]
         if entry.kind in _FRACTIONS:
-            words = struct.unpack(f"{self.order}{2 * entry.count}{_FRACTIONS[entry.kind][0]}", entry.data)
+            words = struct.unpack(f"{self.order}{2 * entry.count}{_FRACTIONS[entry.kind]}", entry.data)
             return list(zip(words[::2], words[1::2], strict=True))
         return []
 
     def floats(self, *path: int) -> list[float]:
-        """The same as floats; none where one of them is no number."""
+        """The same as floats, also of what are floats; none where one of them is no number."""
+        entry = self.entry(*path)
+        if entry is not None and entry.kind in _FLOATS:
+            values = struct.unpack(f"{self.order}{entry.count}{_FLOATS[entry.kind]}", entry.data)
+            return list(values) if all(map(math.isfinite, values)) else []
         fractions = self.fractions(*path)
         return [a / b for a, b in fractions] if all(b for _, b in fractions) else []
 
@@ -99,6 +107,30 @@ def fraction_entry(order: Order, fractions: Sequence[tuple[int, int]]) -> Entry:
     """Fractions from 0 up."""
     words = [word for fraction in fractions for word in fraction]
     return Entry(RATIONAL, len(fractions), struct.pack(f"{order}{len(words)}I", *words))
+
+
+def times(exif: Exif, scale: int, *path: int) -> Entry | None:
+    """The numbers of a tag so many times, in the same kind or a wider one; as they are where they are none."""
+    entry, order = exif.entry(*path), exif.order
+    if entry is None or not entry.count:
+        return entry
+    if entry.kind in _FLOATS:
+        values = [value * scale for value in exif.floats(*path)]
+        data = struct.pack(f"{order}{len(values)}{_FLOATS[entry.kind]}", *values)
+        return replace(entry, data=data) if values else entry
+    fractions = exif.fractions(*path)
+    if not fractions or min(min(pair) for pair in fractions) < 0:
+        return entry
+    if entry.kind in _WHOLE:
+        return number_entry(order, [number * scale for number, _ in fractions])
+    return fraction_entry(order, [_times(*pair, scale) for pair in fractions])
+
+
+def _times(numerator: int, denominator: int, scale: int) -> tuple[int, int]:
+    """In 32 bits."""
+    if numerator * scale < _LONGEST:
+        return numerator * scale, denominator
+    return numerator, max(1, denominator // scale)
 
 
 def text_entry(text: bytes) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -53,6 +54,19 @@ def test_what_counts_pixels_counts_those_of_the_output(order: str) -> None:
     assert after.floats(DETAILS, 0x9214) == [120, 80, 40, 24]
     # As many to the inch as before.
     assert after.floats(0x11A) == [300]
+
+
+@pytest.mark.parametrize(("kind", "code"), [(11, "f"), (12, "d")])
+def test_numbers_may_be_floats(kind: int, code: str) -> None:
+    exif = block(xA20E=(kind, 1, struct.pack(f">{code}", 4000.5)))
+    after = enlarged(parse_block(exif), 4, 4 * WIDTH, 4 * HEIGHT)
+    assert Seen.of(serialise(after)).details[0xA20E] == (kind, 1, struct.pack(f">{code}", 16002))
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (2**32 - 1, 1), (1, 2**32 - 1)])
+def test_odd_fractions_do_no_harm(pair: tuple[int, int]) -> None:
+    after = enlarged(parse_block(block(xA20E=rational(">", pair))), 4, 4 * WIDTH, 4 * HEIGHT)
+    assert len(after.fractions(DETAILS, 0xA20E)) == 1
 
 
 def test_sides_of_more_than_sixteen_bits() -> None:

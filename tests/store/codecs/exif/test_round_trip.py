@@ -206,7 +206,7 @@ def test_any_tags_come_through(
     assert MAKERS[maker].read(after.tiff, after.note_at, "<") == told
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damage_never_does_more_than_cost_tags(data: st.DataObject) -> None:
     block = bytearray(camera(data.draw(st.sampled_from("<>")), data.draw(st.sampled_from(sorted(MAKERS)))).build())
@@ -217,6 +217,15 @@ def test_damage_never_does_more_than_cost_tags(data: st.DataObject) -> None:
     for format in ("jpeg", "png", "tiff"):
         fitted = fit_metadata(picture, format)
         Image.open(io.BytesIO(encode(fitted, format))).load()
+
+
+@pytest.mark.parametrize("tag", [0x11A, 0x128, 0x829A, 0xA002])
+def test_any_kind_of_a_value_leaves_a_file_that_others_open(tag: int) -> None:
+    for kind in range(256):
+        block = camera("<").build()
+        place = block.index(struct.pack("<H", tag)) + 2
+        picture = decode(saved(RGB8, "JPEG", exif=block[:place] + bytes([kind]) + block[place + 1 :]))
+        Image.open(io.BytesIO(encode(picture, "jpeg"))).load()
 
 
 def test_what_is_written_again_is_the_same() -> None:
