@@ -23,7 +23,7 @@ from arm_batch.store.codecs.exif import Exif
 from arm_batch.store.codecs.geotiff import read_geo, without_no_data
 from arm_batch.store.codecs.opencv import decode_first
 from arm_batch.store.codecs.samples import Samples, check_size
-from arm_batch.store.codecs.tiff_colours import LAB, is_converted, meaning_of
+from arm_batch.store.codecs.tiff_colours import COLOURS, LAB, is_converted, meaning_of, straight
 from arm_batch.store.codecs.tiff_directories import exif_reader
 from arm_batch.store.codecs.tiff_entries import Patch, with_first
 from arm_batch.store.codecs.tiff_pages import Page, choose_page
@@ -34,7 +34,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH = 256,
 _EXTRA_SAMPLES, _XMP, _ICC = 338, 700, 34675
 
 _ALPHA = (1, 2)
-_STRAIGHT_ALPHA = 2
+_PREMULTIPLIED, _STRAIGHT_ALPHA = 1, 2
 _RGB = 2
 _OLD_JPEG = 6
 
@@ -139,7 +139,11 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
     else:
         image, meaning = stored.image, meaning_of(directory)
         model, convert, note = meaning.model, meaning.convert, meaning.note
-    steps = stored.steps if convert is None else (*stored.steps, convert)
+    steps = list(stored.steps)
+    if not plain and directory.get(_EXTRA_SAMPLES, (0,))[0] == _PREMULTIPLIED:
+        steps.append(partial(straight, COLOURS[model]))
+    if convert is not None:
+        steps.append(convert)
     notes = page.notes if note is None else (*page.notes, note)
     return Opened(image, stored.height, stored.width, partial(_through, steps), model, stored.by_rows, notes)
 

@@ -27,7 +27,7 @@ _WHOLE = (1, 2, 4)
 _DEEPEST = 16
 
 _MODELS: dict[int, Model] = {0: "grey", 1: "grey", 2: "rgb", 5: "cmyk", 6: "rgb", 8: "rgb", 9: "rgb", 10: "rgb"}
-_COLOURS: dict[Model, int] = {"grey": 1, "rgb": 3, "cmyk": 4}
+COLOURS: dict[Model, int] = {"grey": 1, "rgb": 3, "cmyk": 4}
 
 LAB = "Lab, converted to sRGB"
 
@@ -65,7 +65,7 @@ def meaning_of(directory: ImageFileDirectory_v2) -> Meaning:
     """
     photometric, samples = directory.get(_PHOTOMETRIC, 1), directory.get(_SAMPLES, 1)
     model = _MODELS.get(photometric, "grey")
-    if samples < _COLOURS[model]:
+    if samples < COLOURS[model]:
         raise ImageError(f"cannot be decoded: {samples} bands are too few for its colours")
     if photometric == _WHITE_IS_0:
         return Meaning(model, np.invert)
@@ -74,6 +74,20 @@ def meaning_of(directory: ImageFileDirectory_v2) -> Meaning:
     if photometric in _LABS:
         return Meaning(model, partial(_by_rows, partial(_lab, photometric)), LAB)
     return Meaning(model)
+
+
+def straight(colours: int, bands: Pixels) -> Pixels:
+    """Colours that were multiplied by the alpha behind them, as they were before, in uint8 or uint16."""
+    if bands.dtype not in (np.uint8, np.uint16):
+        raise ImageError("has samples of an unusual kind, premultiplied by alpha, which is not read")
+    peak = np.iinfo(bands.dtype).max
+    converted = bands.copy()
+    for top in range(0, len(bands), _ROWS_AT_ONCE):
+        part = bands[top : top + _ROWS_AT_ONCE].astype(np.float32)
+        alpha = np.maximum(part[..., colours : colours + 1], 1)
+        levels = np.rint(part[..., :colours] * (peak / alpha)).clip(0, peak)
+        converted[top : top + _ROWS_AT_ONCE, :, :colours] = levels
+    return converted
 
 
 def _by_rows(convert: Callable[[Pixels], Pixels], bands: Pixels) -> Pixels:

@@ -33,12 +33,11 @@ from arm_batch.store.codecs.vips import Vips
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES, _PREDICTOR = 273, 277, 278, 279, 284, 317
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 322, 323, 324, 325
-_EXTRA_SAMPLES, _SAMPLE_FORMAT, _TABLES, _SUBSAMPLING, _POSITIONING = 338, 339, 347, 530, 531
+_SAMPLE_FORMAT, _TABLES, _SUBSAMPLING, _POSITIONING = 339, 347, 530, 531
 
 _APART, _TOGETHER = 2, 1
 _BLACK_IS_0, _RGB, _PALETTE, _YCBCR = 1, 2, 3, 6
 _COSITED = 2
-_PREMULTIPLIED = 1
 _UNSIGNED = (1, 4)
 """Sample formats: said, and not said."""
 
@@ -99,8 +98,6 @@ def open_stored(stream: BinaryIO, found: Found, open: Open, as_rgb: bool = False
     if is_plain(directory) and not as_rgb:
         image = open(with_first(stream, offset), 0)
         return Stored(image, image.height, image.width)
-    if directory.get(_EXTRA_SAMPLES, (0,))[0] == _PREMULTIPLIED:
-        raise ImageError("has samples of an unusual kind, premultiplied by alpha, which is not read")
     file = _File(stream, found)
     height, width = int(directory[_HEIGHT]), int(directory[_WIDTH])
     units = _units(directory)

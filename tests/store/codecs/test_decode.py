@@ -423,15 +423,30 @@ def test_planes_apart_that_do_not_fit_their_bands() -> None:
     fewer = TILES_APART[:place] + struct.pack("<HHI", 324, 4, 11) + TILES_APART[place + 8 :]
     with pytest.raises(ImageError, match="cannot be decoded"):
         decode(fewer)
-    multiplied = tiff(
-        with_alpha(RGB8, 9).transpose(2, 0, 1),
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_planes_apart_that_are_premultiplied(dtype: type) -> None:
+    peak = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    alpha = np.linspace(peak // 2, peak, RGB8[..., 0].size).reshape(RGB8.shape[:2])
+    straight = RGB8 / 255 * peak
+    multiplied = np.dstack([straight * alpha[..., None] / peak, alpha])
+    if dtype is not np.float32:
+        multiplied = np.rint(multiplied)
+    data = tiff(
+        multiplied.astype(dtype).transpose(2, 0, 1),
         photometric="rgb",
         planarconfig="separate",
         tile=(16, 16),
         extrasamples=["assocalpha"],
     )
-    with pytest.raises(ImageError, match="premultiplied by alpha, which is not read"):
-        decode(multiplied)
+    if dtype is np.float32:
+        with pytest.raises(ImageError, match="premultiplied by alpha, which is not read"):
+            decode(data, Reading(float_range=(0, 1)))
+        return
+    picture = decode(data)
+    assert picture.has_alpha
+    np.testing.assert_allclose(picture.pixels, straight, atol=2.01)
 
 
 @pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}, {"tile": (16, 16)}])
