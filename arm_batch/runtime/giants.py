@@ -17,6 +17,7 @@ from arm_batch.errors import ImageError, StoreError
 from arm_batch.runtime.batches import BATCH_TILES, interpolated
 from arm_batch.runtime.rows import done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Indices, JobContext, RunBatch
+from arm_batch.runtime.worlds import world_beside
 from arm_batch.store.codecs import Picture, fit_metadata
 from arm_batch.store.giants import Canvas, GiantWriter, Strips, canvas_of, open_strips
 from arm_batch.store.objects import ObjectStore, hash_stream
@@ -56,14 +57,18 @@ def upscale_giant(
     assert image.format is not None
     try:
         with _opened(context, image) as strips, scratch_file(context.output.scratch_folder()) as path:
-            canvas, notes = _fitted(canvas_of(strips, context.ladder.scale, context.writing.strip_metadata), image)
+            whole = canvas_of(strips, context.ladder.scale, context.writing.strip_metadata)
+            beside, told = world_beside(context, image, whole.metadata, is_file=True)
+            canvas, notes = _fitted(whole, image)
             with GiantWriter(path, image.format, context.writing.quality, canvas) as writer:
                 broken = sum(_write_bands(context, strips, subnets, run, writer, image.height))
-            key = staged_key(staging_folder(shard, uuid.uuid4().hex), image.output)
-            stored, sha256 = _stage(context.output, key, path)
+            folder = staging_folder(shard, uuid.uuid4().hex)
+            stored, sha256 = _stage(context.output, staged_key(folder, image.output), path)
+            if beside is not None and beside.bytes is not None:
+                context.output.write(staged_key(folder, beside.path), beside.bytes)
         channels, depth = canvas.colours + canvas.planes, 8 * canvas.dtype.itemsize
         return done_record(
-            context, image, subnets, channels, depth, stored, sha256, notes + note_of_not_finite(broken)
+            context, image, subnets, channels, depth, stored, sha256, notes + told + note_of_not_finite(broken)
         )
     except ImageError as error:
         return failed_record(context, image, str(error))

@@ -78,6 +78,7 @@ def copied_record(context: JobContext, image: ImagePlan, first: ImageRecord) -> 
         subnet_tiles=(0,) * len(first.subnet_tiles),
         source_etag=image.entry.etag,
         copy_of=first.path,
+        beside=None,
     )
 
 

@@ -16,6 +16,7 @@ from arm_batch.runtime.batches import assign_images, interpolated, list_batches
 from arm_batch.runtime.giants import upscale_giant
 from arm_batch.runtime.rows import copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
+from arm_batch.runtime.worlds import world_beside
 from arm_batch.store.codecs import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.store.commit import Commit
 from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, read_plan
@@ -191,10 +192,11 @@ def _stitch(
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
     assert image.format is not None
+    beside, told = world_beside(context, image, picture.metadata, context.sink == "files")
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
     channels = picture.pixels.shape[2] + picture.planes.shape[2]
     stored, sha256 = StoredImage(data, image.output), hashlib.sha256(data).hexdigest()
-    return done_record(
-        context, image, subnets, channels, 8 * picture.pixels.itemsize, stored, sha256, picture.notes
-    )
+    notes = picture.notes + told
+    record = done_record(context, image, subnets, channels, 8 * picture.pixels.itemsize, stored, sha256, notes)
+    return replace(record, beside=beside)

@@ -30,7 +30,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What became of one input image; the fields are the columns of `SCHEMA`.
+    """What became of one input image; the fields but the last are the columns of `SCHEMA`.
 
     Attributes:
         id: `image_id` of the path.
@@ -53,6 +53,7 @@ class ImageRecord:
         sha256: hex, of the encoded output; None when failed.
         notes: what a user should know of how it was read and written, one line each.
         copy_of: path of the input image of the same bytes whose output this is; None for most.
+        beside: a file that is to lie beside the output, where that is a file too; None for most.
     """
 
     id: str
@@ -75,6 +76,7 @@ class ImageRecord:
     sha256: str | None
     notes: tuple[str, ...]
     copy_of: str | None = None
+    beside: StoredImage | None = None
 
 
 def image_id(path: str) -> str:

@@ -120,7 +120,9 @@ def _stage(store: ObjectStore, folder: str, records: Sequence[ImageRecord]) -> l
             return record
         key = staged_key(folder, image.path)
         store.write(key, image.bytes)
-        return replace(record, image=StoredImage(None, key))
+        if record.beside is not None and record.beside.bytes is not None:
+            store.write(staged_key(folder, record.beside.path), record.beside.bytes)
+        return replace(record, image=StoredImage(None, key), beside=None)
 
     with ThreadPoolExecutor(_WRITERS) as writers:
         return list(writers.map(stage, records))
