@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from arm_batch.errors import TrainingError
 from arm_batch.nets.train_config import TrainConfig
-from arm_batch.nets.training_files import CHECKPOINT, LOG, WEIGHTS
+from arm_batch.nets.training_files import CHECKPOINT, GAINS, LOG, WEIGHTS
 from arm_batch.nets.workers import Workers
 from tests.nets.test_train import CONFIG, fresh, log_of, run
 
@@ -73,7 +73,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path, change: dict[str, str])
     alone = fresh()
     run(alone, tmp_path / "alone", config)
     run_together(2, tmp_path / "together", config)
-    assert sorted(p.name for p in (tmp_path / "together").iterdir()) == sorted([CHECKPOINT, LOG, WEIGHTS])
+    assert sorted(p.name for p in (tmp_path / "together").iterdir()) == sorted([CHECKPOINT, GAINS, LOG, WEIGHTS])
     for ours, theirs in zip(log_of(tmp_path / "together"), log_of(tmp_path / "alone"), strict=True):
         assert ours.keys() == theirs.keys()
         assert [float(v) for v in ours.values()] == pytest.approx([float(v) for v in theirs.values()], rel=1e-4)
