@@ -9,7 +9,9 @@
     │   ├── OutputError     OUTPUT belongs to another run or cannot be written
     │   └── LadderError     a ladder, checkpoint or LUT that is missing, damaged or of another kind
     ├── StoreError          a folder or bucket cannot be reached, read or written; a resume may go on
-    │   └── UnsupportedError it works, but cannot do what was asked of it
+    │   ├── UnsupportedError it works, but cannot do what was asked of it
+    │   └── ObjectError     one object cannot be read, though others can: an image becomes a `failed` row
+    ├── ClusterError        the Ray cluster cannot be reached or started; a resume may go on
     ├── StoppedError        somebody asked the run to end before it was complete: exit code 4
     ├── ImageError          one image cannot be processed: becomes a `failed` row, the job goes on
     └── TrainingError       training cannot go on (loss not finite, no usable data)
@@ -48,6 +50,25 @@ class StoreError(ArmBatchError):
 
 class UnsupportedError(StoreError):
     """A folder or bucket works, but cannot do what was asked of it, such as refusing to overwrite."""
+
+
+class ObjectError(StoreError):
+    """One object is of no use, though its store works: archived, encrypted with a key out of reach, a device.
+
+    Attributes:
+        reason: the same without saying where, for a row that says so already.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
+
+
+class ClusterError(ArmBatchError):
+    """The Ray cluster cannot be reached or started."""
 
 
 class StoppedError(ArmBatchError):

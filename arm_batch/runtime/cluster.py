@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.exceptions import RayError
+
+from arm_batch.errors import ClusterError
+from arm_batch.runtime.cluster_address import check_cluster
 
 ENVIRONMENT = {
     # CPU actors ask for no GPU and pin their device themselves; without this Ray warns about it.
@@ -33,6 +37,9 @@ def connected() -> Iterator[None]:
     One that this process has already is used and left alone. Otherwise the cluster that ``RAY_ADDRESS`` (set
     inside a submitted job) or a running ``ray start`` names is joined, else a local one is started; either
     ends with the block.
+
+    Raises:
+        ClusterError: nobody is at that address, or Ray cannot be joined or started.
     """
     if ray.is_initialized():
         yield
@@ -40,7 +47,13 @@ def connected() -> Iterator[None]:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     handler = signal.getsignal(signal.SIGTERM)
-    ray.init(logging_level=logging.ERROR, include_dashboard=False)
+    address = check_cluster()
+    try:
+        ray.init(logging_level=logging.ERROR, include_dashboard=False)
+    except (ConnectionError, RuntimeError, ValueError, OSError, RayError) as error:
+        told = " ".join(str(error).split())
+        place = "cannot be started here" if address is None else f"at {address} cannot be joined"
+        raise ClusterError(f"Ray {place}: {told}") from error
     if threading.current_thread() is threading.main_thread():
         # Ray puts a handler of its own there, which ends the process on the spot.
         signal.signal(signal.SIGTERM, handler)
