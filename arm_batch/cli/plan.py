@@ -35,7 +35,7 @@ from arm_batch.cli.options import (
 from arm_batch.cli.outlook import outlook_lines, outlook_table
 from arm_batch.cli.plot import check_plot, plot_outlook
 from arm_batch.cli.progress import progress_bars
-from arm_batch.cli.signals import stop_signals
+from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.cli.upscale import FAILURES_SHOWN
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.imaging import AUTO, DEFAULT_READING
@@ -103,7 +103,7 @@ def plan_command(
         check_plot(plot)
     if json is not None and not json.parent.is_dir():
         raise UsageError(f"--json {json}: there is no folder {json.parent}")
-    with progress_bars("plan") as progress, stop_signals() as stop:
+    with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
         outlook = pipeline.plan(spec, progress, stop)
     if outlook.curve:
         Console().print(outlook_table(outlook))

@@ -31,7 +31,7 @@ from arm_batch.cli.options import (
     selection_of,
 )
 from arm_batch.cli.progress import progress_bars
-from arm_batch.cli.signals import stop_signals
+from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.core.budget import Budget, parse_budget, target_budget
 from arm_batch.core.imaging import AUTO, DEFAULT_READING, Writing
 from arm_batch.errors import UsageError
@@ -129,7 +129,7 @@ def upscale(
         selection=selection_of(include, exclude, limit, sample, seed),
         dedup=dedup,
     )
-    with progress_bars("plan", "run") as progress, stop_signals() as stop:
+    with progress_bars("plan", "run") as progress, stop_signals(GRACE_S) as stop:
         summary = pipeline.upscale(spec, progress, stop)
     for line in describe(summary):
         typer.echo(line)
