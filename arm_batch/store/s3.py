@@ -106,8 +106,8 @@ class S3Store:
             try:
                 head = self.client.head_object(Bucket=self.bucket, Key=self.readable(key))
             except ClientError as error:
-                # Answers to HEAD have no body that could tell expired credentials from a forbidden object.
-                if status(error) in (400, 403):
+                # Answers to HEAD have no body that could tell what is wrong.
+                if status(error) in (301, 400, 403):
                     self.client.get_object(Bucket=self.bucket, Key=self.readable(key), Range="bytes=0-0")[
                         "Body"
                     ].close()

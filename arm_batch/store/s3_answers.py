@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +29,13 @@ def read_body(answer: GetObjectOutputTypeDef, patience: Patience) -> bytes:
     Raises:
         BadAnswerError: it comes too slowly; besides, what botocore and urllib3 raise while they read.
     """
-    size, started = answer.get("ContentLength", 0), time.monotonic()
+    size, started = answer.get("ContentLength", 0), patience.now()
     limit_s = patience.read_s + size / patience.slowest_bytes_per_s
     data = io.BytesIO()
     with contextlib.closing(answer["Body"]) as body:
         while piece := body.read(_PIECE):
             data.write(piece)
-            if time.monotonic() - started > limit_s:
+            if patience.now() - started > limit_s:
                 raise BadAnswerError(f"only {data.tell()} of {size} bytes came in {limit_s:.0f} s")
     return data.getvalue()
 

@@ -26,14 +26,14 @@ class Fault(enum.Enum):
     LOST = "forwarded, then the connection is reset instead of the answer"
     LOST_LATE = "connection reset at once, forwarded after `delay_s`: takes effect when nobody expects it any more"
     DELAY = "forwarded after `delay_s`"
-    STALL = "forwarded; half of the answer's body, then silence for `delay_s` and a reset"
-    TRICKLE = "forwarded; the answer's body comes a KiB every 10 ms"
+    STALL = "forwarded; half of the answer's body, then silence until the client hangs up"
+    SILENCE = "not forwarded and never answered: ends when the client hangs up"
     TRUNCATE = "forwarded; half of the answer's body, then the connection ends"
     EMPTY = "forwarded; the answer's headers, then the connection ends"
     FLIP = "forwarded; one bit of the answer's body is another"
 
 
-BODY_FAULTS = frozenset({Fault.STALL, Fault.TRICKLE, Fault.TRUNCATE, Fault.EMPTY, Fault.FLIP})
+BODY_FAULTS = frozenset({Fault.STALL, Fault.TRUNCATE, Fault.EMPTY, Fault.FLIP})
 """They need an answer with a body: by chance they meet GET only; scripted elsewhere, they pass."""
 
 

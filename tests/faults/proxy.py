@@ -70,7 +70,7 @@ class FaultyS3:
             reset_rate: connections reset before anything is forwarded.
             truncate_rate: GETs whose answer's body ends early.
             delay_rate: forwarded after `delay_s` seconds.
-            delay_s: of delays and stalls, seconds.
+            delay_s: of delays, seconds.
             honours_conditions: False: If-None-Match and If-Match are left out, as some look-alikes do.
             seed: of all chance.
         """
@@ -167,6 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(_error(*_ANSWERS[fault]))
         elif fault is Fault.RESET:
             self._reset()
+        elif fault is Fault.SILENCE:
+            self._until_hung_up()
         elif fault is Fault.LOST:
             self._forward(body)
             self._reset()
@@ -224,16 +226,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if fault is Fault.FLIP:
             self.wfile.write(self._head(answer) + body[:half] + bytes([body[half] ^ 1]) + body[half + 1 :])
-        elif fault is Fault.TRICKLE:
-            self.wfile.write(self._head(answer))
-            for start in range(0, len(body), 1024):
-                self.wfile.write(body[start : start + 1024])
-                time.sleep(0.01)
         else:
             self.wfile.write(self._head(answer) + (b"" if fault is Fault.EMPTY else body[:half]))
             if fault is Fault.STALL:
-                time.sleep(self.server.proxy.delay_s)
-                self._reset()
+                self._until_hung_up()
+
+    def _until_hung_up(self) -> None:
+        self.close_connection = True
+        self.connection.settimeout(None)
+        self.rfile.read(1)
 
     def _reset(self) -> None:
         """End the connection so that the client sees a reset, not an orderly end."""
