@@ -13,7 +13,7 @@ import numpy as np
 from arm_batch.core.interpolate import enlarge_planes, interpolate_tiles
 from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Pixels, Stitcher, Upscaled, take
-from arm_batch.errors import ImageError, StoreError
+from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.runtime.batches import BATCH_TILES, interpolated
 from arm_batch.runtime.rows import done_record, failed_record, note_of_not_finite
 from arm_batch.runtime.work import Indices, JobContext, RunBatch
@@ -24,6 +24,7 @@ from arm_batch.store.objects import ObjectStore, hash_stream
 from arm_batch.store.plan import ImagePlan, ShardId
 from arm_batch.store.records import ImageRecord, StoredImage
 from arm_batch.store.scratch import scratch_file
+from arm_batch.store.sources import of_one_image
 from arm_batch.store.staging import staged_key, staging_folder
 
 _SAMPLE_ROWS = 256
@@ -101,14 +102,11 @@ def _no_net(subnet: int, pieces: Sequence[Pixels]) -> Sequence[Upscaled]:
 @contextmanager
 def _opened(context: JobContext, image: ImagePlan) -> Iterator[Strips]:
     """The image, as it was when it was planned."""
-    try:
-        with context.source.open(image.entry) as stream:
-            strips = open_strips(stream, context.reading, context.giants)
-            if (strips.height, strips.width) != (image.height, image.width):
-                raise ImageError("changed since it was planned")
-            yield strips
-    except (FileNotFoundError, PermissionError):
-        raise ImageError("changed while it was read") from None
+    with of_one_image("changed while it was read"), context.source.open(image.entry) as stream:
+        strips = open_strips(stream, context.reading, context.giants)
+        if (strips.height, strips.width) != (image.height, image.width):
+            raise ImageError("changed since it was planned")
+        yield strips
 
 
 def _fitted(canvas: Canvas, image: ImagePlan) -> tuple[Canvas, tuple[str, ...]]:
@@ -173,6 +171,7 @@ def _stage(output: ObjectStore, key: str, path: Path) -> tuple[StoredImage, str]
         with path.open("rb") as file:
             sha256 = hash_stream(file)
         output.write_file(key, path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ObjectError) as error:
+        # What is wrong is the output's, and must not pass for a fault of the image.
         raise StoreError(str(error)) from error
     return StoredImage(None, key), sha256

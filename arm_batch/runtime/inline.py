@@ -16,7 +16,7 @@ from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.nets.speed import hardware, measure_tiles
 from arm_batch.runtime.budget import ArchiveBudget
 from arm_batch.runtime.executor import BudgetPort
-from arm_batch.runtime.planning import plan_shard, planned_summary
+from arm_batch.runtime.planning import plan_shards, planned_summary
 from arm_batch.runtime.shared_pool import PoolPort, SharedPool
 from arm_batch.runtime.speed_cache import cache_file, recall, remember
 from arm_batch.runtime.stages import commit_shard, prepare_shard, run_batches, stitch_shard, upscale_image
@@ -32,7 +32,7 @@ SAMPLES = 4
 
 
 class InlineExecutor:
-    """Runs everything on one thread of the calling process."""
+    """Runs everything on one thread of the calling process, but for images that are read ahead."""
 
     def __init__(self, context: JobContext, files: LadderFiles) -> None:
         self._context = context
@@ -55,10 +55,7 @@ class InlineExecutor:
 
     def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """Plan the shards in order."""
-        for shard in shards:
-            if stop():
-                return
-            yield plan_shard(self._context, shard)
+        return plan_shards(self._context, shards, stop)
 
     def held(self) -> dict[str, int]:
         """One core."""

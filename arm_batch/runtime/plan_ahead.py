@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from arm_batch.core.stop import Stop, never
-from arm_batch.runtime.planning import plan_shard
+from arm_batch.runtime.planning import plan_shards
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.store.plan import Shard, ShardId
 
@@ -108,11 +108,9 @@ def main() -> None:
     """Plan what standard input asks for."""
     parent = os.getppid()
     context, shards = pickle.load(sys.stdin.buffer)
-    for shard in shards:
-        if os.getppid() != parent:
-            # Nobody is there any more to read it.
-            return
-        pickle.dump(plan_shard(context, shard), sys.stdout.buffer)
+    # It stops when nobody is there any more to read what it writes.
+    for summary in plan_shards(context, shards, lambda: os.getppid() != parent):
+        pickle.dump(summary, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 

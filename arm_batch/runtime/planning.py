@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 
 from arm_batch.core.census import ShardCensus, take_census
 from arm_batch.core.dither import is_dithered
 from arm_batch.core.ladder import Ladder
+from arm_batch.core.stop import Stop, never
 from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import ShownTiles
-from arm_batch.errors import ImageError
+from arm_batch.errors import ImageError, StoppedError
 from arm_batch.runtime.work import DITHERED, Failure, JobContext, ShardSummary
 from arm_batch.store.codecs import Picture, choose_format
 from arm_batch.store.giants import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.store.names import with_extension
 from arm_batch.store.plan import ImagePlan, Scores, Shard, ShardId, ShardPlan, read_plan, write_plan
-from arm_batch.store.sources import Entry
+from arm_batch.store.sources import Entry, of_one_image
 
 
-def plan_shard(context: JobContext, shard: Shard) -> ShardSummary:
-    """Plan every image of a shard and keep the plan, unless another attempt did; that one counts then."""
-    return plan_with(context, shard, lambda entry, output: plan_image(context, entry, output))
+def plan_shards(context: JobContext, shards: Iterable[Shard], stop: Stop = never) -> Iterator[ShardSummary]:
+    """Plan every image of each shard and keep the plans, unless another attempt did; those count then.
+
+    Images are read ahead of what is planned, those of the next shards too. When `stop` says so, there are no more.
+    """
+    planned, read = itertools.tee(shards)
+    entries = (entry for shard in read for entry in shard.entries if entry.copy_of is None)
+    opened = context.source.opened(entries, stop)
+
+    def plan_one(entry: Entry, output: str) -> ImagePlan:
+        found = next(opened, None)
+        if found is None:
+            raise StoppedError("stopped while a shard was planned")
+        return plan_opened(context, entry, output, found)
+
+    with suppress(StoppedError):
+        for shard in planned:
+            if stop():
+                return
+            yield plan_with(context, shard, plan_one)
 
 
 def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str], ImagePlan]) -> ShardSummary:
-    """Plan a shard by a function that plans one image, given its output path; see `plan_shard`.
+    """Plan a shard by a function that plans one image, given its output path; see `plan_shards`.
 
     A copy is planned as the image that it follows, without tiles.
     """
@@ -52,9 +74,14 @@ def keep_plan(context: JobContext, plan: ShardPlan) -> ShardSummary:
 
 def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
     """Read, decode and score one image; what cannot be read becomes an error, not a crash."""
+    return plan_opened(context, entry, output, partial(context.source.open, entry))
+
+
+def plan_opened(context: JobContext, entry: Entry, output: str, opened: Callable[[], BinaryIO]) -> ImagePlan:
+    """The same with what opens the image given; it raises what `Source.open` does."""
     size = entry.size
     try:
-        with context.source.open(entry) as stream:
+        with of_one_image("changed while it was read"), opened() as stream:
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             strips = open_strips(stream, context.reading, context.giants)
@@ -64,8 +91,6 @@ def plan_image(context: JobContext, entry: Entry, output: str) -> ImagePlan:
         notes = (*strips.notes, *([] if note is None else [note]), *([DITHERED] if spoiled else []))
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, strips.height, strips.width, scores, None, format, notes)
-    except (FileNotFoundError, PermissionError):
-        return failed_plan(context, entry, output, size, "changed while it was read")
     except ImageError as error:
         return failed_plan(context, entry, output, size, str(error))
 

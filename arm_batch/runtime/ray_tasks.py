@@ -18,7 +18,7 @@ from arm_batch.core.share_out import Share
 from arm_batch.core.tiles import Upscaled
 from arm_batch.core.timed import Deadline
 from arm_batch.runtime.budget import ArchiveBudget
-from arm_batch.runtime.planning import plan_image, plan_shard, planned_summary
+from arm_batch.runtime.planning import plan_image, plan_shards, planned_summary
 from arm_batch.runtime.rows import failed_record
 from arm_batch.runtime.stages import commit_shard, prepare_shard, stitch_shard
 from arm_batch.runtime.survey import Beside, Sampled, measure_beside
@@ -37,7 +37,8 @@ starves the other; the net takes what decoding and encoding leave."""
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
 def plan_task(context: JobContext, shard: Shard) -> ShardSummary:
     """Plan one shard; only the summary goes to the driver."""
-    return plan_shard(context, shard)
+    (summary,) = plan_shards(context, [shard])
+    return summary
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)

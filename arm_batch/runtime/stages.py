@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,12 +116,13 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     # What an image that can no longer be read leaves in its place.
     nothing = np.empty((0, context.ladder.grid.window, context.ladder.grid.window, 1), np.uint8)
     windows: list[list[Pixels]] = [[nothing] * len(batch.pieces) for batch in batches]
+    contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
     for position, image in enumerate(plan.images):
         if image.entry.copy_of is not None:
             headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), None))
             continue
         try:
-            picture = _read_planned(context, image)
+            picture = _decode_planned(context, image, contents)
         except ImageError as error:
             headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), str(error)))
             continue
@@ -161,10 +162,15 @@ def _stitch_all(
     return records
 
 
-def _read_planned(context: JobContext, image: ImagePlan) -> Picture:
+def _is_read(image: ImagePlan) -> bool:
+    return image.error is None and image.entry.copy_of is None
+
+
+def _decode_planned(context: JobContext, image: ImagePlan, contents: Iterator[Callable[[], bytes]]) -> Picture:
+    """An image whose turn it is, of those that `_is_read` names; another fails as it did when it was planned."""
     if image.error is not None:
         raise ImageError(image.error)
-    picture = decode(context.source.read(image.entry), context.reading)
+    picture = decode(next(contents)(), context.reading)
     if picture.pixels.shape[:2] != (image.height, image.width):
         raise ImageError("changed since it was planned")
     return picture

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from arm_batch.errors import ImageError
@@ -14,12 +14,6 @@ from arm_batch.store.sources import Entry, Source
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 """The ETag of an object in S3 that was written in one request."""
-
-_READ_AT_ONCE = 16
-"""Images; over S3 each waits for the network."""
-
-_BATCH = 10_000
-"""Images whose hashes are under way as Python objects."""
 
 
 def put_copies_behind(source: Source, entries: Sequence[Entry], images: int, size: int) -> list[Entry]:
@@ -71,21 +65,11 @@ def _digests(source: Source, entries: Sequence[Entry]) -> dict[str, bytes]:
     found = {e.path: bytes.fromhex(e.etag) for e in alike if _is_hashed(e)}
     # Rows and members in the order in which they lie in their files.
     unread = sorted((e for e in alike if e.path not in found), key=lambda e: (e.key, e.row or 0, e.offset or 0))
-    with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
-        for start in range(0, len(unread), _BATCH):
-            batch = unread[start : start + _BATCH]
-            for entry, digest in zip(batch, threads.map(lambda e: _digest(source, e), batch), strict=True):
-                if digest is not None:
-                    found[entry.path] = digest
+    for entry, content in zip(unread, source.contents(unread), strict=True):
+        with suppress(ImageError):
+            found[entry.path] = hashlib.md5(content(), usedforsecurity=False).digest()
     return found
 
 
 def _is_hashed(entry: Entry) -> bool:
     return entry.row is None and entry.offset is None and _MD5.fullmatch(entry.etag) is not None
-
-
-def _digest(source: Source, entry: Entry) -> bytes | None:
-    try:
-        return hashlib.md5(source.read(entry), usedforsecurity=False).digest()
-    except ImageError:
-        return None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import heapq
 import os
-import stat as stat_bits
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from arm_batch.errors import InputError, StoreError
 from arm_batch.store.local import file_info
+from arm_batch.store.local_files import kind_of
 from arm_batch.store.objects import ObjectInfo, is_safe_key
 from arm_batch.store.paths import shown
 
@@ -107,11 +107,12 @@ class _Walker:
         elif not is_safe_key(key):
             self._problem(key, "its name is not valid UTF-8: rename it")
         elif (stat := self._stat(key)) is not None:
-            if stat_bits.S_ISREG(stat.st_mode):
+            kind = kind_of(stat)
+            if kind is None:
                 self._found.infos.append(file_info(key, stat))
             else:
                 # Reading from a pipe or a device might never end.
-                self._problem(key, "is not a regular file")
+                self._problem(key, f"is {kind}, not a regular file")
 
     def _stat(self, key: str) -> os.stat_result | None:
         try:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arm_batch.errors import InputError
+from arm_batch.errors import InputError, ObjectError
 from arm_batch.store.objects import ObjectInfo, ObjectStore
+from arm_batch.store.overlap import overlapped
 from arm_batch.store.parquet import is_binary, is_text, read_schema
 from arm_batch.store.paths import safe_path
 from arm_batch.store.sources import Entry, broken
@@ -26,9 +27,6 @@ NAME_COLUMNS = ("path", "file_name", "uri", "url")
 
 _STATS_AT_ONCE = 32
 """Each waits for the network where the images are in S3."""
-
-_BATCH = 10_000
-"""Stats under way as Python objects."""
 
 Names = list[tuple[int, str]]
 """Number of the line or row, from 1, and what it names."""
@@ -61,17 +59,16 @@ def list_entries(
         The entries; nothing that is left out; and the columns of the list, if it has more than names.
 
     Raises:
-        InputError: the list cannot be read, names nothing, or something that no store holds.
+        InputError: the list cannot be read, names nothing, or nothing but what no store holds.
         StoreError: a store cannot be reached.
     """
     names, table = _read(store, key)
     if not names:
         raise InputError(f"{store.url}/{key} names no image")
     named = [_named(store, key, number, uri) for number, uri in names]
-    entries: list[Entry] = []
-    with ThreadPoolExecutor(_STATS_AT_ONCE) as threads:
-        for start in range(0, len(named), _BATCH):
-            entries += threads.map(lambda entry: _found(places, entry), named[start : start + _BATCH])
+    if all(entry.problem is not None for entry in named):
+        raise InputError(f"{store.url}/{key} names nothing that can be read; {names[0][0]}: {named[0].problem}")
+    entries = [found() for found in overlapped(partial(_found, places), named, at_once=_STATS_AT_ONCE)]
     return entries, (), None if table is None or table.num_columns < 2 else table
 
 
@@ -81,7 +78,7 @@ def _named(store: ObjectStore, key: str, number: int, uri: str) -> Entry:
     try:
         place, path = resolve(uri, store)
     except InputError as error:
-        raise InputError(f"{store.url}/{key}, {number}: {error}") from None
+        return broken(safe_path(uri), "", str(error))
     return Entry(safe_path(path), place, None, -1, "")
 
 
@@ -94,6 +91,8 @@ def _found(places: Places, entry: Entry) -> Entry:
         return broken(entry.path, entry.key, "does not exist, or is a folder")
     except PermissionError:
         return broken(entry.path, entry.key, "permission denied")
+    except ObjectError as error:
+        return broken(entry.path, entry.key, error.reason)
     return Entry(entry.path, entry.key, None, info.size, info.etag)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from arm_batch.errors import StoreError
 from arm_batch.store.durable import (
@@ -20,18 +19,11 @@ from arm_batch.store.durable import (
     remove_file,
     write_file,
 )
+from arm_batch.store.local_files import LocalFile, check_file, failure, read_failure
 from arm_batch.store.objects import ObjectInfo, checked_key, is_safe_key
+from arm_batch.store.patience import DEFAULT_PATIENCE
 from arm_batch.store.scratch import remove_unless_held
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-_WHAT_TO_DO = {
-    errno.ENOSPC: "make room and run the same command again",
-    errno.EDQUOT: "make room or have the quota raised, and run the same command again",
-    errno.EROFS: "mount it writable and run the same command again",
-    errno.EIO: "the disk or the connection to it fails; see the system's log",
-}
+from arm_batch.store.waiting import waits
 
 
 @dataclass(frozen=True)
@@ -79,8 +71,9 @@ class LocalStore:
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and ETag of one file."""
-        with self._errors(key, reading=True):
-            return file_info(key, self._file(key).stat())
+        with self._reading(key):
+            path = self.path(key)
+            return file_info(key, check_file(path.stat(), path))
 
     def read(self, key: str) -> bytes:
         """The whole file."""
@@ -88,17 +81,18 @@ class LocalStore:
 
     def fetch(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole file, and what it was when it was read."""
-        with self._errors(key, reading=True), self._file(key).open("rb") as file:
+        with self._reading(key), io.BufferedReader(LocalFile(self.path(key))) as file:
             info = file_info(key, os.fstat(file.fileno()))
-            data = file.read()
+            # Some files of the system have no end, and no size either.
+            data = file.read(info.size + 1)
             if len(data) != info.size or file_info(key, os.fstat(file.fileno())) != info:
                 raise FileNotFoundError(f"{self.root}/{key} changed while it was read")
             return data, info
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """The file, open for reading; `FileNotFoundError` when it is no longer `info`."""
-        with self._errors(info.key, reading=True):
-            file = _File(self._file(info.key))
+        with self._reading(info.key):
+            file = LocalFile(self.path(info.key))
             if file_info(info.key, os.fstat(file.fileno())) != info:
                 file.close()
                 raise FileNotFoundError(f"{self.root}/{info.key} changed since it was listed")
@@ -106,7 +100,7 @@ class LocalStore:
 
     def fetch_range(self, key: str, etag: str, start: int, length: int) -> bytes:
         """`length` bytes from `start` of exactly this version of the file; see `ObjectStore`."""
-        with self._errors(key, reading=True), self._file(key).open("rb") as file:
+        with self._reading(key), LocalFile(self.path(key)) as file:
             data = os.pread(file.fileno(), length, start)
             if file_info(key, os.fstat(file.fileno())).etag != etag or len(data) != length:
                 raise FileNotFoundError(f"{self.root}/{key} changed since it was listed")
@@ -154,14 +148,16 @@ class LocalStore:
                 swept += remove_unless_held(Path(path))
         return swept
 
-    def _file(self, key: str) -> Path:
-        path = self.path(key)
-        if not path.is_file() and path.exists():
-            raise FileNotFoundError(f"{path} is not a file")
-        return path
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """The same as `_errors` for what is read, which a stuck mount may make wait for ever."""
+        told = waits.over(f"{self.root}/{key}", "it is waited for without end", DEFAULT_PATIENCE.first_word_s)
+        with told, self._errors(key, reading=True):
+            yield
 
     @contextmanager
     def _errors(self, key: str, reading: bool = False) -> Iterator[None]:
+        where = f"{self.root}/{key}".rstrip("/")
         try:
             yield
         except OSError as error:
@@ -169,29 +165,7 @@ class LocalStore:
                 raise FileNotFoundError(str(error)) from error
             if reading and isinstance(error, FileNotFoundError | PermissionError):
                 raise
-            raise _explained(error, f"{self.root}/{key}".rstrip("/")) from error
-
-
-class _File(io.FileIO):
-    """A file open for reading, whose failures are the store's."""
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        try:
-            return super().readinto(buffer)
-        except OSError as error:
-            raise _explained(error, str(self.name)) from error
-
-    def readall(self) -> bytes:
-        try:
-            return super().readall()
-        except OSError as error:
-            raise _explained(error, str(self.name)) from error
-
-
-def _explained(error: OSError, where: str) -> StoreError:
-    advice = _WHAT_TO_DO.get(error.errno or 0)
-    message = f"{where}: {error.strerror or error}"
-    return StoreError(f"{message}: {advice}" if advice else message)
+            raise (read_failure if reading else failure)(error, where) from error
 
 
 def file_info(key: str, stat: os.stat_result) -> ObjectInfo:
@@ -205,7 +179,7 @@ def _files(folder: Path, temporary: bool) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         # Skipping what cannot be listed would leave work undone in silence.
         if not isinstance(error, FileNotFoundError):
-            raise _explained(error, str(error.filename))
+            raise failure(error, str(error.filename))
 
     for parent, _, names in os.walk(folder, onerror=refuse):
         for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from arm_batch.errors import StoreError, UnsupportedError, UsageError
+from arm_batch.errors import ObjectError, StoreError, UnsupportedError, UsageError
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 _HASHED_AT_ONCE = 1 << 20
 """Bytes."""
@@ -34,9 +37,9 @@ class ObjectInfo:
 class Readable(Protocol):
     """Objects that can be read. Implementations are frozen, hashable and picklable.
 
-    Every method raises `StoreError` when the store cannot be reached or a key would leave the root, and those that
-    read raise `FileNotFoundError` for a missing and `PermissionError` for a forbidden object. What may pass by
-    itself was repeated before: a caller need not.
+    Every method raises `StoreError` when the store cannot be reached. Those that read raise `FileNotFoundError`
+    for a missing object, `PermissionError` for a forbidden one and `ObjectError` for one that is of no use for
+    another reason of its own. What may pass by itself was repeated before: a caller need not.
     """
 
     @property
@@ -155,6 +158,8 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
         parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
         if not parts.netloc:
             raise UsageError(f"{url}: write s3://bucket/prefix")
+        if not _BUCKET.fullmatch(parts.netloc):
+            raise UsageError(f"{url}: {parts.netloc!r} is not what a bucket can be called")
         if endpoint_url is not None and not _is_endpoint(endpoint_url):
             raise UsageError(f"{endpoint_url!r} is not an endpoint: write http://host:port")
         prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
@@ -193,9 +198,9 @@ def is_safe_key(key: str) -> bool:
 
 
 def checked_key(key: str) -> str:
-    """`key` itself; `StoreError` when it would leave the store's root or cannot be written down."""
+    """`key` itself; `ObjectError` when it would leave the store's root or cannot be written down."""
     if not is_safe_key(key):
-        raise StoreError(f"not a key that stays inside its folder: {key!r}")
+        raise ObjectError(repr(key), "not a key that stays inside its folder")
     return key
 
 

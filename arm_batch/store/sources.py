@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
-from arm_batch.errors import ImageError
+from arm_batch.core.stop import Stop
+from arm_batch.errors import ImageError, ObjectError
 from arm_batch.store.objects import ObjectInfo, Readable
+from arm_batch.store.overlap import BYTES_AHEAD, overlapped
 from arm_batch.store.parquet import read_row
 from arm_batch.store.s3_answers import RangeReader
 
@@ -69,8 +73,7 @@ class Source:
         """A seekable stream over an image as it was when it was listed; small ones are read at once.
 
         Raises:
-            ImageError, StoreError: as `read`. So does reading the stream, which besides may raise
-                `FileNotFoundError` when the image changes meanwhile.
+            ImageError, StoreError: as `read`. Reading the stream raises what a store does: see `of_one_image`.
         """
         if entry.problem is not None or entry.row is not None or entry.size <= _READ_AT_ONCE:
             # Rows of Parquet files too, of which a reader has the whole anyway.
@@ -78,32 +81,32 @@ class Source:
         if entry.offset is not None:
             fetch = partial(self._range, entry, entry.offset)
             return cast(BinaryIO, io.BufferedReader(RangeReader(fetch, entry.size), _BUFFER))
-        try:
+        with of_one_image("is gone or changed since it was listed"):
             return self.store.open(ObjectInfo(entry.key, entry.size, entry.etag))
-        except FileNotFoundError:
-            raise ImageError("is gone or changed since it was listed") from None
-        except PermissionError:
-            raise ImageError("permission denied") from None
+
+    def opened(self, entries: Iterable[Entry], stop: Stop) -> Iterator[Callable[[], BinaryIO]]:
+        """`open` for each entry, ahead of the caller; see `overlapped`."""
+        return overlapped(self.open, entries, _bytes_opened, stop)
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[Callable[[], bytes]]:
+        """`read` for each entry, ahead of the caller; see `overlapped`."""
+        return overlapped(self.read, entries, _bytes_read)
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of an image as they were when they were listed.
 
         Raises:
-            ImageError: the image is gone, forbidden, empty in its row, or changed since.
+            ImageError: the image is gone, forbidden, of no use, empty in its row, or changed since.
             StoreError: the store cannot be reached.
         """
         if entry.problem is not None:
             raise ImageError(entry.problem)
-        try:
+        with of_one_image("is gone or changed since it was listed"):
             if entry.row is not None:
                 return read_row(self.store, entry.key, entry.etag, entry.row, self.column)
             if entry.offset is not None:
                 return self._member(entry, entry.offset)
             data, info = self.store.fetch(entry.key)
-        except FileNotFoundError:
-            raise ImageError("is gone or changed since it was listed") from None
-        except PermissionError:
-            raise ImageError("permission denied") from None
         if info.etag != entry.etag or len(data) != entry.size:
             raise ImageError("changed since it was listed")
         return data
@@ -116,7 +119,7 @@ class Source:
         """
         try:
             return entry.problem is None and self.store.stat(entry.key).etag == entry.etag
-        except (FileNotFoundError, PermissionError):
+        except (FileNotFoundError, PermissionError, ObjectError):
             return False
 
     def _member(self, entry: Entry, offset: int) -> bytes:
@@ -124,6 +127,30 @@ class Source:
 
     def _range(self, entry: Entry, offset: int, start: int, length: int) -> bytes:
         return self.store.fetch_range(entry.key, entry.etag, offset + start, length)
+
+
+def _bytes_read(entry: Entry) -> int:
+    """Of a row nobody knows how many: all that may be, so that rows are read in order, which is cheapest."""
+    if entry.row is not None:
+        return BYTES_AHEAD
+    return max(entry.size, 0)
+
+
+def _bytes_opened(entry: Entry) -> int:
+    return _bytes_read(entry) if entry.size <= _READ_AT_ONCE else _BUFFER
+
+
+@contextmanager
+def of_one_image(gone: str) -> Iterator[None]:
+    """What a store raises about one object in the block becomes an `ImageError`; `gone` where it is not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ImageError(gone) from None
+    except PermissionError:
+        raise ImageError("permission denied") from None
+    except ObjectError as error:
+        raise ImageError(error.reason) from None
 
 
 def is_image(key: str) -> bool:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
+from arm_batch.errors import ObjectError
 from arm_batch.store.objects import ObjectInfo, ObjectStore
+from arm_batch.store.overlap import overlapped
 from arm_batch.store.paths import safe_path, shown, suffix_of, told_suffixes
 from arm_batch.store.sources import Entry, broken, is_image
 from arm_batch.store.tar_headers import LINKS, NO_DATA, DamageError, Member, NoEnd, Window, read_headers
-
-_READ_AT_ONCE = 16
-"""Tar files; over S3 each waits for the network."""
-
 
 SIDECARS = ("json", "txt", "cls")
 """Extensions of members that go along with the image of the same key, as columns of text."""
@@ -67,7 +65,7 @@ def list_members(store: ObjectStore, info: ObjectInfo) -> Members:
     try:
         for member in read_headers(window):
             found.note(member)
-    except (FileNotFoundError, PermissionError, DamageError) as error:
+    except (FileNotFoundError, PermissionError, ObjectError, DamageError) as error:
         found.add(broken(safe_path(info.key), info.key, _reason(error)), "")
     except NoEnd:
         found.members.cut = True
@@ -91,14 +89,14 @@ def list_tars(
     others: Counter[str] = Counter()
     hidden = 0
     notes: list[str] = []
-    with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
-        for info, found in zip(infos, threads.map(lambda info: list_members(store, info), infos), strict=True):
-            entries += found.entries
-            tables.append(found.table())
-            others += found.others
-            hidden += found.hidden
-            if found.cut:
-                notes.append(f"{shown(info.key)} ends without the mark of an end: it may have been cut off there")
+    for info, listed in zip(infos, overlapped(partial(list_members, store), infos), strict=True):
+        found = listed()
+        entries += found.entries
+        tables.append(found.table())
+        others += found.others
+        hidden += found.hidden
+        if found.cut:
+            notes.append(f"{shown(info.key)} ends without the mark of an end: it may have been cut off there")
     if others:
         notes.append(f"in tar files: {told_suffixes(others)}")
     if hidden:
@@ -111,6 +109,8 @@ def list_tars(
 def _reason(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "permission denied"
+    if isinstance(error, ObjectError):
+        return error.reason
     return str(error) if isinstance(error, DamageError) else "this tar file is gone or changed since it was listed"
 
 

@@ -54,7 +54,7 @@ IN_FOLDERS = {
 NO_IMAGES = {
     "\\xff.png": "its name is not valid UTF-8: rename it",
     "dangling.png": "is a link that leads nowhere",
-    "pipe.png": "is not a regular file",
+    "pipe.png": "is a named pipe, not a regular file",
 }
 """What is there beside them, and why it fails."""
 

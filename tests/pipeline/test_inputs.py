@@ -89,7 +89,7 @@ def test_a_messy_folder(tmp_path: Path) -> None:
     assert {path: row["error"] for path, row in found.items() if row["status"] == "failed"} == {
         "broken.png": "is a link that leads nowhere",
         "loop.png": "too many levels of symbolic links",
-        "pipe.png": "is not a regular file",
+        "pipe.png": "is a named pipe, not a regular file",
         "latin-\\xfc.png": "its name is not valid UTF-8: rename it",
     }
     assert len(found) == 7 + 3 + 4

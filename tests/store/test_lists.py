@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 
 from arm_batch.core.selection import EVERYTHING
-from arm_batch.errors import ImageError, InputError
+from arm_batch.errors import ImageError, InputError, StoreError
 from arm_batch.store.inputs import Input, open_input
+from arm_batch.store.lists import list_entries
 from arm_batch.store.local import LocalStore
 from arm_batch.store.s3 import S3Store
 from arm_batch.store.s3_requests import s3_client
-from arm_batch.store.uris import resolve
+from arm_batch.store.uris import Places, resolve
 
 BUCKET = S3Store("lists", "deep/er")
 
@@ -68,14 +72,87 @@ def test_where_a_line_leads(uri: str, base: LocalStore | S3Store, key: str, path
     assert resolve(uri, base) == (key, path)
 
 
-@pytest.mark.parametrize(
-    "uri", ["http://x/a.jpg", "HTTPS://x/a.jpg", "gs://b/a.jpg", "s3://", "s3://b", "s3:///a"]
-)
-def test_what_no_store_holds_is_refused_naming_the_line(folder: Path, uri: str) -> None:
+WRITE = "write s3://bucket/key"
+
+READ_NO_WHERE = {
+    "http://x/a.jpg": "http:// cannot be read; write paths and s3:// URIs, and fetch anything else before",
+    "HTTPS://x/a.jpg": "HTTPS:// cannot be read; write paths and s3:// URIs, and fetch anything else before",
+    "gs://b/a.jpg": "gs:// cannot be read; write paths and s3:// URIs, and fetch anything else before",
+    "s3://": WRITE,
+    "s3://b": WRITE,
+    "s3:///a": WRITE,
+}
+
+
+@pytest.mark.parametrize("uri", READ_NO_WHERE)
+def test_what_no_store_holds_fails_alone(folder: Path, uri: str) -> None:
     (folder / "list.txt").write_text(f"lists/here.jpg\n{uri}\n")
+    found = read_all(open_input(str(folder / "list.txt")))
+    assert found.pop("lists/here.jpg") == b"lists/here.jpg"
+    assert list(found.values()) == [f"{uri}: {READ_NO_WHERE[uri]}"]
+
+
+@pytest.mark.parametrize("uri", READ_NO_WHERE)
+def test_a_list_of_nothing_but_such_is_refused_naming_the_line(folder: Path, uri: str) -> None:
+    (folder / "list.txt").write_text(f"# images\n{uri}\n{uri}\n")
     with pytest.raises(InputError) as caught:
         open_input(str(folder / "list.txt")).listing(EVERYTHING)
-    assert str(caught.value).startswith(f"{folder}/list.txt, 2: {uri}: ")
+    assert str(caught.value) == f"{folder}/list.txt names nothing that can be read; 2: {uri}: {READ_NO_WHERE[uri]}"
+
+
+def test_what_only_one_line_suffers_from_fails_alone(
+    folder: Path, s3_endpoint: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = s3_client(s3_endpoint)
+    client.put_object(Bucket=s3_bucket, Key="a.png", Body=b"one")
+    real = client.head_object
+
+    def head(Bucket: str, Key: str) -> Any:  # noqa: N803 - boto3's names
+        if Key == "secret.png":
+            raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+        return real(Bucket=Bucket, Key=Key)
+
+    monkeypatch.setattr(client, "head_object", head)
+    (folder / "lists" / "loop.png").symlink_to("loop.png")
+    lines = {
+        f"s3://{s3_bucket}/a.png": b"one",
+        "here.jpg": b"lists/here.jpg",
+        "s3://a b/c.png": 'Invalid bucket name "a b"',
+        "s3://nowhere/c.png": "does not exist, or is a folder",
+        f"s3://{s3_bucket}/x/../c.png": "not a key that stays inside its folder",
+        f"s3://{s3_bucket}/{'k' * 1100}.png": None,
+        f"{'n' * 300}.png": "file name too long",
+        "loop.png": "too many levels of symbolic links",
+        "a\0b.png": "not a key that stays inside its folder",
+        "file:///a%00b.png": "not a key that stays inside its folder",
+    }
+    (folder / "lists" / "l.txt").write_text("\n".join(lines))
+    entries = open_input(str(folder / "lists" / "l.txt"), s3_endpoint)
+    listed = list_entries(LocalStore(str(folder / "lists")), "l.txt", Places(s3_endpoint))[0]
+    source = entries.source
+    for entry, told in zip(listed, lines.values(), strict=True):
+        if isinstance(told, bytes):
+            assert source.read(entry) == told
+            continue
+        with pytest.raises(ImageError) as caught:
+            source.read(entry)
+        assert told is None or str(caught.value) == told
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "ExpiredToken"])
+def test_what_all_lines_suffer_from_ends_the_run(
+    folder: Path, s3_endpoint: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    def head(**_request: str) -> Any:
+        answer = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, "HeadObject")  # type: ignore[arg-type]
+
+    client = s3_client(s3_endpoint)
+    monkeypatch.setattr(client, "head_object", head)
+    monkeypatch.setattr(client, "get_object", head)
+    (folder / "list.txt").write_text(f"lists/here.jpg\ns3://{s3_bucket}/a.png\n")
+    with pytest.raises(StoreError, match="the credentials and run the same command again"):
+        open_input(str(folder / "list.txt"), s3_endpoint).listing(EVERYTHING)
 
 
 def test_a_text_file(folder: Path) -> None:
@@ -162,10 +239,28 @@ def test_a_name_that_is_not_utf8_fails_alone(folder: Path) -> None:
     assert found == {"here.jpg": b"lists/here.jpg", "b\\xff.jpg": "does not exist, or is a folder"}
 
 
-def test_a_pipe_does_not_block(folder: Path) -> None:
+def test_what_is_no_file_does_not_block_and_is_called_what_it_is(folder: Path) -> None:
     os.mkfifo(folder / "lists" / "pipe.png")
-    (folder / "lists" / "l.txt").write_text("pipe.png")
-    assert read_all(open_input(str(folder / "lists" / "l.txt"))) == {"pipe.png": "does not exist, or is a folder"}
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "lists" / "socket.png"))
+    (folder / "lists" / "l.txt").write_text("pipe.png\nsocket.png\n/dev/zero\n/dev/tty\nsub\n")
+    assert read_all(open_input(str(folder / "lists" / "l.txt"))) == {
+        "pipe.png": "is a named pipe, not a regular file",
+        "socket.png": "is a socket, not a regular file",
+        "dev/zero": "is a device, not a regular file",
+        "dev/tty": "is a device, not a regular file",
+        "sub": "does not exist, or is a folder",
+    }
+
+
+def test_a_pipe_that_came_into_the_place_of_a_file_does_not_block(folder: Path) -> None:
+    (folder / "lists" / "l.txt").write_text("here.jpg")
+    found = open_input(str(folder / "lists" / "l.txt"))
+    (entry,) = found.listing(EVERYTHING).entries
+    (folder / "lists" / "here.jpg").unlink()
+    os.mkfifo(folder / "lists" / "here.jpg")
+    with pytest.raises(ImageError, match="is a named pipe, not a regular file"):
+        found.source.read(entry)
 
 
 def test_what_came_or_changed_after_the_list_was_read(folder: Path) -> None:

@@ -227,7 +227,8 @@ def test_folders_that_cannot_be_listed_or_looked_at(tmp_path: Path, monkeypatch:
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LocalStore(str(tmp_path))
     store.write("a", b"x" * 10)
-    real, grow = os.fstat, iter([True])
+    # The first look is whether it is a file at all.
+    real, grow = os.fstat, iter([False, True])
 
     def growing(descriptor: int) -> os.stat_result:
         result = real(descriptor)

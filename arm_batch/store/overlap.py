@@ -1,0 +1,103 @@
+"""Doing several things at once that each wait for a disk or a network: results in order, memory bounded."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TypeVar
+
+from arm_batch.core.stop import Stop, never
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_ONCE = 16
+"""Requests of one process to a store: what hides 50 ms of latency where an image takes a core some 5 ms."""
+
+BYTES_AHEAD = 64 << 20
+"""Read and not yet worked on, in one process."""
+
+_ASK_EVERY_S = 0.5
+"""How often `stop` is asked while nothing comes."""
+
+
+def overlapped(
+    act: Callable[[T], R],
+    items: Iterable[T],
+    weight: Callable[[T], int] = lambda _: 0,
+    stop: Stop = never,
+    at_once: int = AT_ONCE,
+    most: int = BYTES_AHEAD,
+) -> Iterator[Callable[[], R]]:
+    """Do something with each item on threads, ahead of the caller, and give back the outcomes in order.
+
+    Items are taken in order, by the caller's thread. What is under way, done and not yet taken, or in the hands of
+    the caller, is at most `at_once` items that weigh `most` together, but always at least one.
+
+    The threads are such as end with the process: one that is stuck in a read cannot hold up the end.
+
+    Args:
+        act: what to do; it must bear to be called from several threads.
+        items: what to do it with.
+        weight: of the outcome for an item, in bytes.
+        stop: asked while the next outcome does not come; then there are no more.
+        at_once: items.
+        most: bytes.
+
+    Yields:
+        For each item a function that returns what `act` returned, or raises what it raised.
+    """
+    jobs: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+    ahead: deque[tuple[Future[R], int]] = deque()
+    waiting = deque[T]()
+    source = iter(items)
+    held = threads = 0
+    try:
+        while True:
+            while len(ahead) < at_once:
+                if not waiting:
+                    waiting.extend(itertools.islice(source, 1))
+                if not waiting or (ahead and held + weight(waiting[0]) > most):
+                    break
+                item = waiting.popleft()
+                ahead.append((Future(), weight(item)))
+                held += ahead[-1][1]
+                if threads < len(ahead):
+                    threading.Thread(target=_work, args=(act, jobs), daemon=True).start()
+                    threads += 1
+                jobs.put((ahead[-1][0], item))
+            if not ahead or not _has_come(ahead[0][0], stop):
+                return
+            yield ahead[0][0].result
+            held -= ahead.popleft()[1]
+    finally:
+        for future, _ in ahead:
+            future.cancel()
+        for _ in range(threads):
+            jobs.put(None)
+
+
+def _work(act: Callable[[T], R], jobs: SimpleQueue[tuple[Future[R], T] | None]) -> None:
+    while (job := jobs.get()) is not None:
+        future, item = job
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(act(item))
+            except BaseException as error:
+                future.set_exception(error)
+        # Lest a thread that waits keeps what it read last.
+        del job, future, item
+
+
+def _has_come(future: Future[R], stop: Stop) -> bool:
+    while True:
+        try:
+            future.exception(_ASK_EVERY_S)
+            return True
+        except TimeoutError:
+            if stop():
+                return False
