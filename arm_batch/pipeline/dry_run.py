@@ -16,7 +16,7 @@ from arm_batch.outlook import Outlook
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
-from arm_batch.pipeline.job import check_ladder, open_output
+from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output
 from arm_batch.pipeline.run import Progress, plan_shards
 from arm_batch.runtime.plan_ahead import MOST_SHARDS
 from arm_batch.runtime.work import JobContext
@@ -106,9 +106,13 @@ def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str
     output: ObjectStore = Nowhere()
     if spec.output is not None:
         output = open_output(spec.output, input_url, spec.endpoint_url)
-    source = open_input(spec.input, spec.endpoint_url, spec.reading.column).source
+    found = open_input(spec.input, spec.endpoint_url, spec.reading.column)
+    pool = "" if spec.budget is None else spec.budget.pool or ""
+    check_endpoint(spec.endpoint_url, found, (input_url, spec.output or "", pool))
     writing = Writing(spec.format)
-    context = JobContext(source, output, ladder, spec.objective, "parquet", spec.reading, writing, spec.giants)
+    context = JobContext(
+        found.source, output, ladder, spec.objective, "parquet", spec.reading, writing, spec.giants
+    )
     return context, spec.settings(input_url, ladder.digest)
 
 

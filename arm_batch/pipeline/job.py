@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arm_batch.core.census import Objective
 from arm_batch.core.ladder import Ladder
-from arm_batch.errors import BudgetError, InputError, LadderError, OutputError
+from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
 from arm_batch.nets.ladder_files import LadderFiles
 from arm_batch.runtime.shared_pool import SharedPool
 from arm_batch.runtime.work import JobContext
@@ -69,12 +70,29 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     input_url = open_store(spec.input, spec.endpoint_url).url
     output = open_output(spec.output, input_url, spec.endpoint_url)
     found = open_input(spec.input, spec.endpoint_url, spec.reading.column)
+    check_endpoint(spec.endpoint_url, found, (input_url, output.url, spec.budget.pool or ""))
     if spec.single_writer:
         output = SingleWriterStore(output)
     context = JobContext(
         found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing, spec.giants
     )
     return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context, CommitLog(output))
+
+
+def check_endpoint(endpoint_url: str | None, found: Input, urls: Sequence[str]) -> None:
+    """Refuse an endpoint that nothing would be read from or written to: what is a path was meant as a bucket.
+
+    Args:
+        endpoint_url: that was given, if any.
+        found: INPUT; a list may name what is in S3.
+        urls: of INPUT and all else that is read or written; empty ones count for nothing.
+
+    Raises:
+        UsageError: nothing is in S3.
+    """
+    if endpoint_url is not None and found.places is None and not any(url.startswith("s3://") for url in urls):
+        told = " and ".join(url for url in urls if url)
+        raise UsageError(f"the endpoint {endpoint_url} is of no use: {told} are no s3:// URLs")
 
 
 def check_ladder(ladder: Ladder, asked: str, scale: int) -> None:

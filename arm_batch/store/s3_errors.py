@@ -163,7 +163,10 @@ def explained(error: Exception, where: str, reading: bool) -> Exception:
     if status(error) == 501:
         return UnsupportedError(f"{where}: {message}")
     advice = _OF_THE_BUCKET.get(name)
-    if advice is None and status(error) == 403:
+    if advice is None and not reading and name.isdigit():
+        # S3 gives a code of its own in the body of all answers but those to HEAD.
+        advice = "this is no answer of S3: see whether the endpoint is right"
+    elif advice is None and status(error) == 403:
         advice = "allow it to these credentials, or use others"
     return StoreError(f"{where}: {message}: {advice}" if advice else f"{where}: {message}")
 
@@ -205,6 +208,8 @@ def _message(error: Exception) -> str:
         text = f"no answer from {_origin(error)}"
     elif isinstance(error, ConnectTimeoutError):
         text = f"no connection to {_origin(error)}: nobody answers"
+    elif isinstance(error, SSLError):
+        text = f"no secure connection to {_origin(error)}: {error.kwargs['error']}"
     elif isinstance(error, ParamValidationError):
         text = _invalid(str(error))
     elif isinstance(error, ResponseParserError):

@@ -73,16 +73,16 @@ def repeated(
         StoreError: it failed for good, or patience ran out; see `explained` for others.
     """
     outlook = f"given up when there is no answer within {patience.most_s:.0f} s in all"
-    with waits.over(where, outlook, patience.first_word_s):
-        return _repeated(attempt, patience, where, reading, again)
+    with waits.over(where, outlook, patience.first_word_s) as tell_no_more:
+        return _repeated(attempt, patience, lambda error: explained(error, where, reading), again, tell_no_more)
 
 
 def _repeated(
     attempt: Callable[[], T],
     patience: Patience,
-    where: str,
-    reading: bool,
+    explain: Callable[[Exception], Exception],
     again: Callable[[Exception], bool],
+    tell_no_more: Callable[[], None],
 ) -> T:
     began = patience.now()
     pauses = patience.waits(began)
@@ -91,7 +91,7 @@ def _repeated(
         try:
             return attempt()
         except FAILURES as error:
-            failure = explained(error, where, reading)
+            failure = explain(error)
             if not again(error):
                 raise failure from error
             pause_s = next(pauses, None)
@@ -100,6 +100,7 @@ def _repeated(
                 raise StoreError(f"{failure}; gave up after {taken}") from error
         failed_s = patience.now() - sent
         if failed_s + pause_s >= patience.silent_s:
+            tell_no_more()
             _log.warning(
                 "%s after %.0f s; attempt %d of %d follows in %.0f s, none later than in %.0f s",
                 failure,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,8 +38,8 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(self, where: str, outlook: str, after_s: float) -> Iterator[None]:
-        """Tell, once, that the block lasts longer than it should.
+    def over(self, where: str, outlook: str, after_s: float) -> Iterator[Callable[[], None]]:
+        """Tell, once, that the block lasts longer than it should, unless it calls what it gets: it has told more.
 
         Args:
             where: what it waits for.
@@ -52,8 +52,12 @@ class Watch:
             if self._every_s is not None and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._look_on, args=(self._every_s,), daemon=True)
                 self._thread.start()
+
+        def tell_no_more() -> None:
+            wait.told = True
+
         try:
-            yield
+            yield tell_no_more
         finally:
             with self._lock:
                 del self._waits[wait]

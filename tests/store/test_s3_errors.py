@@ -124,5 +124,10 @@ def test_what_a_server_cannot_do() -> None:
     assert not is_passing(answer(507, "XMinioStorageFull", "x"))
 
 
+def test_somebody_else_at_the_endpoint() -> None:
+    found = explained(answer(404, "404", "Not Found"), "s3://b", reading=False)
+    assert str(found) == "s3://b: Not Found: this is no answer of S3: see whether the endpoint is right"
+
+
 def test_a_page_in_place_of_an_answer_is_cut() -> None:
     assert len(str(explained(answer(400, "x", "<p>no " * 1000), WHERE, reading=False))) < 400

@@ -27,6 +27,9 @@ def test_long_waits_are_told_once_and_together(caplog: pytest.LogCaptureFixture)
             watch.look(now + 3600)
             (line,) = told()
             assert line.startswith("/mnt/c: nothing for ")
+    with watch.over("s3://b/d", "given up in 370 s", 10) as tell_no_more:
+        tell_no_more()
+        watch.look(now + 7100)
     watch.look(now + 7200)
     assert told() == []
 
