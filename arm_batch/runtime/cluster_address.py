@@ -48,7 +48,8 @@ def check_cluster(connect_s: float = CONNECT_S) -> str | None:
         raise _gone(address, source, str(error.strerror or error)) from error
     # With TLS it would take the certificates of Ray's configuration: then Ray has to find out.
     if os.environ.get("RAY_USE_TLS", "0") == "0":
-        with grpc.insecure_channel(f"{host}:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
             try:
                 grpc.channel_ready_future(channel).result(connect_s)
             except grpc.FutureTimeoutError as error:

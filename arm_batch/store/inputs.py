@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow as pa
 
 from arm_batch.core.selection import Selection
-from arm_batch.errors import InputError
+from arm_batch.errors import InputError, ObjectError
 from arm_batch.store.extras import Extras, clean
 from arm_batch.store.folders import walk_folder
 from arm_batch.store.lists import TEXT_LISTS, list_entries, names_images
@@ -96,7 +96,7 @@ class Input:
             return _sorted(_Found(*list_entries(self.store, self.key, self.places)))
         try:
             return _listing(self.store, [self.store.stat(self.key)], column=self.column)
-        except (FileNotFoundError, PermissionError) as error:
+        except (FileNotFoundError, PermissionError, ObjectError) as error:
             raise InputError(str(error)) from error
 
 
@@ -122,6 +122,8 @@ def open_input(url: str, endpoint_url: str | None = None, column: str | None = N
         except (FileNotFoundError, PermissionError):
             # Folders may be called so too; what is wrong otherwise, the listing says.
             pass
+        except ObjectError as error:
+            raise InputError(str(error)) from error
         else:
             listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(single, info))
             return Input(single, name, Places(endpoint_url) if listed else None, column)

@@ -100,7 +100,7 @@ def _read(store: ObjectStore, key: str) -> tuple[Names, pa.Table | None]:
     where = f"{store.url}/{key}"
     try:
         data = store.read(key)
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError, ObjectError) as error:
         raise InputError(str(error)) from error
     suffix = PurePosixPath(key).suffix.lower()
     if suffix == ".parquet":

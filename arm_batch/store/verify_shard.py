@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal
 
 from arm_batch.core.giants import DEFAULT_GIANTS, Giants
 from arm_batch.core.imaging import Reading
-from arm_batch.errors import ImageError, StoreError
+from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.store.commit import Commit, Part, commit_key, read_commit
 from arm_batch.store.giants import open_strips, read_through
 from arm_batch.store.images import Images
@@ -195,7 +195,7 @@ def _verify_image(
     try:
         with images.open(row.image) as stream:
             yield from _verify_pixels(stream, giants, row, height, width)
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError, ObjectError) as error:
         yield f"its image cannot be read: {error}"
 
 

@@ -9,7 +9,10 @@ import pytest
 from arm_batch import open_dataset, pipeline
 from arm_batch.cli import exit_codes, main
 from arm_batch.errors import UsageError
+from arm_batch.store.generation import list_generations
+from arm_batch.store.objects import open_store
 from arm_batch.store.s3_requests import s3_client
+from arm_batch.store.verify import verify_store
 from tests.archives import draw, job, silent, write_png
 
 
@@ -37,6 +40,30 @@ def test_an_archived_object_is_to_be_restored(
     assert told["warm.png"] is None
     assert str(told["cold.png"]).startswith("archived")
     assert str(told["cold.png"]).endswith("restore it first, then use --retry-failed")
+
+
+def test_verify_tells_of_each_image_that_is_archived(
+    tmp_path: Path, s3_endpoint: str, s3_bucket: str, image: bytes
+) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(image)
+    spec = job(tmp_path / "in", f"s3://{s3_bucket}/out", endpoint_url=s3_endpoint, sink="files")
+    pipeline.upscale(spec, silent)
+    client = s3_client(s3_endpoint)
+    for name in ("a.png", "b.png"):
+        key = f"out/images/{name}"
+        client.copy_object(
+            Bucket=s3_bucket,
+            Key=key,
+            CopySource={"Bucket": s3_bucket, "Key": key},
+            StorageClass="GLACIER",
+            MetadataDirective="COPY",
+        )
+    store = open_store(f"s3://{s3_bucket}/out", s3_endpoint)
+    problems = [str(problem) for problem in verify_store(store, list_generations(store)).problems]
+    assert sorted(name for name in ("a.png", "b.png") for line in problems if name in line) == ["a.png", "b.png"]
+    assert all("archived" in line and "restore it first" in line for line in problems)
 
 
 def test_a_list_with_lines_that_cannot_be_read(

@@ -253,6 +253,13 @@ def test_what_is_no_file_does_not_block_and_is_called_what_it_is(folder: Path) -
     }
 
 
+@pytest.mark.parametrize("name", ["l.txt", "l.parquet", "l.png"])
+def test_a_pipe_as_input_is_refused(folder: Path, name: str) -> None:
+    os.mkfifo(folder / name)
+    with pytest.raises(InputError, match=f"{name}: is a named pipe, not a regular file$"):
+        open_input(str(folder / name))
+
+
 def test_a_pipe_that_came_into_the_place_of_a_file_does_not_block(folder: Path) -> None:
     (folder / "lists" / "l.txt").write_text("here.jpg")
     found = open_input(str(folder / "lists" / "l.txt"))
