@@ -1,0 +1,180 @@
+"""The documents of an output as they lie there, read with no help of the package."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Read = Callable[[str], bytes | None]
+"""The bytes of a key; None where there is nothing."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A commit record, as far as it names files."""
+
+    key: str
+    shard: str
+    generation: int
+    done: str | None
+    failed: str | None
+    tar: str | None
+    origin: str | None
+
+
+class Documents:
+    """What an output says of itself.
+
+    Args:
+        read: from it.
+        keys: that it has.
+    """
+
+    def __init__(self, read: Read, keys: list[str]) -> None:
+        self._read = read
+        self._keys = keys
+        self.generations = list(self._numbered(lambda n: f"plan/g{n:04d}/generation.json"))
+        self.records = [self._record(key) for key in keys if key.startswith("commits/")]
+
+    @property
+    def budgets(self) -> list[str]:
+        """Of the generations."""
+        return [generation["settings"]["budget"] for generation in self.generations]
+
+    def epochs(self, number: int) -> list[dict[str, Any]]:
+        """The allocations of a generation."""
+        return list(self._numbered(lambda n: epoch_key(number, n)))
+
+    def listing(self, number: int) -> list[dict[str, Any]]:
+        """The entries of a generation."""
+        return self._rows(self.generations[number]["listing"], ["path", "etag", "copy_of"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards of all generations are committed."""
+        shards = {f"g{g['number']:04d}/{n:06d}" for g in self.generations for n in range(g["shards"])}
+        return bool(shards) and shards <= {record.shard for record in self.records}
+
+    def visible(self, record: Record) -> list[str]:
+        """The parts of a record that make up the output."""
+        replaced = record.shard in {other.origin for other in self.records}
+        return [part for part in (record.done, None if replaced else record.failed) if part is not None]
+
+    def images(self, record: Record) -> list[str]:
+        """The files of images that the rows of a record name."""
+        rows = [row for part in self.visible(record) for row in self._rows(part, ["image"])]
+        paths = [row["image"]["path"] for row in rows if row["image"] is not None]
+        return [path for path in paths if path.startswith("images/")]
+
+    def paths(self, record: Record) -> list[str]:
+        """The inputs of a record."""
+        return [row["path"] for part in self.visible(record) for row in self._rows(part, ["path"])]
+
+    def beside(self, key: str) -> frozenset[str]:
+        """The inputs of the shard that a file belongs to."""
+        found: set[str] = set()
+        for record in self.records:
+            own = {record.key, f"plan/{record.shard.replace('/', '/shards/')}.parquet", record.tar}
+            if key in own or key in self.visible(record) or key in self.images(record):
+                found.update(self.paths(record))
+        return frozenset(found)
+
+    def last_epoch(self, number: int) -> str:
+        """The file of the last allocation of a generation."""
+        return epoch_key(number, max(0, len(self.epochs(number)) - 1))
+
+    def begun(self, number: int) -> bool:
+        """Whether a shard of a generation is committed."""
+        return any(record.generation == number for record in self.records)
+
+    def needed(self) -> Iterator[str]:
+        """The files without which, as they are, what the output says is not so."""
+        for generation in self.generations:
+            number = generation["number"]
+            yield f"plan/g{number:04d}/generation.json"
+            yield generation["listing"]
+            epochs = self.epochs(number)
+            for epoch, document in enumerate(epochs):
+                yield epoch_key(number, epoch)
+                yield document["tables"]
+            if epochs:
+                yield from (f"plan/g{number:04d}/shards/{n:06d}.parquet" for n in range(generation["shards"]))
+        for record in self.records:
+            yield record.key
+            yield from self.visible(record)
+            yield from self.images(record)
+            if record.tar is not None:
+                yield record.tar
+        if self.complete and "manifest.json" in self._keys:
+            yield "manifest.json"
+
+    def _record(self, key: str) -> Record:
+        document = json.loads(self._read(key) or b"")
+        parts = [None if document[kind] is None else document[kind]["key"] for kind in ("done", "failed", "tar")]
+        shard = document["shard"]
+        return Record(key, shard, int(shard[1:5]), *parts, document["origin"])
+
+    def _numbered(self, key: Callable[[int], str]) -> Iterator[dict[str, Any]]:
+        for number in itertools.count():
+            data = self._read(key(number))
+            if data is None:
+                return
+            yield json.loads(data)
+
+    def _rows(self, key: str, columns: list[str]) -> list[dict[str, Any]]:
+        data = self._read(key)
+        if data is None:
+            # The oracle's own reading of the rows tells of that.
+            return []
+        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(data), columns=columns).to_pylist()
+        return rows
+
+
+def same(key: str, before: bytes, after: bytes | None) -> bool:
+    """Whether a file says the same after its bytes have changed: formats have bytes that mean nothing."""
+    if after is None or after == before:
+        return after == before
+    try:
+        if key.endswith(".json"):
+            return bool(json.loads(before) == json.loads(after))
+        if key.startswith("plan/") and key.endswith(".parquet"):
+            tables = [pq.read_table(pa.BufferReader(d), page_checksum_verification=True) for d in (before, after)]
+            return tables[0].equals(tables[1])
+        if key.endswith(".npz"):
+            first, second = (np.load(io.BytesIO(data)) for data in (before, after))
+            return all(np.array_equal(first[name], second[name]) for name in {*first, *second})
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile, zlib.error, pa.ArrowException, NotImplementedError):
+        return False
+    return False
+
+
+def epoch_key(generation: int, epoch: int) -> str:
+    """Where an allocation lies."""
+    return f"plan/g{generation:04d}/{f'epoch-{epoch:04d}' if epoch else 'allocation'}.json"
+
+
+def image_of(read: Read, row: dict[str, Any]) -> bytes | None:
+    """The image of a row, from wherever the row says; None where it is not there."""
+    image = row["image"]
+    if image is None or image["bytes"] is not None:
+        return None if image is None else image["bytes"]
+    tar, slash, member = image["path"].rpartition(".tar/")
+    if not slash:
+        return read(image["path"])
+    data = read(f"{tar}.tar")
+    if data is None:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(data)) as file:
+        found = file.extractfile(member) if member in file.getnames() else None
+        return None if found is None else found.read()

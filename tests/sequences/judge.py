@@ -1,0 +1,118 @@
+"""Whether a command ended as it should, given what was there before and what is there after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from arm_batch.cli import exit_codes
+from tests.sequences.commands import KILLED, TRACEBACK, Ended
+from tests.sequences.oracle import Damage, Look, Oracle
+
+Tree = Mapping[str, bytes | None]
+
+DONE = (0, exit_codes.FAILED_IMAGES)
+
+REFUSALS = (
+    "interpolation alone needs",
+    "nothing is left of the budget",
+    "every image is done",
+    "holds no run whose budget",
+    "holds no image",
+    "does not exist",
+    "no plan meets",
+)
+"""What a user is told who asks for what makes no sense."""
+
+OVERTAKEN = ("start again",)
+"""What a driver says whom another has overtaken."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What there was before a command, and the command.
+
+    Attributes:
+        look: of the oracle.
+        damages: that lasted.
+        tree: all files of the output.
+        flags: of the command.
+        budget: of the command.
+    """
+
+    look: Look
+    damages: tuple[Damage, ...]
+    tree: Tree
+    flags: Mapping[str, Any]
+    budget: str
+
+
+def judged(
+    before: Before, ended: Ended, now: Look, oracle: Oracle, tree: Tree, guests: list[Ended] | None
+) -> Iterator[str]:
+    """What must not be after a command, a line for each."""
+    yield from _lost(before, now)
+    for guest in guests or []:
+        yield from judged_guest(guest)
+        yield from _failed(guest, before, tree, alone=False)
+    if ended.code == TRACEBACK:
+        yield ended.error
+    elif ended.code in DONE:
+        yield from _done(before, ended, now, oracle, alone=not guests)
+    elif ended.code != KILLED:
+        yield from _failed(ended, before, tree, alone=not guests)
+
+
+def judged_guest(ended: Ended) -> Iterator[str]:
+    """What must not become of any command."""
+    if ended.code == TRACEBACK:
+        yield ended.error
+
+
+def _lost(before: Before, now: Look) -> Iterator[str]:
+    """What was sound stays, but for what has to be done again with something damaged beside it."""
+    again = {path for damage in before.damages for path in damage.paths}
+    for path, etag in before.look.sound.items():
+        if path not in again and now.sound.get(path) != etag:
+            yield f"{path}: its row was sound and is lost"
+
+
+def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[str]:
+    if ended.code in (exit_codes.USAGE, exit_codes.CRASH) and (not ended.error or "\n" in ended.error):
+        yield f"not one line: {ended.error!r}"
+    if ended.code == exit_codes.CRASH and not before.damages:
+        if alone or not any(word in ended.error for word in OVERTAKEN):
+            yield f"nothing is damaged, but: {ended.error}"
+    elif ended.code == exit_codes.CRASH and "repair" in before.flags and alone and tree != before.tree:
+        yield f"--repair broke off: {ended.error}"
+    if ended.code == exit_codes.USAGE and not any(word in ended.error for word in REFUSALS):
+        if not before.damages:
+            yield f"refused what makes sense: {ended.error}"
+        elif alone and tree != before.tree:
+            yield f"refused, but something has changed: {ended.error}"
+
+
+def _done(before: Before, ended: Ended, now: Look, oracle: Oracle, alone: bool) -> Iterator[str]:
+    if oracle.damages:
+        if "repair" in before.flags:
+            yield f"repaired, but damage remains: {[damage.key for damage in oracle.damages]}"
+        return
+    if not alone and not now.documents.complete:
+        # What the other has begun meanwhile is the other's to end.
+        return
+    wanted = {e["path"] for g in now.documents.generations for e in now.documents.listing(g["number"])}
+    found = {*now.sound, *now.failed}
+    if not now.documents.complete or wanted != found:
+        yield f"done, but {sorted(wanted ^ found)} are left undone"
+    if now.verified != 0:
+        yield "done, but verify says that it is not"
+    if (ended.code == 0) != (not now.failed):
+        yield f"exit code {ended.code}, but {len(now.failed)} rows failed"
+    inputs = oracle.inputs
+    if "extend" in before.flags and alone and not set(inputs.now) <= found:
+        yield f"{sorted(set(inputs.now) - found)} were not taken up"
+    if "retry_failed" in before.flags and alone:
+        for path, etag in now.failed.items():
+            if inputs.etag(path) not in (None, etag):
+                yield f"{path} was not tried again"

@@ -1,0 +1,250 @@
+"""The state machine: people, drivers, deaths and damage around one OUTPUT; after every step the oracle looks."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.sequences.commands import Ended, Settings, run_upscale
+from tests.sequences.disk import DAMAGES
+from tests.sequences.documents import same
+from tests.sequences.inputs import CONTENTS, NAMES, Inputs
+from tests.sequences.judge import Before, judged
+from tests.sequences.mortal import Driver, mortal
+from tests.sequences.oracle import Damage, Look, Oracle
+from tests.sequences.places import places
+from tests.sequences.toy import quick
+
+BUDGETS = ("50%", "20%", "100%", "70%", "1%", "300000FLOP")
+"""Of which the second last is too small for anything."""
+
+budgets = st.sampled_from(BUDGETS)
+shares = st.sampled_from(("30%", "70%"))
+contents = st.sampled_from(range(len(CONTENTS)))
+numbers = st.integers(1, 40)
+"""Of the write at which something happens."""
+ends = st.sampled_from(("before", "after", "torn", "term"))
+fractions = st.floats(0, 1, exclude_max=True)
+flags = st.fixed_dictionaries(
+    {},
+    optional={
+        "extend": st.just(True),
+        "retry_failed": st.just(True),
+        "repair": st.just(True),
+        "add_budget": shares,
+    },
+)
+guest_flags = st.fixed_dictionaries(
+    {}, optional={"extend": st.just(True), "retry_failed": st.just(True), "add_budget": shares}
+)
+
+MOST_DAMAGES = 2
+MOST_GENERATIONS = 6
+
+
+class Sequences(RuleBasedStateMachine):
+    """See the module. `endpoint_url` is that of a real server for S3; without one there is one in the process."""
+
+    endpoint_url: ClassVar[str | None] = None
+    damaged: ClassVar[str] = ""
+    """What the keys begin with that may be damaged."""
+    steps: ClassVar[Counter[str]] = Counter()
+    """How often each kind of step was taken, over all runs of this process."""
+    codes: ClassVar[Counter[int]] = Counter()
+    """How often commands ended with each exit code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shared = Path("/dev/shm")
+        self._stack = ExitStack()
+        self._root = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
+        self._stack.callback(shutil.rmtree, self._root, ignore_errors=True)
+        self.oracle: Oracle
+        self.last: Look
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        self._stack.close()
+
+    @initialize(
+        s3=st.booleans(),
+        sink=st.sampled_from(("files", "parquet", "webdataset")),
+        dedup=st.booleans(),
+        giants=st.sampled_from((False, False, False, True)),
+        names=st.lists(st.tuples(st.sampled_from(NAMES), contents), min_size=1, max_size=6),
+    )
+    def begin(self, s3: bool, sink: str, dedup: bool, giants: bool, names: list[tuple[str, int]]) -> None:
+        """An INPUT with some images, and an OUTPUT that is not there yet."""
+        source, output = self._stack.enter_context(places(self._root, s3, self.endpoint_url))
+        self._stack.enter_context(quick(giants))
+        self._stack.enter_context(mortal())
+        inputs = Inputs(source)
+        for name, number in names:
+            inputs.put(name, CONTENTS[number])
+        endpoint = self.endpoint_url if s3 else None
+        self.oracle = Oracle(inputs, output, Settings(source.url, output.url, sink, dedup, endpoint))
+        self.last = self.oracle.look()
+        self._count("begin")
+
+    @rule(budget=budgets, flags=flags)
+    def upscale(self, budget: str, flags: dict[str, Any]) -> None:
+        """Run, or run again, to the end."""
+        self._count("upscale", *flags)
+        self._run(budget, flags, Driver())
+
+    @rule(budget=budgets, flags=flags, at=numbers, end=ends)
+    def upscale_and_end(self, budget: str, flags: dict[str, Any], at: int, end: Any) -> None:
+        """Run until it is killed or told to stop."""
+        self._count("upscale", end, *flags)
+        self._run(budget, flags, Driver(at, end))
+
+    @rule(
+        budget=budgets,
+        flags=guest_flags,
+        at=numbers,
+        other=guest_flags,
+        other_at=st.integers(0, 40),
+        end=ends,
+        then=st.integers(0, 40),
+    )
+    def two_drivers(
+        self,
+        budget: str,
+        flags: dict[str, Any],
+        at: int,
+        other: dict[str, Any],
+        other_at: int,
+        end: Any,
+        then: int,
+    ) -> None:
+        """A second run takes place before a write of the first; both may be killed."""
+        self._count("two drivers")
+        guests: list[Ended] = []
+
+        def guest() -> None:
+            guests.append(self._upscale(self._budget(budget, other), other, Driver(other_at, end)))
+
+        host = Driver(then, end, joined_at=at, guest=guest)
+        self._run(budget, flags, host, guests)
+
+    @precondition(lambda self: len(self.last.documents.records) < 6)
+    @rule(number=st.integers(0, 7), content=contents)
+    def add_image(self, number: int, content: int) -> None:
+        """Put an image into INPUT, perhaps in the place of another."""
+        self._count("add image")
+        self.oracle.inputs.put(NAMES[number], CONTENTS[content])
+
+    @rule(number=st.integers(0, 7), content=contents)
+    def change_image(self, number: int, content: int) -> None:
+        """Put another image of the same size into the place of one."""
+        self._count("change image")
+        inputs = self.oracle.inputs
+        names = sorted(inputs.now)
+        if names:
+            name = names[number % len(names)]
+            inputs.put(name, inputs.mate(name, content))
+
+    @rule(number=st.integers(0, 7))
+    def mend_image(self, number: int) -> None:
+        """Put a sound image into the place of a broken one."""
+        self._count("mend image")
+        inputs = self.oracle.inputs
+        failed = sorted(set(self.last.failed) & set(inputs.now))
+        if failed:
+            inputs.put(failed[number % len(failed)], CONTENTS[number])
+
+    @rule(number=st.integers(0, 7))
+    def remove_image(self, number: int) -> None:
+        """Take an image out of INPUT."""
+        self._count("remove image")
+        names = sorted(self.oracle.inputs.now)
+        if names:
+            self.oracle.inputs.remove(names[number % len(names)])
+
+    @precondition(lambda self: self.last.needed and len(self.oracle.damages) < MOST_DAMAGES)
+    @rule(where=fractions, kind=st.sampled_from(sorted(DAMAGES)), at=fractions)
+    def damage(self, where: float, kind: str, at: float) -> None:
+        """Damage a file of OUTPUT, or take it away."""
+        output, documents = self.oracle.output, self.last.documents
+        keys = [key for key in output.keys() if key.startswith(self.damaged)]
+        if not keys:
+            return
+        key = keys[int(where * len(keys))]
+        before = output.read(key)
+        if not before or key in {damage.key for damage in self.oracle.damages}:
+            return
+        self._count(f"damage, {kind}")
+        after = DAMAGES[kind](before, at)
+        matters = key in self.last.needed and not same(key, before, after) and not self._is_undone(key, after)
+        beside = documents.beside(key) if matters else frozenset()
+        if after is None:
+            output.remove(key)
+        else:
+            output.write(key, after)
+        if matters:
+            self.oracle.damages.append(Damage(key, before, after, beside))
+        self.last = self.oracle.look()
+        self._assert_none(self.last.findings, f"damaged {key}: {kind}")
+
+    @precondition(lambda self: self.oracle.damages or len(self.last.documents.generations) >= MOST_GENERATIONS)
+    @rule()
+    def begin_again(self) -> None:
+        """Throw OUTPUT away."""
+        self._count("begin again")
+        for key in self.oracle.output.keys():
+            self.oracle.output.remove(key)
+        self.oracle.damages.clear()
+        self.oracle.added.clear()
+        self.last = self.oracle.look()
+
+    def _is_undone(self, key: str, after: bytes | None) -> bool:
+        """Whether what is gone is as if it had never been, so that it is just done again."""
+        if after is not None:
+            return False
+        if key.startswith("commits/"):
+            return True
+        documents = self.last.documents
+        return any(
+            key == documents.last_epoch(generation["number"])
+            and (not key.endswith("allocation.json") or not documents.begun(generation["number"]))
+            for generation in documents.generations
+        )
+
+    def _run(self, budget: str, flags: dict[str, Any], driver: Driver, guests: list[Ended] | None = None) -> None:
+        budget = self._budget(budget, flags)
+        before = Before(self.last, tuple(self.oracle.damages), self._tree(), flags, budget)
+        ended = self._upscale(budget, flags, driver)
+        self.last = self.oracle.look()
+        told = f"upscale {budget} {flags} {driver.writes} writes: {ended.code} {ended.error}"
+        Sequences.codes[ended.code] += 1
+        findings = [*self.last.findings, *judged(before, ended, self.last, self.oracle, self._tree(), guests)]
+        self._assert_none(findings, told)
+
+    def _budget(self, drawn: str, flags: dict[str, Any]) -> str:
+        """The one that the run has, if it has one and takes no other."""
+        known = self.last.documents.budgets
+        return known[0] if known and "extend" not in flags else drawn
+
+    def _upscale(self, budget: str, flags: dict[str, Any], driver: Driver) -> Ended:
+        if "add_budget" in flags:
+            self.oracle.added.append(flags["add_budget"])
+        return run_upscale(self.oracle.settings, budget, driver, **flags)
+
+    def _tree(self) -> dict[str, bytes | None]:
+        return {key: self.oracle.output.read(key) for key in self.oracle.output.keys()}
+
+    def _count(self, *words: str) -> None:
+        Sequences.steps[" ".join(words)] += 1
+
+    def _assert_none(self, findings: Any, told: str) -> None:
+        found = "\n".join(findings)
+        assert not found, f"{found}\n({told}; damages: {[damage.key for damage in self.oracle.damages]})"
+
+

@@ -1,0 +1,185 @@
+"""What lies in an output, looked at from scratch: what is not so, what is sound, and what `verify` says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from arm_batch import open_dataset
+from arm_batch.errors import ArmBatchError, OutputError
+from tests.sequences.commands import TRACEBACK, Ended, Settings, run_status, run_verify
+from tests.sequences.disk import Disk
+from tests.sequences.documents import Documents, image_of
+from tests.sequences.inputs import Inputs
+from tests.sequences.pixels import tiles, untrue
+from tests.sequences.toy import COSTS
+
+UNFINISHED = ("the run was not finished", "no record names it", "does not name the parts that count")
+"""What `verify` says of an output whose last step was broken off; starting again mends it."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What a user did to a file, while it lasts.
+
+    Attributes:
+        key: of the file.
+        before: its bytes.
+        after: None where it is gone.
+        paths: inputs that are done again when it is repaired.
+    """
+
+    key: str
+    before: bytes
+    after: bytes | None
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen.
+
+    Attributes:
+        sound: the ETag of the source of each row that is ok and so.
+        failed: the same of rows that failed.
+        documents: of the output as it was before it was damaged.
+        needed: keys without which what the output says is not so.
+        findings: what must not be.
+        verified: exit code of `verify`.
+    """
+
+    sound: dict[str, str]
+    failed: dict[str, str]
+    documents: Documents
+    needed: frozenset[str]
+    findings: tuple[str, ...]
+    verified: int
+
+
+@dataclass
+class Oracle:
+    """Looks at one output.
+
+    Attributes:
+        inputs: that it is made from.
+        output: where it lies.
+        settings: of the commands on it.
+        damages: that last.
+        added: shares that were added to the budget.
+    """
+
+    inputs: Inputs
+    output: Disk
+    settings: Settings
+    damages: list[Damage] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+
+    def look(self) -> Look:
+        """Read everything."""
+        documents = self.documents()
+        needed = frozenset(documents.needed())
+        self.damages = [d for d in self.damages if d.key in needed and self.output.read(d.key) == d.after]
+        rows, findings = self._rows()
+        told: list[str] = []
+        sound: dict[str, str] = {}
+        failed: dict[str, str] = {}
+        affected = {path for damage in self.damages for path in damage.paths}
+        for row in rows:
+            wrong = list(untrue(row, image_of(self.output.read, row), self.inputs))
+            if row["path"] not in affected:
+                told += [f"{row['path']}: {line}" for line in wrong]
+            if not wrong:
+                (sound if row["status"] == "ok" else failed)[row["path"]] = row["source_etag"]
+        paths = [row["path"] for row in rows]
+        told += [f"{path} has {paths.count(path)} rows" for path in sorted(set(paths)) if paths.count(path) > 1]
+        told += [] if self.damages else self._overspent(documents, rows)
+        verified = run_verify(self.settings) if documents.generations else Ended(0, "", "")
+        told += self._judge(verified, documents)
+        told += self._status(verified) if documents.generations else []
+        return Look(sound, failed, documents, needed, (*findings, *told), verified.code)
+
+    def documents(self) -> Documents:
+        """Of the output, as if nothing had been damaged."""
+        before = {damage.key: damage.before for damage in self.damages}
+        keys = sorted({*self.output.keys(), *before})
+        return Documents(lambda key: before[key] if key in before else self.output.read(key), keys)
+
+    def _rows(self) -> tuple[list[dict[str, Any]], list[str]]:
+        try:
+            table = open_dataset(self.settings.output, self.settings.endpoint_url)
+            rows = table.to_table(columns=[*table.schema.names, "__filename"]).to_pylist()
+        except OutputError:
+            return [], []
+        except (ArmBatchError, OSError, pa.ArrowException) as error:
+            return [], [] if self.damages else [f"the rows cannot be read: {error}"]
+        return rows, []
+
+    def _overspent(self, documents: Documents, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+        generation_of = {
+            part: record.generation for record in documents.records for part in documents.visible(record)
+        }
+        for generation in documents.generations:
+            number = generation["number"]
+            spent = sum(
+                row["flops"]
+                for row in rows
+                if generation_of["data/" + row["__filename"].rpartition("/data/")[2]] == number
+            )
+            epochs = documents.epochs(number)
+            if not epochs:
+                continue
+            most = sum(
+                tiles(self.inputs.bytes_of(entry["path"], entry["etag"]))
+                for entry in documents.listing(number)
+                if entry["copy_of"] is None
+            )
+            full, total = epochs[0]["full_flops"], epochs[-1]["budget_flops"]
+            allowed = _flops(generation["settings"]["budget"], full)
+            allowed = allowed if generation["cap_flops"] is None else min(allowed, generation["cap_flops"])
+            allowed += sum(_flops(added, full) for added in self.added)
+            if full > most * COSTS[-1]:
+                yield f"generation {number}: {full} FLOPs for all, but its images have {most} tiles"
+            if total > allowed:
+                yield f"generation {number}: {total} FLOPs are to be spent, {allowed} were allowed"
+            if spent > total:
+                yield f"generation {number}: {spent} FLOPs are spent of {total}"
+
+    def _judge(self, ended: Ended, documents: Documents) -> Iterator[str]:
+        """`verify` finds what is damaged, and nothing where nothing is."""
+        if not documents.generations:
+            return
+        if ended.code == TRACEBACK:
+            yield f"verify: {ended.error}"
+            return
+        told = [line for line in ended.out.splitlines()[:-1] if not any(word in line for word in UNFINISHED)]
+        for damage in self.damages:
+            if not told and ended.code not in (1, 2) and not _is_finish(damage, ended.out):
+                yield f"verify does not find the damage of {damage.key}: {ended.out}"
+        if not self.damages and (told or ended.code not in (0, 4)):
+            yield f"verify accuses what is sound: {ended.out}{ended.error}"
+        if not self.damages and ended.code == 0 and not documents.complete:
+            yield "verify says that all is done, but it is not"
+
+
+    def _status(self, verified: Ended) -> Iterator[str]:
+        ended = run_status(self.settings)
+        if ended.code == TRACEBACK or ("\n" in ended.error.strip()):
+            yield f"status: {ended.error}"
+        if not self.damages and ended.code not in (0, 4):
+            yield f"status: {ended.code} {ended.error}"
+        if not self.damages and verified.code == 0 and ended.code != 0:
+            yield f"status says that something is left, verify does not: {ended.out}"
+
+
+def _is_finish(damage: Damage, told: str) -> bool:
+    return damage.key == "manifest.json" and any(word in told for word in UNFINISHED)
+
+
+def _flops(budget: str, full: int) -> int:
+    if budget.endswith("%"):
+        return int(Decimal(budget[:-1]) / 100 * full)
+    return int(Decimal(budget.removesuffix("FLOP")))

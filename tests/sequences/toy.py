@@ -1,0 +1,140 @@
+"""A ladder whose nets take no time and whose pixels tell which of them made them; and a quick process around it."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import arm_batch.cli.upscale as upscale_module
+import arm_batch.pipeline.main as main_module
+import arm_batch.report as report_module
+import arm_batch.runtime.inline as inline_module
+import arm_batch.store.commit as commit_module
+import arm_batch.store.verify as verify_module
+from arm_batch.core.giants import Giants
+from arm_batch.core.interpolate import interpolate_tiles
+from arm_batch.core.ladder import Subnet
+from arm_batch.core.tiles import Pixels, Stitcher, TileGrid, Upscaled
+from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.spec import JobSpec, ShardLimits
+
+SHIPPED = "fsrcnn-x2"
+"""The ladder whose name and table the toy has."""
+
+SCALE = 2
+GRID = TileGrid(8, 2)
+COSTS = (1_000, 16_000, 36_000, 56_000)
+SHARD_IMAGES = 2
+GIANTS = Giants(pixels=900, streamed=400, band_bytes=1)
+"""Makes giants of outputs of more than 900 px."""
+
+
+@functools.cache
+def toy_ladder() -> LadderFiles:
+    """Four subnets of few FLOPs, tiles of 8 x 8."""
+    files = load_ladder(find_ladder(SHIPPED))
+    subnets = tuple(Subnet(s.name, cost, cost) for s, cost in zip(files.ladder.subnets, COSTS, strict=True))
+    return replace(files, ladder=replace(files.ladder, grid=GRID, subnets=subnets))
+
+
+class ToyUpscaler:
+    """Stands for `Upscaler`: repeats pixels and shifts their levels, by subnet."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
+        """See `Upscaler.run`."""
+        return [Upscaled(_tiles(subnet, piece), 0) for piece in pieces]
+
+
+def _tiles(subnet: int, windows: Pixels) -> Pixels:
+    ladder = toy_ladder().ladder
+    if subnet == 0:
+        return interpolate_tiles(windows, ladder.grid, ladder.scale)
+    repeated = windows.repeat(ladder.scale, axis=1).repeat(ladder.scale, axis=2)
+    shift = np.array(37 * subnet, windows.dtype)
+    shifted: Pixels = ladder.grid.crop_halo(repeated + shift, ladder.scale)
+    return shifted
+
+
+@functools.cache
+def by_subnet(source: bytes) -> tuple[Pixels, ...] | None:
+    """What each subnet everywhere makes of an image; None of bytes that are none."""
+    ladder = toy_ladder().ladder
+    pixels = decoded(source)
+    if pixels is None:
+        return None
+    windows = ladder.grid.windows(pixels).reshape(-1, ladder.grid.window, ladder.grid.window, pixels.shape[2])
+    everywhere = np.arange(len(windows))
+    images = []
+    for subnet in range(len(COSTS)):
+        stitcher = Stitcher(ladder.grid, *pixels.shape[:2], pixels.shape[2], pixels.dtype, ladder.scale)
+        stitcher.add(everywhere, _tiles(subnet, np.ascontiguousarray(windows)))
+        images.append(stitcher.image())
+    return tuple(images)
+
+
+def decoded(data: bytes) -> Pixels | None:
+    """A picture by Pillow, HWC; None where it is none."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError):
+        return None
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+class _Serial:
+    """Stands for `ThreadPoolExecutor`: one after the other, and no time for threads."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __enter__(self) -> _Serial:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function: Callable[..., Any], *items: Iterable[Any]) -> Iterator[Any]:
+        """In order."""
+        return iter([function(*each) for each in zip(*items, strict=True)])
+
+
+@contextmanager
+def quick(giants: bool) -> Iterator[None]:
+    """While the block runs, `arm-batch` works with the toy, on small shards, without threads and without fsync.
+
+    Args:
+        giants: whether larger images are giants.
+    """
+    limits = {"limits": ShardLimits(images=SHARD_IMAGES)} | ({"giants": GIANTS} if giants else {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
+        patch.setattr(inline_module, "Upscaler", ToyUpscaler)
+        patch.setattr(upscale_module, "JobSpec", functools.partial(JobSpec, **limits))
+        patch.setattr(report_module, "_version", functools.cache(report_module._version))
+        for module in (commit_module, verify_module):
+            patch.setattr(module, "ThreadPoolExecutor", _Serial)
+        # What SIGKILL leaves needs no fsync; only a power cut would.
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+def png(seed: int, height: int, width: int, channels: int = 3) -> bytes:
+    """Flat on the left, busy on the right, so that tiles differ in what they gain."""
+    dice = np.random.default_rng(seed)
+    across = np.linspace(0, 1, width)[None, :, None]
+    levels = 60 + 100 * across + dice.normal(0, 60, (height, width, channels)) * across**2
+    return cv2.imencode(".png", np.clip(levels, 0, 255).astype(np.uint8))[1].tobytes()
