@@ -15,7 +15,7 @@ from arm_batch.core.ledger import Ledger
 from arm_batch.core.share_out import Share
 from arm_batch.core.timed import Deadline
 from arm_batch.core.waves import Waves
-from arm_batch.errors import StoreError
+from arm_batch.errors import BudgetError, StoreError
 from arm_batch.runtime.epochs import Epochs
 from arm_batch.runtime.pool_claim import PoolClaim
 from arm_batch.runtime.timekeeper import Timekeeper
@@ -156,6 +156,9 @@ class ArchiveBudget:
         """Note what a shard really spent; the rest of its reservation is free again."""
         self._first()
         if shard not in self._settled:
+            if flops > self._epochs.cost([shard]):
+                # Another driver ran it, under an allocation that is not known here.
+                self._catch_up()
             # Its reservation may have been made with a predecessor of this object, or under another epoch.
             self._ledger.release(str(shard))
             self._ledger.reserve(str(shard), max(flops, self._epochs.cost([shard])))
@@ -177,11 +180,17 @@ class ArchiveBudget:
         Args:
             budget: by how much.
             reason: says once and for all that it was done: with the same reason nothing is added again.
+
+        Raises:
+            BudgetError: all shards are committed.
+            StoreError: another driver has just allocated anew.
         """
         first = self._first()
         if not self._epochs.has(reason):
             self._note_commits()
             left = [shard for shard in first.shards if shard not in self._settled]
+            if not left:
+                raise BudgetError("every image is done: there is nothing to spend an added budget on")
             total = self._epochs.last.total + budget.flops(first.full)
             allowance = total - sum(self._settled.values())
             found = Allocated(self._epochs.planner(left).solve(allowance), total)

@@ -22,6 +22,7 @@ from arm_batch.store.plan import ShardId
 from tests.archives import LADDER
 from tests.store.counting import CountingStore
 
+COSTS = load_ladder(find_ladder(LADDER)).ladder.costs
 N_BINS = load_ladder(find_ladder(LADDER)).ladder.lut.n_bins
 
 
@@ -291,3 +292,27 @@ def test_an_added_budget_goes_to_what_is_not_done(tmp_path: Path) -> None:
     assert again.current().total == after.total
     assert [s.tiles.tolist() for s in done if s] == [budget.begin(n).tiles.tolist() for n in range(3)]  # type: ignore[union-attr]
     assert again.begin(5).tiles.tolist() == budget.begin(5).tiles.tolist()  # type: ignore[union-attr]
+
+
+def test_nothing_is_added_where_all_is_done_meanwhile(tmp_path: Path) -> None:
+    budget = make(tmp_path, "40%")
+    budget.allocate(PARTS)
+    for shard in range(len(PARTS)):
+        create_commit(open_store(str(tmp_path)), Commit(ShardId(0, shard), "other", None, None, 700, (), None))
+    with pytest.raises(BudgetError, match="every image is done"):
+        budget.add(parse_budget("20%"), "added too late")
+    assert not (tmp_path / allocation_key(generation_of(3), 1)).exists()
+
+
+def test_a_shard_that_another_ran_with_an_added_budget_says_to_start_again(tmp_path: Path) -> None:
+    slow = make(tmp_path, "10%")
+    slow.allocate(PARTS)
+    assert slow.begin(0) is not None
+    other = make(tmp_path, "10%")
+    other.add(parse_budget("90%"), "added by another")
+    share = other.begin(0)
+    assert share is not None
+    spent = int(share.per_subnet @ COSTS)
+    assert spent > slow.current().total
+    with pytest.raises(StoreError, match="start again"):
+        slow.settle(0, spent)
