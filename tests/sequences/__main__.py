@@ -66,9 +66,11 @@ def main() -> int:
     parser.add_argument("--no-shrink", action="store_true", help="show the sequence as it was found")
     parser.add_argument("--damaged", default="", help="what the keys begin with that may be damaged")
     parser.add_argument("--go-on", action="store_true", help="with the next seed where one has found something")
+    parser.add_argument("--sink", action="append", help="only this one; may be repeated")
     parser.add_argument("--minutes", type=float, default=60)
     told = parser.parse_args()
     Sequences.damaged = told.damaged
+    Sequences.sinks = tuple(told.sink or Sequences.sinks)
     found = run(told.seed, told.steps, told.minutes, not told.no_shrink, told.go_on)
     return min(found, 1)
 

@@ -31,6 +31,7 @@ class Record:
     failed: str | None
     tar: str | None
     origin: str | None
+    staged: tuple[str, ...]
 
 
 class Documents:
@@ -71,11 +72,21 @@ class Documents:
         replaced = record.shard in {other.origin for other in self.records}
         return [part for part in (record.done, None if replaced else record.failed) if part is not None]
 
+    def record_of(self, row: dict[str, Any]) -> Record:
+        """The record that makes a row count; rows have the name of their file."""
+        key = "data/" + row["__filename"].rpartition("/data/")[2]
+        return next(record for record in self.records if key in (record.done, record.failed))
+
     def images(self, record: Record) -> list[str]:
         """The files of images that the rows of a record name."""
         rows = [row for part in self.visible(record) for row in self._rows(part, ["image"])]
         paths = [row["image"]["path"] for row in rows if row["image"] is not None]
-        return [path for path in paths if path.startswith("images/")]
+        return [self.place(record, path) for path in paths if path.startswith("images/")]
+
+    def place(self, record: Record, path: str) -> str:
+        """Where an image file is: a kill may have kept it from its place."""
+        staged = (f"staging/{folder}/{path.removeprefix('images/')}" for folder in record.staged)
+        return next((key for key in staged if key in self._keys), path)
 
     def paths(self, record: Record) -> list[str]:
         """The inputs of a record."""
@@ -123,7 +134,7 @@ class Documents:
         document = json.loads(self._read(key) or b"")
         parts = [None if document[kind] is None else document[kind]["key"] for kind in ("done", "failed", "tar")]
         shard = document["shard"]
-        return Record(key, shard, int(shard[1:5]), *parts, document["origin"])
+        return Record(key, shard, int(shard[1:5]), *parts, document["origin"], tuple(document["staged"]))
 
     def _numbered(self, key: Callable[[int], str]) -> Iterator[dict[str, Any]]:
         for number in itertools.count():
@@ -164,17 +175,20 @@ def epoch_key(generation: int, epoch: int) -> str:
     return f"plan/g{generation:04d}/{f'epoch-{epoch:04d}' if epoch else 'allocation'}.json"
 
 
-def image_of(read: Read, row: dict[str, Any]) -> bytes | None:
+def image_of(documents: Documents, read: Read, row: dict[str, Any]) -> bytes | None:
     """The image of a row, from wherever the row says; None where it is not there."""
     image = row["image"]
     if image is None or image["bytes"] is not None:
         return None if image is None else image["bytes"]
     tar, slash, member = image["path"].rpartition(".tar/")
     if not slash:
-        return read(image["path"])
+        return read(documents.place(documents.record_of(row), image["path"]))
     data = read(f"{tar}.tar")
     if data is None:
         return None
-    with tarfile.open(fileobj=io.BytesIO(data)) as file:
-        found = file.extractfile(member) if member in file.getnames() else None
-        return None if found is None else found.read()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as file:
+            found = file.extractfile(member) if member in file.getnames() else None
+            return None if found is None else found.read()
+    except tarfile.TarError:
+        return None

@@ -52,7 +52,7 @@ def judged(
     before: Before, ended: Ended, now: Look, oracle: Oracle, tree: Tree, guests: list[Ended] | None
 ) -> Iterator[str]:
     """What must not be after a command, a line for each."""
-    yield from _lost(before, now)
+    yield from _lost(before, now, ended.code in (*DONE, exit_codes.USAGE) and not guests)
     for guest in guests or []:
         yield from judged_guest(guest)
         yield from _failed(guest, before, tree, alone=False)
@@ -70,9 +70,9 @@ def judged_guest(ended: Ended) -> Iterator[str]:
         yield ended.error
 
 
-def _lost(before: Before, now: Look) -> Iterator[str]:
-    """What was sound stays, but for what has to be done again with something damaged beside it."""
-    again = {path for damage in before.damages for path in damage.paths}
+def _lost(before: Before, now: Look, ended: bool) -> Iterator[str]:
+    """What was sound stays. What is done again with something damaged beside it may be away until that has ended."""
+    again = set() if ended else {path for damage in before.damages for path in damage.paths}
     for path, etag in before.look.sound.items():
         if path not in again and now.sound.get(path) != etag:
             yield f"{path}: its row was sound and is lost"
@@ -89,7 +89,7 @@ def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[s
     if ended.code == exit_codes.USAGE and not any(word in ended.error for word in REFUSALS):
         if not before.damages:
             yield f"refused what makes sense: {ended.error}"
-        elif alone and tree != before.tree:
+        elif alone and "stays damaged" not in ended.error and tree != before.tree:
             yield f"refused, but something has changed: {ended.error}"
 
 

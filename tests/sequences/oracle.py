@@ -89,7 +89,7 @@ class Oracle:
         failed: dict[str, str] = {}
         affected = {path for damage in self.damages for path in damage.paths}
         for row in rows:
-            wrong = list(untrue(row, image_of(self.output.read, row), self.inputs))
+            wrong = list(untrue(row, image_of(documents, self.output.read, row), self.inputs))
             if row["path"] not in affected:
                 told += [f"{row['path']}: {line}" for line in wrong]
             if not wrong:
@@ -119,16 +119,9 @@ class Oracle:
         return rows, []
 
     def _overspent(self, documents: Documents, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-        generation_of = {
-            part: record.generation for record in documents.records for part in documents.visible(record)
-        }
         for generation in documents.generations:
             number = generation["number"]
-            spent = sum(
-                row["flops"]
-                for row in rows
-                if generation_of["data/" + row["__filename"].rpartition("/data/")[2]] == number
-            )
+            spent = sum(row["flops"] for row in rows if documents.record_of(row).generation == number)
             epochs = documents.epochs(number)
             if not epochs:
                 continue
@@ -163,7 +156,6 @@ class Oracle:
             yield f"verify accuses what is sound: {ended.out}{ended.error}"
         if not self.damages and ended.code == 0 and not documents.complete:
             yield "verify says that all is done, but it is not"
-
 
     def _status(self, verified: Ended) -> Iterator[str]:
         ended = run_status(self.settings)

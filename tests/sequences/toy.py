@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,8 +20,6 @@ import arm_batch.cli.upscale as upscale_module
 import arm_batch.pipeline.main as main_module
 import arm_batch.report as report_module
 import arm_batch.runtime.inline as inline_module
-import arm_batch.store.commit as commit_module
-import arm_batch.store.verify as verify_module
 from arm_batch.core.giants import Giants
 from arm_batch.core.interpolate import interpolate_tiles
 from arm_batch.core.ladder import Subnet
@@ -125,8 +124,9 @@ def quick(giants: bool) -> Iterator[None]:
         patch.setattr(inline_module, "Upscaler", ToyUpscaler)
         patch.setattr(upscale_module, "JobSpec", functools.partial(JobSpec, **limits))
         patch.setattr(report_module, "_version", functools.cache(report_module._version))
-        for module in (commit_module, verify_module):
-            patch.setattr(module, "ThreadPoolExecutor", _Serial)
+        for name, module in list(sys.modules.items()):
+            if name.startswith("arm_batch.") and hasattr(module, "ThreadPoolExecutor"):
+                patch.setattr(module, "ThreadPoolExecutor", _Serial)
         # What SIGKILL leaves needs no fsync; only a power cut would.
         patch.setattr(os, "fsync", lambda _: None)
         yield

@@ -1,0 +1,98 @@
+"""Sequences that once lost or falsified something, step by step: that the machine sees what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.sequences.inputs import BROKEN, CONTENTS, SOUND
+from tests.sequences.machine import Sequences
+
+SOUND_8, SOUND_16, OTHER_16, GONE = 0, 2, 3, CONTENTS.index(BROKEN[1])
+
+
+@pytest.fixture(params=[False, True], ids=["local", "s3"])
+def machine(request: pytest.FixtureRequest) -> Iterator[Sequences]:
+    """A machine with four images, of which the second is broken, in two shards."""
+    machine = Sequences()
+    images = [("a.png", SOUND_16), ("b.png", GONE), ("d/c.png", OTHER_16), ("d/e.png", SOUND_8)]
+    machine.begin(request.param, 0, False, False, images)
+    yield machine
+    machine.teardown()
+
+
+def damage(machine: Sequences, name: str, kind: str) -> None:
+    """Damage the file of OUTPUT that a name is part of."""
+    (place,) = (place for place, key in enumerate(machine.oracle.output.keys()) if name in key)
+    machine.damage((place + 0.5) / len(machine.oracle.output.keys()), kind, 0.5)
+
+
+def put(machine: Sequences, name: str, number: int) -> None:
+    """Put an image into INPUT."""
+    machine.oracle.inputs.put(name, CONTENTS[number])
+
+
+def upscale(machine: Sequences, at: int = 0, **flags: Any) -> None:
+    """Run; with `at`, until the write of this number."""
+    if at:
+        machine.upscale_and_end("20%", flags, at, "before")
+    else:
+        machine.upscale("20%", flags)
+
+
+def test_repair_beside_an_image_that_was_tried_again(machine: Sequences) -> None:
+    upscale(machine)
+    put(machine, "b.png", SOUND_16)
+    upscale(machine, retry_failed=True)
+    damage(machine, "images/a.png", "flip")
+    upscale(machine, repair=True)
+    assert sorted(machine.last.sound) == ["a.png", "b.png", "d/c.png", "d/e.png"]
+
+
+def test_repair_of_a_shard_whose_other_source_has_changed(machine: Sequences) -> None:
+    upscale(machine)
+    put(machine, "b.png", SOUND_16)
+    upscale(machine, retry_failed=True)
+    damage(machine, "images/a.png", "flip")
+    put(machine, "a.png", OTHER_16)
+    upscale(machine, repair=True)
+    assert {"b.png", "d/c.png", "d/e.png"} <= set(machine.last.sound)
+
+
+@pytest.mark.parametrize("at", range(5, 30))
+def test_an_added_budget_after_a_kill(machine: Sequences, at: int) -> None:
+    upscale(machine, at)
+    upscale(machine, add_budget="70%")
+    upscale(machine)
+    assert sorted(machine.last.sound) == ["a.png", "d/c.png", "d/e.png"]
+
+
+@pytest.mark.parametrize("at", range(5, 30))
+def test_a_source_that_is_replaced_after_a_kill(machine: Sequences, at: int) -> None:
+    upscale(machine, at)
+    for name in ("a.png", "d/c.png"):
+        machine.oracle.inputs.put(name, SOUND[4])
+    upscale(machine, retry_failed=True)
+    assert sorted(machine.last.sound) == ["a.png", "d/c.png", "d/e.png"]
+
+
+def test_a_hole_among_generations(machine: Sequences) -> None:
+    upscale(machine)
+    for name in ("f.png", "g.png"):
+        put(machine, name, SOUND_16)
+        upscale(machine, extend=True)
+    damage(machine, "plan/g0001/generation.json", "remove")
+    upscale(machine, repair=True)
+    assert len(machine.last.sound) == 5
+
+
+@pytest.mark.parametrize("kind", ["flip", "truncate", "empty", "remove"])
+def test_the_plan_of_a_shard_with_a_retry(machine: Sequences, kind: str) -> None:
+    upscale(machine)
+    put(machine, "b.png", SOUND_16)
+    upscale(machine, retry_failed=True)
+    damage(machine, "plan/g0000/shards/000000", kind)
+    upscale(machine, repair=True)
+    assert len(machine.last.sound) == 4
