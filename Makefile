@@ -39,7 +39,7 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 	$(BIN)/pytest
 
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
-	$(BIN)/pytest tests/chaos --chaos full
+	$(BIN)/pytest tests/chaos tests/sequences --chaos full
 
 fuzz: $(VENV)/dev.stamp  ## take mutated files through for half an hour, findings into fuzz-findings/
 	$(BIN)/python -m tests.fuzz --minutes 30

@@ -19,7 +19,7 @@ EXAMPLES = 25
 """Sequences for one seed."""
 
 
-def run(start: int, steps: int, minutes: float, shrink: bool, go_on: bool) -> int:
+def run(start: int, steps: int, minutes: float, shrink: bool = True, go_on: bool = False) -> int:
     """Run seed after seed until there were so many steps, the time is up, or something is found.
 
     Returns:
@@ -27,7 +27,7 @@ def run(start: int, steps: int, minutes: float, shrink: bool, go_on: bool) -> in
     """
     ends = time.monotonic() + 60 * minutes
     number, found = start, 0
-    while sum(Sequences.steps.values()) < steps and time.monotonic() < ends:
+    while Sequences.steps.total() < steps and time.monotonic() < ends:
         machine = seed(number)(type("Seeded", (Sequences,), {}))
         chosen = settings(
             max_examples=EXAMPLES,
@@ -44,14 +44,14 @@ def run(start: int, steps: int, minutes: float, shrink: bool, go_on: bool) -> in
             run_state_machine_as_test(machine, settings=chosen)
         except BaseException:
             traceback.print_exc(limit=-1)
-            print(f"seed {number} found something after {sum(Sequences.steps.values()):,} steps", flush=True)
+            print(f"seed {number} found something after {Sequences.steps.total():,} steps", flush=True)
             found += 1
             if not go_on:
                 return found
         number += 1
         if number % 10 == 0:
-            print(f"{sum(Sequences.steps.values()):,} steps, seeds {start} to {number - 1}", flush=True)
-    print(f"{sum(Sequences.steps.values()):,} steps, {found} findings; seeds {start} to {number - 1}")
+            print(f"{Sequences.steps.total():,} steps, seeds {start} to {number - 1}", flush=True)
+    print(f"{Sequences.steps.total():,} steps, {found} findings; seeds {start} to {number - 1}")
     for kind, count in sorted(Sequences.steps.items()):
         print(f"  {count:7,} {kind}")
     print("exit codes:", ", ".join(f"{code}: {count:,}" for code, count in sorted(Sequences.codes.items())))

@@ -18,7 +18,7 @@ class Disk(Protocol):
 
     url: str
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Of all objects, in order, but for files that are on their way."""
         ...
 
@@ -49,7 +49,7 @@ class Folder:
     url: str
     hashed: bool
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """See `Disk`."""
         found = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
         return sorted(path.as_posix() for path in found if not path.name.startswith(".arm-batch-"))
@@ -94,7 +94,7 @@ class Bucket:
         """See `Disk`."""
         return f"s3://{self.bucket}/{self.prefix}"
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """See `Disk`."""
         page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=f"{self.prefix}/")
         return sorted(item["Key"].removeprefix(f"{self.prefix}/") for item in page.get("Contents", []))

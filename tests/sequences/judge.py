@@ -71,7 +71,7 @@ def judged_guest(ended: Ended) -> Iterator[str]:
 
 
 def _lost(before: Before, now: Look, ended: bool) -> Iterator[str]:
-    """What was sound stays. What is done again with something damaged beside it may be away until that has ended."""
+    """What was sound stays. What is done again, since something beside it is damaged, may be away meanwhile."""
     again = set() if ended else {path for damage in before.damages for path in damage.paths}
     for path, etag in before.look.sound.items():
         if path not in again and now.sound.get(path) != etag:

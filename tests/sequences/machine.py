@@ -15,38 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.sequences.commands import Ended, Settings, run_upscale
 from tests.sequences.disk import DAMAGES
 from tests.sequences.documents import same
+from tests.sequences.draws import REFUSED, budgets, contents, ends, flags, fractions, guest_flags, numbers
 from tests.sequences.inputs import CONTENTS, NAMES, Inputs
 from tests.sequences.judge import Before, judged
 from tests.sequences.mortal import Driver, mortal
 from tests.sequences.oracle import Damage, Look, Oracle
 from tests.sequences.places import places
 from tests.sequences.toy import quick
-
-BUDGETS = ("50%", "20%", "100%", "70%", "50%", "20%", "300000FLOP", "1%")
-"""Of which the last is too small for anything."""
-
-REFUSED = "31%"
-"""Is added to a budget also where nothing is left to do."""
-
-budgets = st.sampled_from(BUDGETS)
-shares = st.sampled_from(("30%", "70%", REFUSED))
-contents = st.sampled_from(range(len(CONTENTS)))
-numbers = st.integers(1, 25)
-"""Of the write at which something happens."""
-ends = st.sampled_from(("before", "after", "torn", "term"))
-fractions = st.floats(0, 1, exclude_max=True)
-flags = st.fixed_dictionaries(
-    {},
-    optional={
-        "extend": st.just(True),
-        "retry_failed": st.just(True),
-        "repair": st.just(True),
-        "add_budget": shares,
-    },
-)
-guest_flags = st.fixed_dictionaries(
-    {}, optional={"extend": st.just(True), "retry_failed": st.just(True), "add_budget": shares}
-)
 
 MOST_DAMAGES = 2
 MOST_GENERATIONS = 6
@@ -179,7 +154,7 @@ class Sequences(RuleBasedStateMachine):
     def damage(self, where: float, kind: str, at: float) -> None:
         """Damage a file of OUTPUT, or take it away."""
         output, documents = self.oracle.output, self.last.documents
-        keys = [key for key in output.keys() if key.startswith(self.damaged)]
+        keys = [key for key in output.names() if key.startswith(self.damaged)]
         if not keys:
             return
         key = keys[int(where * len(keys))]
@@ -204,7 +179,7 @@ class Sequences(RuleBasedStateMachine):
     def begin_again(self) -> None:
         """Throw OUTPUT away."""
         self._count("begin again")
-        for key in self.oracle.output.keys():
+        for key in self.oracle.output.names():
             self.oracle.output.remove(key)
         self.oracle.damages.clear()
         self.oracle.added.clear()
@@ -246,7 +221,7 @@ class Sequences(RuleBasedStateMachine):
         return run_upscale(self.oracle.settings, budget, driver, **flags)
 
     def _tree(self) -> dict[str, bytes | None]:
-        return {key: self.oracle.output.read(key) for key in self.oracle.output.keys()}
+        return {key: self.oracle.output.read(key) for key in self.oracle.output.names()}
 
     def _count(self, *words: str) -> None:
         Sequences.steps[" ".join(words)] += 1

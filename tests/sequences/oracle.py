@@ -105,7 +105,7 @@ class Oracle:
     def documents(self) -> Documents:
         """Of the output, as if nothing had been damaged."""
         before = {damage.key: damage.before for damage in self.damages}
-        keys = sorted({*self.output.keys(), *before})
+        keys = sorted({*self.output.names(), *before})
         return Documents(lambda key: before[key] if key in before else self.output.read(key), keys)
 
     def _rows(self) -> tuple[list[dict[str, Any]], list[str]]:

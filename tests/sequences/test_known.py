@@ -25,8 +25,8 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Sequences]:
 
 def damage(machine: Sequences, name: str, kind: str) -> None:
     """Damage the file of OUTPUT that a name is part of."""
-    (place,) = (place for place, key in enumerate(machine.oracle.output.keys()) if name in key)
-    machine.damage((place + 0.5) / len(machine.oracle.output.keys()), kind, 0.5)
+    (place,) = (place for place, key in enumerate(machine.oracle.output.names()) if name in key)
+    machine.damage((place + 0.5) / len(machine.oracle.output.names()), kind, 0.5)
 
 
 def put(machine: Sequences, name: str, number: int) -> None:

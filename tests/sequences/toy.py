@@ -1,4 +1,4 @@
-"""A ladder whose nets take no time and whose pixels tell which of them made them; and a quick process around it."""
+"""A ladder whose nets take no time and whose pixels tell which of them made them; and a quick process."""
 
 from __future__ import annotations
 
