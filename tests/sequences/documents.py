@@ -72,10 +72,10 @@ class Documents:
         replaced = record.shard in {other.origin for other in self.records}
         return [part for part in (record.done, None if replaced else record.failed) if part is not None]
 
-    def record_of(self, row: dict[str, Any]) -> Record:
-        """The record that makes a row count; rows have the name of their file."""
+    def record_of(self, row: dict[str, Any]) -> Record | None:
+        """The record that makes a row count, unless it is damaged; rows have the name of their file."""
         key = "data/" + row["__filename"].rpartition("/data/")[2]
-        return next(record for record in self.records if key in (record.done, record.failed))
+        return next((record for record in self.records if key in (record.done, record.failed)), None)
 
     def images(self, record: Record) -> list[str]:
         """The files of images that the rows of a record name."""
@@ -83,9 +83,10 @@ class Documents:
         paths = [row["image"]["path"] for row in rows if row["image"] is not None]
         return [self.place(record, path) for path in paths if path.startswith("images/")]
 
-    def place(self, record: Record, path: str) -> str:
+    def place(self, record: Record | None, path: str) -> str:
         """Where an image file is: a kill may have kept it from its place."""
-        staged = (f"staging/{folder}/{path.removeprefix('images/')}" for folder in record.staged)
+        folders = () if record is None else record.staged
+        staged = (f"staging/{folder}/{path.removeprefix('images/')}" for folder in folders)
         return next((key for key in staged if key in self._keys), path)
 
     def paths(self, record: Record) -> list[str]:
@@ -119,8 +120,9 @@ class Documents:
             for epoch, document in enumerate(epochs):
                 yield epoch_key(number, epoch)
                 yield document["tables"]
-            if epochs:
-                yield from (f"plan/g{number:04d}/shards/{n:06d}.parquet" for n in range(generation["shards"]))
+            plans = (f"plan/g{number:04d}/shards/{n:06d}.parquet" for n in range(generation["shards"]))
+            # Before the allocation it may simply not be planned yet.
+            yield from (key for key in plans if epochs or key in self._keys)
         for record in self.records:
             yield record.key
             yield from self.visible(record)
@@ -152,6 +154,14 @@ class Documents:
         return rows
 
 
+def readable(key: str, data: bytes | None) -> bool:
+    """Whether a document is one still, although its bytes have changed: none of them has a checksum."""
+    try:
+        return data is not None and key.endswith(".json") and isinstance(json.loads(data), dict)
+    except ValueError:
+        return False
+
+
 def same(key: str, before: bytes, after: bytes | None) -> bool:
     """Whether a file says the same after its bytes have changed: formats have bytes that mean nothing."""
     if after is None or after == before:
@@ -165,7 +175,16 @@ def same(key: str, before: bytes, after: bytes | None) -> bool:
         if key.endswith(".npz"):
             first, second = (np.load(io.BytesIO(data)) for data in (before, after))
             return all(np.array_equal(first[name], second[name]) for name in {*first, *second})
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile, zlib.error, pa.ArrowException, NotImplementedError):
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        pa.ArrowException,
+        NotImplementedError,
+    ):
         return False
     return False
 

@@ -89,8 +89,13 @@ def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[s
     if ended.code == exit_codes.USAGE and not any(word in ended.error for word in REFUSALS):
         if not before.damages:
             yield f"refused what makes sense: {ended.error}"
-        elif alone and "stays damaged" not in ended.error and tree != before.tree:
+        elif alone and not _may_have_begun(ended, before) and tree != before.tree:
             yield f"refused, but something has changed: {ended.error}"
+
+
+def _may_have_begun(ended: Ended, before: Before) -> bool:
+    """Whether it may have repaired something before it was refused."""
+    return "repair" in before.flags and "cannot be repaired" not in ended.error
 
 
 def _done(before: Before, ended: Ended, now: Look, oracle: Oracle, alone: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.sequences.commands import Ended, Settings, run_upscale
 from tests.sequences.disk import DAMAGES
-from tests.sequences.documents import same
+from tests.sequences.documents import readable, same
 from tests.sequences.draws import REFUSED, budgets, contents, ends, flags, fractions, guest_flags, numbers
 from tests.sequences.inputs import CONTENTS, NAMES, Inputs
 from tests.sequences.judge import Before, judged
@@ -161,8 +161,10 @@ class Sequences(RuleBasedStateMachine):
         before = output.read(key)
         if not before or key in {damage.key for damage in self.oracle.damages}:
             return
-        self._count(f"damage, {kind}")
         after = DAMAGES[kind](before, at)
+        if kind == "flip" and readable(key, after):
+            return
+        self._count(f"damage, {kind}")
         matters = key in self.last.needed and not same(key, before, after) and not self._is_undone(key, after)
         beside = documents.beside(key) if matters else frozenset()
         if after is None:
@@ -189,9 +191,12 @@ class Sequences(RuleBasedStateMachine):
         """Whether what is gone is as if it had never been, so that it is just done again."""
         if after is not None:
             return False
-        if key.startswith("commits/"):
-            return True
         documents = self.last.documents
+        generation = next(
+            (g for g in documents.generations if key.startswith(f"plan/g{g['number']:04d}/shards")), None
+        )
+        if key.startswith("commits/") or (generation and not documents.epochs(generation["number"])):
+            return True
         return any(
             key == documents.last_epoch(generation["number"])
             and (not key.endswith("allocation.json") or not documents.begun(generation["number"]))

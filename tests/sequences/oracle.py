@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -82,7 +82,7 @@ class Oracle:
         """Read everything."""
         documents = self.documents()
         needed = frozenset(documents.needed())
-        self.damages = [d for d in self.damages if d.key in needed and self.output.read(d.key) == d.after]
+        self.damages = [damage for damage in map(self._now, self.damages) if damage and damage.key in needed]
         rows, findings = self._rows()
         told: list[str] = []
         sound: dict[str, str] = {}
@@ -101,6 +101,11 @@ class Oracle:
         told += self._judge(verified, documents)
         told += self._status(verified) if documents.generations else []
         return Look(sound, failed, documents, needed, (*findings, *told), verified.code)
+
+    def _now(self, damage: Damage) -> Damage | None:
+        """What is left of a damage: a repair takes away what is to be made again."""
+        now = self.output.read(damage.key)
+        return replace(damage, after=now) if now in (None, damage.after) else None
 
     def documents(self) -> Documents:
         """Of the output, as if nothing had been damaged."""
@@ -121,7 +126,8 @@ class Oracle:
     def _overspent(self, documents: Documents, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         for generation in documents.generations:
             number = generation["number"]
-            spent = sum(row["flops"] for row in rows if documents.record_of(row).generation == number)
+            own = {record.done for record in documents.records if record.generation == number}
+            spent = sum(r["flops"] for r in rows if "data/" + r["__filename"].rpartition("/data/")[2] in own)
             epochs = documents.epochs(number)
             if not epochs:
                 continue
