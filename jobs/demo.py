@@ -8,12 +8,14 @@ from __future__ import annotations
 import shutil
 import sys
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from arm_batch import pipeline
+from arm_batch.cli import exit_codes
 from arm_batch.core.budget import parse_budget
 from arm_batch.core.interpolate import bicubic
 from arm_batch.report import describe
@@ -33,6 +35,9 @@ CROP_PX = 72
 
 def main(folder: Path) -> None:
     """Run the job on a fresh local Ray and say where everything is."""
+    if find_spec("skimage") is None:
+        print("jobs/demo.py needs scikit-image's photographs: pip install 'arm-batch[demo]'", file=sys.stderr)
+        sys.exit(exit_codes.USAGE)
     if folder.exists():
         shutil.rmtree(folder)
     photographs = folder / "input"
@@ -57,7 +62,7 @@ def main(folder: Path) -> None:
     print(f"record     {results / 'run.json'}, rows in {results / 'data'}")
     print(f"picture    {picture} (as delivered | bicubic | arm_batch)")
     if summary.failed:
-        sys.exit(3)
+        sys.exit(exit_codes.FAILED_IMAGES)
 
 
 def draw_comparison(before: Path, after: Path, path: Path) -> None:

@@ -210,6 +210,33 @@ def test_a_plot_without_matplotlib_says_what_to_install(
     assert "pip install 'arm-batch[plot]'" in err
 
 
+def test_a_plot_that_cannot_be_drawn_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[object] = []
+    monkeypatch.setattr("arm_batch.cli.evaluate.evaluate", lambda *_: measured.append(0))
+    options = ["--data", str(tmp_path), "--plot"]
+    code, out, err = run(capsys, "evaluate", LADDER, *options, str(tmp_path / "a.gif9"))
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert "must end in .png, .svg, .pdf" in err
+    monkeypatch.setattr("arm_batch.cli.plot.find_spec", lambda _: None)
+    code, out, err = run(capsys, "evaluate", LADDER, *options, str(tmp_path / "a.svg"))
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert "pip install 'arm-batch[plot]'" in err
+    assert measured == []
+
+
+def test_workers_without_ray_train_say_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray.train", None)
+    options = ["--data", str(tmp_path / "photos"), "--out", str(tmp_path / "training"), "--workers", "2"]
+    code, out, err = run(capsys, "train", *options)
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert err == "arm-batch: --workers needs Ray Train: pip install 'arm-batch[train]'\n"
+    assert not (tmp_path / "training").exists()
+
+
 def test_a_missing_input_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "upscale", str(tmp_path / "missing"), str(tmp_path / "out"), "--executor", "inline")
     assert code == exit_codes.USAGE

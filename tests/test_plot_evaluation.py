@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import pytest
-
 from arm_batch.cli.plot_evaluation import plot_evaluation
-from arm_batch.errors import UsageError
 from arm_batch.nets.evaluate import Quality, SubnetQuality
 from arm_batch.nets.evaluate_budget import BudgetQuality
 
@@ -27,14 +23,3 @@ def test_names_and_curve_are_drawn(tmp_path: Path) -> None:
     for drawn in ("my ladder", "fsrcnn-16", "bicubic", "budgets"):
         assert f"<!-- {drawn} -->" in text
     assert "<!-- compared -->" not in text
-
-
-def test_an_unknown_format_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--plot .*a\.gif9"):
-        plot_evaluation(tmp_path / "a.gif9", "x", SUBNETS, CURVE, [])
-
-
-def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UsageError, match=r"pip install 'arm-batch\[plot\]'"):
-        plot_evaluation(tmp_path / "a.svg", "x", SUBNETS, CURVE, [])

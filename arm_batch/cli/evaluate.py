@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from arm_batch.cli.options import parse_weights
+from arm_batch.cli.plot import check_plot
 from arm_batch.cli.plot_evaluation import plot_evaluation
 from arm_batch.errors import UsageError
 from arm_batch.nets.checkpoint import load_supernet
@@ -61,6 +62,8 @@ def evaluate_command(
         if json_file is not None:
             json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
         return
+    if plot is not None:
+        check_plot(plot)
     shares = _parse_budgets(budgets)
     compared = [parse_weights(text) for text in against or []]
     if Path(subject).is_file():

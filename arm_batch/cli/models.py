@@ -22,7 +22,6 @@ from arm_batch.nets.registry import BACKBONES, get_backbone
 from arm_batch.nets.strategies import Loss, Strategy
 from arm_batch.nets.train_config import TrainConfig
 from arm_batch.nets.training_job import Device, TrainingJob, run_training
-from arm_batch.runtime.ray_training import train_on_ray
 
 
 def train_command(
@@ -76,7 +75,8 @@ def train_command(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Train on so many processes of a Ray cluster; default: in this process, without Ray."
+            min=1,
+            help="Train on so many processes of a Ray cluster (extra `train`); default: this one, without Ray.",
         ),
     ] = None,
 ) -> None:
@@ -127,6 +127,9 @@ def train_command(
     elif minutes is not None:
         raise UsageError("--minutes: workers do not agree on the time; use it without --workers")
     else:
+        # Ray takes a second to import, and without --workers nothing here needs it.
+        from arm_batch.runtime.ray_training import train_on_ray
+
         train_on_ray(job, workers)
 
 

@@ -1,4 +1,4 @@
-"""Drawing a dry run's curve; matplotlib comes with the extra ``plot``."""
+"""Drawing a dry run's curve, and whether anything can be drawn; matplotlib comes with the extra ``plot``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Say before anything is planned that the plot cannot be drawn.
+    """Say before anything is planned or measured that the plot cannot be drawn.
 
     Raises:
         UsageError: matplotlib is missing, the extension is none of `FORMATS`, or the folder does not exist.

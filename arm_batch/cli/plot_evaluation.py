@@ -1,11 +1,10 @@
-"""Drawing an evaluation: quality over executed FLOPs."""
+"""Drawing an evaluation: quality over executed FLOPs. `check_plot` says beforehand whether it can be drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from arm_batch.errors import UsageError
 from arm_batch.nets.evaluate import SubnetQuality
 from arm_batch.nets.evaluate_budget import BudgetQuality
 
@@ -20,19 +19,14 @@ def plot_evaluation(
     """Draw fixed subnets as points and budgets as a line, Y PSNR over FLOPs.
 
     Args:
-        path: to write; the extension decides the format.
+        path: to write, one that `check_plot` has let pass.
         title: of the picture.
         subnets: of the subject.
         curve: of the subject, may be empty.
         against: of other weights, may be empty.
-
-    Raises:
-        UsageError: matplotlib is missing, or cannot write that format.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("--plot needs matplotlib: pip install 'arm-batch[plot]'") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for rows, marker, label in ((subnets, "o", "subnets"), (against, "x", "compared")):
@@ -47,7 +41,4 @@ def plot_evaluation(
     axes.set(title=title, xscale="log", xlabel="executed MFLOP for 32x32 LR px", ylabel="PSNR (Y), dB")
     axes.grid(alpha=0.3)
     axes.legend()
-    try:
-        figure.savefig(path)
-    except ValueError as error:
-        raise UsageError(f"--plot {path}: {error}") from error
+    figure.savefig(path)

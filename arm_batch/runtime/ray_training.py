@@ -1,16 +1,17 @@
-"""Training on several workers of a Ray cluster, by Ray Train."""
+"""Training on several workers of a Ray cluster, by Ray Train; what that needs comes with the extra ``train``."""
 
 from __future__ import annotations
 
 import tempfile
+from typing import TYPE_CHECKING
 
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
-
-from arm_batch.errors import ArmBatchError, TrainingError
+from arm_batch.errors import ArmBatchError, TrainingError, UsageError
 from arm_batch.nets.train import Progress
 from arm_batch.nets.training_job import TrainingJob, run_training
 from arm_batch.runtime.cluster import connected
+
+if TYPE_CHECKING:
+    from ray.train.torch import TorchTrainer
 
 LOST_WORKERS = 3
 """How often workers may get lost before a training gives up; what it has is in its checkpoint."""
@@ -27,8 +28,10 @@ def train_on_ray(job: TrainingJob, workers: int) -> None:
         workers: number of processes; divides the batch.
 
     Raises:
+        UsageError: Ray Train lacks what it needs.
         ArmBatchError: what stopped the first worker that stopped, or that too many were lost.
     """
+    _check_installed()
     if job.config.batch_size % workers:
         raise TrainingError(
             f"batches of {job.config.batch_size} crops cannot be shared out evenly among {workers} workers"
@@ -48,8 +51,18 @@ def train_on_ray(job: TrainingJob, workers: int) -> None:
                     raise TrainingError(f"workers were lost {LOST_WORKERS + 1} times, at last: {told}") from error
 
 
+def _check_installed() -> None:
+    try:
+        import ray.train  # noqa: F401
+    except ImportError:
+        raise UsageError("--workers needs Ray Train: pip install 'arm-batch[train]'") from None
+
+
 def _trainer(job: TrainingJob, workers: int, notes: str) -> TorchTrainer:
     """One attempt. Ray Train keeps its own notes about it; checkpoints are our business, and lie in `job.out`."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
     on_gpu = job.device == "cuda"
     resources = {"GPU": 1.0} if on_gpu else {"CPU": float(job.threads)}
     return TorchTrainer(
