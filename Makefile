@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Files of tests side by side, each in one process: those of a file share a Ray or an S3 server. More than four Rays at
+# once take more memory than they save time.
+PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope
+
 .PHONY: help demo check test chaos fuzz bench clean
 .DEFAULT_GOAL := help
 
@@ -29,14 +33,14 @@ check: $(VENV)/dev.stamp  ## format, lint, types, import contracts, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m 'not slow'
+	$(PYTEST) -q -m 'not slow'
 
 test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(PYTEST)
 
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
 	$(BIN)/pytest tests/chaos tests/sequences --chaos full

@@ -19,8 +19,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 _numbers = count()
 
-# A deadline would fail a test by the clock, and machines are noisy.
-hypothesis.settings.register_profile("untimed", deadline=None)
+# A deadline, or examples that are long in the making, would fail a test by the clock, and machines are noisy.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
 
 
@@ -34,6 +36,14 @@ def present(folder: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder.relative_to(SHARED)} is not beside the repository, under ../shared")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_tokens() -> Iterator[None]:
+    """A local Ray would begin to ask for a token, which processes that were started before it do not have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
 
 
 @pytest.fixture(scope="module")

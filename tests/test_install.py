@@ -19,7 +19,7 @@ from arm_batch import cli
 from arm_batch.cli import budget, exit_codes
 from tests.archives import draw, write_png
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("install")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -7,15 +7,17 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import ray
+from ray.exceptions import RaySystemError
 
 from arm_batch.errors import ArmBatchError
 from arm_batch.runtime.ray_faults import WorkerLostError, get
 
 NAMESPACE = "arm_batch"
 
-REVIVALS = 8
+REVIVALS = 10
 FIRST_WAIT_S = 0.1
-"""Doubled each time: some 25 s in all, for a node that has to come back."""
+"""Doubled each time: some 100 s in all, for a node that has to come back, or a busy head that is slow to notice
+that an owner has gone."""
 
 
 class NamedActor(ABC):
@@ -52,4 +54,11 @@ class NamedActor(ABC):
         raise ArmBatchError(f"the actor {self._name} cannot be brought back")
 
     def _find(self) -> Any:
-        return self._start(name=self._name, namespace=NAMESPACE, get_if_exists=True)
+        for attempt in range(REVIVALS):
+            try:
+                return self._start(name=self._name, namespace=NAMESPACE, get_if_exists=True)
+            except RaySystemError as error:
+                # A busy head may give up ("Actor creation cancelled") what works a moment later.
+                told = error
+            time.sleep(FIRST_WAIT_S * 2**attempt)
+        raise ArmBatchError(f"the actor {self._name} cannot be started: {told}")

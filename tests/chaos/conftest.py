@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,14 +15,6 @@ from tests.archives import draw, job, silent, write_png
 from tests.chaos.runs import IMAGES, SHARD_IMAGES, rows
 
 multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.chaos.runs"])
-
-
-@pytest.fixture(scope="package", autouse=True)
-def no_tokens() -> Iterator[None]:
-    """A local Ray would begin to ask for a token, which processes that were started before it do not have."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from arm_batch.errors import ImageError
 from tests.fuzz import target, worker
 from tests.fuzz.mutate import mutate, with_right_checksums
-from tests.fuzz.places import KEPT
+from tests.fuzz.places import KEPT, NUMBER
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.watch import Watched, fuzz
 
 FILES = 400
 MEMORY = 2**31
+LONG_S = 1000.0
+"""Whatever else the machine does, no file takes so long."""
 
 
 def always(_: Watched) -> bool:
@@ -23,7 +26,7 @@ def always(_: Watched) -> bool:
 
 
 def test_mutated_files_end_well(tmp_path: Path) -> None:
-    watched = fuzz(tmp_path, seed=0, count=FILES, go_on=always)
+    watched = fuzz(tmp_path, seed=0, count=FILES, go_on=always, hang_s=LONG_S)
     assert watched.findings == []
     assert watched.done == FILES
     assert watched.ways > 50
@@ -56,7 +59,14 @@ def test_a_defect_is_found_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_kills_a_worker_or_makes_it_hang_is_found_and_the_next_goes_on(tmp_path: Path) -> None:
-    watched = fuzz(tmp_path, 0, 3, always, worker_module="tests.fuzz.dying", hang_s=3)
+    ticks = count()
+
+    def clock() -> float:
+        """A second at each look while the worker hangs at the second file, and none else."""
+        number = tmp_path / NUMBER
+        return float(next(ticks)) if number.exists() and number.read_text() == "1" else 0.0
+
+    watched = fuzz(tmp_path, 0, 3, always, worker_module="tests.fuzz.dying", hang_s=3, clock=clock)
     assert watched.findings == ["crash-0.bin", "hang-1.bin"]
     assert watched.done == 3
     assert (tmp_path / "hang-1.bin").read_bytes() == b"file 1"

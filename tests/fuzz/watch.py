@@ -64,6 +64,7 @@ def fuzz(
     go_on: Callable[[Watched], bool],
     worker_module: str = "tests.fuzz.worker",
     hang_s: float = HANG_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Watched:
     """Take `count` mutated files through in a process of its own, which is started anew when it dies or hangs.
 
@@ -74,6 +75,7 @@ def fuzz(
         go_on: told now and then; False ends it early.
         worker_module: what runs them.
         hang_s: seconds for one file from which it counts as hanging.
+        clock: what tells the time, in seconds.
     """
     folder = folder.resolve()
     (folder / KEPT).mkdir(parents=True, exist_ok=True)
@@ -83,7 +85,7 @@ def fuzz(
         (folder / NUMBER).unlink(missing_ok=True)
         command = [sys.executable, "-m", worker_module, folder, start, count, seed, MEMORY]
         with subprocess.Popen(list(map(str, command)), cwd=_ROOT) as worker:
-            ended = _watch(worker, folder, watched, go_on, hang_s)
+            ended = _watch(worker, folder, watched, go_on, hang_s, clock)
             worker.kill()
         watched.read(folder)
         if ended is None:
@@ -103,9 +105,10 @@ def _watch(
     watched: Watched,
     go_on: Callable[[Watched], bool],
     hang_s: float,
+    clock: Callable[[], float],
 ) -> str | None:
     """Until it ends: None for well, else what it did."""
-    since, last, looks = time.monotonic(), "", 0
+    since, last, looks = clock(), "", 0
     while True:
         try:
             return "crash" if worker.wait(_LOOK_EVERY_S) else None
@@ -113,8 +116,8 @@ def _watch(
             pass
         number = (folder / NUMBER).read_text() if (folder / NUMBER).exists() else ""
         if number != last:
-            since, last = time.monotonic(), number
-        elif number and time.monotonic() - since > hang_s:
+            since, last = clock(), number
+        elif number and clock() - since > hang_s:
             return "hang"
         looks += 1
         if looks % 60 == 0:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from arm_batch.errors import TrainingError, UsageError
+from arm_batch.nets.train import Progress
 from arm_batch.nets.train_config import TrainConfig
 from arm_batch.nets.training_files import CHECKPOINT, WEIGHTS
 from arm_batch.nets.training_job import TrainingJob, run_training
 from arm_batch.runtime import ray_training
 from arm_batch.runtime.ray_training import train_on_ray
 from tests.archives import draw, write_png
-from tests.processes import ray_workers
 
 CONFIG = TrainConfig(widths=(16, 36, 56), steps=3, batch_size=2, crop_px=8, optimizer="adam")
 
@@ -57,24 +55,34 @@ def test_two_workers_of_a_cluster_train_as_one_process_does(job: TrainingJob, tm
 
 
 @pytest.mark.slow
-def test_a_lost_worker_is_replaced_and_the_run_ends_as_undisturbed(job: TrainingJob, tmp_path: Path) -> None:
-    job = replace(job, config=replace(CONFIG, steps=400), checkpoint_every=20)
-    killed: list[int] = []
-    threading.Thread(target=kill_a_worker_behind_a_checkpoint, args=(job.out, killed), daemon=True).start()
+def test_a_lost_worker_is_replaced_and_the_run_ends_as_undisturbed(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = replace(job, config=replace(CONFIG, steps=60), checkpoint_every=20)
+    monkeypatch.setattr(ray_training, "_take_part", take_part_and_die_once)
     train_on_ray(job, 1)
-    assert len(killed) == 1
+    assert died(job).exists()
     alone = replace(job, out=tmp_path / "alone")
     run_training(alone, lambda _: None, lambda _: None)
     assert losses(job.out) == losses(alone.out)
 
 
-def kill_a_worker_behind_a_checkpoint(out: Path, killed: list[int]) -> None:
-    while not (out / CHECKPOINT).exists():
-        time.sleep(0.01)
-    for worker in ray_workers():
-        if worker.name.startswith("RayTrainWorker"):
-            os.kill(worker.pid, signal.SIGKILL)
-            killed.append(worker.pid)
+def died(job: TrainingJob) -> Path:
+    """A file that is there once a worker has died."""
+    return job.out.parent / "died"
+
+
+def take_part_and_die_once(options: dict[str, TrainingJob]) -> None:
+    """What a worker does that is lost behind its first checkpoint; the one in its place is not."""
+    job = options["job"]
+
+    def tell(progress: Progress) -> None:
+        if progress.step == 2 * job.checkpoint_every and not died(job).exists():
+            assert (job.out / CHECKPOINT).exists()
+            died(job).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run_training(job, tell, print)
 
 
 @pytest.mark.slow
