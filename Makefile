@@ -45,8 +45,9 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
 	$(BIN)/pytest tests/chaos tests/sequences --chaos full
 
-fuzz: $(VENV)/dev.stamp  ## take mutated files through for half an hour, findings into fuzz-findings/
+fuzz: $(VENV)/dev.stamp  ## take mutated images through for half an hour, findings into fuzz-findings/; then 2,000 changed documents
 	$(BIN)/python -m tests.fuzz --minutes 30
+	$(BIN)/python -m tests.fuzz.documents --count 2000
 
 bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and one giant (50 GB of disk)
 	$(BIN)/python benchmarks/pipeline.py

@@ -11,7 +11,7 @@ import typer
 
 from arm_batch.cli.options import parse_photographs, parse_weights
 from arm_batch.cli.signals import stop_signals
-from arm_batch.core.tiles import TileGrid
+from arm_batch.core.tiles import MAX_HALO, MAX_TILE, TileGrid
 from arm_batch.errors import UsageError
 from arm_batch.nets.build_ladder import build_ladder
 from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
@@ -139,8 +139,8 @@ def build_lut_command(
     data: Annotated[Path, typer.Option(help="The folder given to `train`; its held-out images are used.")],
     name: Annotated[str, typer.Option(help="Name of the ladder.")],
     scale: Annotated[int, typer.Option()] = 4,
-    tile: Annotated[int, typer.Option(min=8, help="LR px.")] = 32,
-    halo: Annotated[int, typer.Option(min=0, help="LR px.")] = 2,
+    tile: Annotated[int, typer.Option(min=8, max=MAX_TILE, help="LR px.")] = 32,
+    halo: Annotated[int, typer.Option(min=0, max=MAX_HALO, help="LR px.")] = 2,
     score: Annotated[
         str, typer.Option(help="laplacian, octave, gain or level, or two of them with a comma.")
     ] = ",".join(DEFAULT_SCORES),

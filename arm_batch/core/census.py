@@ -48,13 +48,16 @@ class Census:
     def __add__(self, other: Census) -> Census:
         return Census(self.tiles + other.tiles, self.images + other.images, self.pixels + other.pixels)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the classes that have images are those that have tiles and pixels."""
+        there = self.images > 0
+        return bool(((self.pixels > 0) == there).all() and ((self.tiles.sum(axis=1) > 0) == there).all())
+
     @staticmethod
     def empty(objective: Objective, lut: Lut) -> Census:
         """Of no image at all."""
-        classes = class_count(objective)
-        return Census(
-            np.zeros((classes, lut.n_bins), np.int64), np.zeros(classes, np.int64), np.zeros(classes, np.int64)
-        )
+        return gather((), objective, lut)
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,27 @@ class ShardCensus:
         cells, classes = np.flatnonzero(flat), np.flatnonzero(census.images)
         return ShardCensus(cells, flat[cells], classes, census.images[classes], census.pixels[classes])
 
+    def lies_in(self, n_classes: int, n_bins: int) -> bool:
+        """Whether it can be of an archive with so many classes and bins, and is whole."""
+        kinds = ((self.cells, n_classes * n_bins), (self.classes, n_classes))
+        ascend = all((np.diff(places) > 0).all() and (places < end).all() for places, end in kinds)
+        return bool(
+            ascend
+            and self.cells.shape == self.tiles.shape
+            and self.classes.shape == self.images.shape == self.pixels.shape
+        )
+
 
 def gather(parts: Iterable[ShardCensus], objective: Objective, lut: Lut) -> Census:
     """The census of all parts together."""
-    census = Census.empty(objective, lut)
+    return add_up(parts, class_count(objective), lut.n_bins)
+
+
+def add_up(parts: Iterable[ShardCensus], n_classes: int, n_bins: int) -> Census:
+    """The census of all parts together, which must lie in so many classes and bins."""
+    census = Census(
+        np.zeros((n_classes, n_bins), np.int64), np.zeros(n_classes, np.int64), np.zeros(n_classes, np.int64)
+    )
     flat = census.tiles.reshape(-1)
     for part in parts:
         flat[part.cells] += part.tiles

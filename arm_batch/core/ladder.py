@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arm_batch.core.lut import Lut
-from arm_batch.core.score import score_rows, score_tiles
+from arm_batch.core.score import check_alignment, score_rows, score_tiles
 from arm_batch.core.tiles import Pixels, Rows, TileGrid
 from arm_batch.errors import LadderError
 
@@ -58,6 +58,7 @@ class Ladder:
             raise LadderError(
                 f"{self.name}: the LUT has {self.lut.mse.shape[1]} columns for {len(self.subnets)} subnets"
             )
+        check_alignment(self.lut.scores, self.grid)
         if (np.diff(self.costs) <= 0).any() or self.subnets[0].name != INTERPOLATION:
             raise LadderError(f"{self.name}: subnets must ascend in cost from {INTERPOLATION}")
 

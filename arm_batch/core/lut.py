@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.quality import psnr_of_mse
+from arm_batch.core.json_records import Amount, Record, decode_record
+from arm_batch.core.quality import PEAK, psnr_of_mse
 from arm_batch.core.score import Score
 from arm_batch.errors import LadderError
 
 Floats = NDArray[np.float64]
+
+REMEDY = "put the ladder's file back, or build the ladder anew with `arm-batch build-lut`"
+"""What a user can do about a damaged ladder."""
+
+_Error = Annotated[float, msgspec.Meta(ge=0, le=PEAK**2)]
+_Decibels = Annotated[float, msgspec.Meta(ge=0, le=200)]
+_Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+_Tiles = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,11 @@ class Lut:
             raise LadderError("LUT: there must be one row of values for each bin")
         if not self.mse.shape == self.psnr_db.shape == self.standard_error.shape:
             raise LadderError("LUT: the tables of values differ in shape")
-        if not (np.isfinite(self.mse).all() and np.isfinite(self.standard_error).all()):
+        values = (self.edges, self.cuts, self.mse, self.psnr_db, self.standard_error)
+        if not all(np.isfinite(array).all() for array in values):
             raise LadderError("LUT: values are missing or not finite")
-        if np.isnan(self.psnr_db).any():
-            raise LadderError("LUT: values are missing or not finite")
+        if (self.mse < 0).any() or (self.standard_error < 0).any() or (self.tiles < 0).any():
+            raise LadderError("LUT: errors and counts cannot be less than 0")
         if (np.diff(self.edges) <= 0).any() or (np.diff(self.cuts, axis=1) < 0).any():
             raise LadderError("LUT: bin edges do not ascend")
 
@@ -124,27 +135,49 @@ class Lut:
         return "{\n" + ",\n".join(f' "{key}": {text}' for key, text in rows.items()) + "\n}\n"
 
     @staticmethod
-    def from_json(text: str) -> Lut:
-        """Read what `to_json` wrote; `LadderError` when it is not a LUT."""
+    def from_json(data: bytes, where: str) -> Lut:
+        """Read what `to_json` wrote; `LadderError` naming `where` when it is not a LUT."""
+        record = decode_record(data, _Record, where, LadderError)
         try:
-            document: dict[str, Any] = json.loads(text)
-            edges = _floats(document["edges"], 1)
             return Lut(
-                scores=tuple(Score(s["name"], tuple(map(float, s["weights"]))) for s in document["scores"]),
-                edges=edges,
-                cuts=_floats(document["cuts"], 2),
-                mse=_floats(document["mse"], 2),
-                psnr_db=_floats(document["psnr_db"], 2),
-                standard_error=_floats(document["standard_error"], 2),
-                tiles=np.array(document["tiles"], np.int64),
-                provenance={str(name): str(value) for name, value in document["provenance"].items()},
+                scores=tuple(Score(score.name, score.weights) for score in record.scores),
+                edges=np.array(record.edges, np.float64),
+                cuts=_table(record.cuts),
+                mse=_table(record.mse),
+                psnr_db=_table(record.psnr_db),
+                standard_error=_table(record.standard_error),
+                tiles=np.array(record.tiles, np.int64),
+                provenance=record.provenance,
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LadderError(f"not a LUT: {error}") from error
+        except (ValueError, LadderError) as error:
+            raise LadderError(f"{where} is not {record.what}: {error}; {record.remedy}") from error
 
 
-def _floats(values: Sequence[Any], ndim: int) -> Floats:
-    array = np.array(values, np.float64)
-    if array.ndim != ndim:
-        raise ValueError(f"{array.ndim} dimensions instead of {ndim}")
-    return array
+class _ScoreRecord(Record, frozen=True):
+    """A `Score` in JSON."""
+
+    name: str
+    weights: tuple[_Weight, ...]
+
+
+class _Record(Record, frozen=True):
+    """A `Lut` in JSON."""
+
+    what: ClassVar[str] = "a LUT"
+    remedy: ClassVar[str] = REMEDY
+
+    scores: tuple[_ScoreRecord, ...]
+    edges: tuple[float, ...]
+    cuts: tuple[tuple[float, ...], ...]
+    mse: tuple[tuple[_Error, ...], ...]
+    psnr_db: tuple[tuple[_Decibels, ...], ...]
+    standard_error: tuple[tuple[Amount, ...], ...]
+    tiles: tuple[_Tiles, ...]
+    provenance: dict[str, str]
+
+
+def _table(rows: Sequence[Sequence[float]]) -> Floats:
+    """``(n, m)``; `ValueError` where rows differ in length."""
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError("the rows of a table differ in length")
+    return np.array(rows, np.float64).reshape(len(rows), -1 if rows and rows[0] else 0)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from arm_batch.core.census import Objective
+from arm_batch.core.json_records import Count, Index, Key, Name, Positive
 
 
-@dataclass(frozen=True)
-class Add:
+class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="event", tag=str.lower):
+    """In JSON, an event names its kind as ``event``."""
+
+
+class Add(_Event, frozen=True):
     """Raise the pool by `flops`, once for each `token`."""
 
-    token: str
-    flops: int
+    token: Name
+    flops: Positive
 
 
-@dataclass(frozen=True)
-class Close:
+class Close(_Event, frozen=True):
     """Take no further job. Those that are registered go on."""
 
 
-@dataclass(frozen=True)
-class Register:
+class Register(_Event, frozen=True):
     """A job comes; its grant follows by `Price`.
 
     Attributes:
@@ -31,21 +33,19 @@ class Register:
         portions: that its work is divided into.
     """
 
-    job: str
+    job: Name
     objective: Objective
-    demand: str
-    portions: int
+    demand: Key
+    portions: Index
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(_Event, frozen=True):
     """New grants of some jobs, by id."""
 
-    grants: dict[str, int]
+    grants: dict[Name, Count]
 
 
-@dataclass(frozen=True)
-class Begin:
+class Begin(_Event, frozen=True):
     """A job reserves `flops` of its grant for a portion; nobody can take them from it any more.
 
     Attributes:
@@ -55,42 +55,38 @@ class Begin:
         epoch: number of the job's allocation that they come from.
     """
 
-    job: str
-    portion: int
-    flops: int
-    epoch: int
+    job: Name
+    portion: Index
+    flops: Count
+    epoch: Index
 
 
-@dataclass(frozen=True)
-class Refuse:
+class Refuse(_Event, frozen=True):
     """A portion may not begin under an epoch of its job, nor an earlier one, whoever still asks for that."""
 
-    job: str
-    portion: int
-    epoch: int
+    job: Name
+    portion: Index
+    epoch: Index
 
 
-@dataclass(frozen=True)
-class Settle:
+class Settle(_Event, frozen=True):
     """A portion is done and has spent `flops`."""
 
-    job: str
-    portion: int
-    flops: int
+    job: Name
+    portion: Index
+    flops: Count
 
 
-@dataclass(frozen=True)
-class Leave:
+class Leave(_Event, frozen=True):
     """A job ends. What it has begun and not settled counts as spent until it is settled."""
 
-    job: str
+    job: Name
 
 
-@dataclass(frozen=True)
-class Return:
+class Return(_Event, frozen=True):
     """A job that has left is there again; its grant follows by `Price`."""
 
-    job: str
+    job: Name
 
 
 Event = Add | Close | Register | Price | Begin | Refuse | Settle | Leave | Return

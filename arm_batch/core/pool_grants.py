@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts, cheapest, spend_of
-from arm_batch.core.census import Census, Objective, ShardCensus, gather
+from arm_batch.core.census import Census, Objective, ShardCensus, class_count, gather
 from arm_batch.core.lut import Lut
 from arm_batch.core.pricing import Job, price_image_jobs, price_jobs
 from arm_batch.core.share_out import share_out
@@ -35,6 +35,15 @@ class Demand:
     costs: Counts
     portions: tuple[ShardCensus, ...]
     sizes: tuple[int, ...] = ()
+
+    def is_sound(self, objective: Objective) -> bool:
+        """Whether its parts fit together, in a pool of this objective."""
+        classes = class_count(objective)
+        costs_fit = self.costs.shape == (self.lut.mse.shape[1],) and bool(
+            (np.diff(self.costs, prepend=0) > 0).all()
+        )
+        sizes_fit = len(self.sizes) in (0, len(self.portions)) and min(self.sizes, default=1) > 0
+        return costs_fit and sizes_fit and all(part.lies_in(classes, self.lut.n_bins) for part in self.portions)
 
 
 def price_grants(state: PoolState, objective: Objective, demands: Mapping[str, Demand]) -> dict[str, int]:

@@ -61,6 +61,17 @@ class Score:
         return predict_log_linear(np.array(self.weights), features).astype(np.float32)
 
 
+def check_alignment(scores: Sequence[Score], grid: TileGrid) -> None:
+    """Refuse fitted scores on tiles whose side is not a multiple of `FITTED_ALIGNMENT`; `LadderError`."""
+    if any(score.name in FITTED for score in scores):
+        _check_fitted(grid)
+
+
+def _check_fitted(grid: TileGrid) -> None:
+    if grid.tile % FITTED_ALIGNMENT:
+        raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
+
+
 def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
     """Score every tile of an image.
 
@@ -95,10 +106,9 @@ def score_rows(
     Returns:
         Exactly what `score_tiles` returns.
     """
+    check_alignment(scores, grid)
     fitted = any(score.name in FITTED for score in scores)
     measured = [score.name for score in scores if score.name in MEASURED]
-    if fitted:
-        _check_alignment(grid)
     features = [np.empty((0, N_FEATURES), np.float32)]
     means: dict[str, list[NDArray[np.float32]]] = {name: [] for name in measured}
     for start, stop, inside in _bands(height, width, grid):
@@ -120,7 +130,7 @@ def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
     Raises:
         LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
     """
-    _check_alignment(grid)
+    _check_fitted(grid)
     height, width = image.shape[:2]
     bands = _bands(height, width, grid)
     return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
@@ -140,11 +150,6 @@ def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
         grey = cv2.convertScaleAbs(grey, alpha=1 / 257)
     laplacian = cv2.Laplacian(np.ascontiguousarray(grey), cv2.CV_16S, ksize=3)
     return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
-
-
-def _check_alignment(grid: TileGrid) -> None:
-    if grid.tile % FITTED_ALIGNMENT:
-        raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
 
 
 def _measure(name: str, band: Pixels, inside: slice, tile: int) -> NDArray[np.float32]:

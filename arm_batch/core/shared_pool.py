@@ -9,15 +9,17 @@ A state is a value, and `follow` a pure function, so whoever reads the same even
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from arm_batch.core.census import Objective
+from arm_batch.core.json_records import Count, Index, Key, Name
 from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.errors import BudgetError
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one job holds.
 
     Attributes:
@@ -31,13 +33,13 @@ class Claim:
         active: until it leaves.
     """
 
-    demand: str
-    portions: int
-    grant: int = 0
-    reserved: Mapping[int, int] = field(default_factory=dict)
-    settled: Mapping[int, int] = field(default_factory=dict)
-    epochs: Mapping[int, int] = field(default_factory=dict)
-    refused: Mapping[int, int] = field(default_factory=dict)
+    demand: Key
+    portions: Index
+    grant: Count = 0
+    reserved: Mapping[Index, Count] = {}
+    settled: Mapping[Index, Count] = {}
+    epochs: Mapping[Index, Index] = {}
+    refused: Mapping[Index, Index] = {}
     active: bool = True
 
     @property
@@ -50,6 +52,17 @@ class Claim:
         """FLOPs of the portions that are done or under way: no price changes them."""
         return self.spent + sum(self.reserved.values())
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether events can have led to it."""
+        begun = {**self.reserved, **self.settled}
+        return (
+            len(begun) == len(self.reserved) + len(self.settled)
+            and begun.keys() == self.epochs.keys()
+            and all(portion < self.portions for portion in (*begun, *self.refused))
+            and self.fixed <= self.grant
+        )
+
     def begun(self, portion: int) -> int | None:
         """What a portion has reserved or spent; ``None`` before it has begun."""
         return self.settled.get(portion, self.reserved.get(portion))
@@ -59,8 +72,7 @@ class Claim:
         return epoch <= self.refused.get(portion, -1)
 
 
-@dataclass(frozen=True)
-class PoolState:
+class PoolState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pool at one moment. The grants never add up to more than `total`.
 
     Attributes:
@@ -73,10 +85,10 @@ class PoolState:
     """
 
     name: str
-    total: int
+    total: Count
     closed: bool = False
     objective: Objective | None = None
-    jobs: Mapping[str, Claim] = field(default_factory=dict)
+    jobs: Mapping[Name, Claim] = {}
     added: frozenset[str] = frozenset()
 
     @property
@@ -93,6 +105,16 @@ class PoolState:
     def granted(self) -> int:
         """FLOPs that the jobs hold."""
         return sum(claim.grant for claim in self.jobs.values())
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether events can have led to it."""
+        claims = self.jobs.values()
+        return (
+            self.granted <= self.total
+            and all(c.is_sound for c in claims)
+            and (self.objective is not None or not claims)
+        )
 
     def claim(self, job: str) -> Claim:
         """What a job holds; `BudgetError` for one that never registered."""

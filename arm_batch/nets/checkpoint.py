@@ -114,7 +114,7 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, (file.metadata() or {}).get(DESCRIPTION, "")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise LadderError(f"{path}: not a readable weights file ({_first_line(error)})") from error
 
 

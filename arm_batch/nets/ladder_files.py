@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
+import msgspec
+
+from arm_batch.core.json_records import Name, Positive, Record, Sha256, decode_record, encode_record
 from arm_batch.core.ladder import INTERPOLATION, Ladder, Subnet, interpolation_flops
-from arm_batch.core.lut import Lut
-from arm_batch.core.tiles import TileGrid
-from arm_batch.errors import LadderError
+from arm_batch.core.lut import REMEDY, Lut
+from arm_batch.core.tiles import MAX_HALO, MAX_TILE, TileGrid
+from arm_batch.errors import LadderError, UsageError
 from arm_batch.nets.checkpoint import load_supernet, sha256_of
 from arm_batch.nets.registry import get_backbone
 from arm_batch.nets.slimmable import Supernet
@@ -22,8 +24,7 @@ LADDER_FILE = "ladder.json"
 LUT_FILE = "lut.json"
 
 
-@dataclass(frozen=True)
-class SupernetFile:
+class SupernetFile(Record, frozen=True):
     """One supernet of a ladder, as ``ladder.json`` names it.
 
     Attributes:
@@ -33,10 +34,23 @@ class SupernetFile:
         widths: the subnets in use.
     """
 
-    backbone: str
-    weights: str
-    sha256: str
-    widths: tuple[int, ...]
+    backbone: Name
+    weights: Name
+    sha256: Sha256
+    widths: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)]
+
+
+class _LadderRecord(Record, frozen=True):
+    """What ``ladder.json`` holds; attributes as of `Ladder`."""
+
+    what: ClassVar[str] = "a readable ladder"
+    remedy: ClassVar[str] = REMEDY
+
+    name: str
+    scale: Positive
+    tile: Annotated[int, msgspec.Meta(ge=1, le=MAX_TILE)]
+    halo: Annotated[int, msgspec.Meta(ge=0, le=MAX_HALO)]
+    supernets: Annotated[tuple[SupernetFile, ...], msgspec.Meta(min_length=1)]
 
 
 Nets = tuple[tuple[Supernet, int] | None, ...]
@@ -79,45 +93,47 @@ def load_ladder(folder: Path) -> LadderFiles:
     Raises:
         LadderError: a file is missing, damaged, or belongs to other weights.
     """
+    path, lut_path = folder / LADDER_FILE, folder / LUT_FILE
     try:
-        text = (folder / LADDER_FILE).read_text()
-        lut_text = (folder / LUT_FILE).read_text()
-        document: dict[str, Any] = json.loads(text)
-        grid = TileGrid(document["tile"], document["halo"])
-        name, scale = str(document["name"]), int(document["scale"])
-        supernets = [SupernetFile(**{**s, "widths": tuple(s["widths"])}) for s in document["supernets"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LadderError(f"{folder}: not a readable ladder ({error})") from error
-    for file in supernets:
-        if not (folder / file.weights).is_file() or sha256_of(folder / file.weights) != file.sha256:
-            raise LadderError(f"{folder / file.weights} is missing or not the file that {LADDER_FILE} names")
-    subnets, nets = list_subnets(
-        [(load_supernet(folder / f.weights, get_backbone(f.backbone), scale), f.widths) for f in supernets],
-        grid,
-    )
+        text, lut_text = path.read_text(encoding="utf-8"), lut_path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LadderError(f"{folder} is not a readable ladder ({error}); {REMEDY}") from error
+    record = decode_record(text.encode(), _LadderRecord, str(path), LadderError)
+    lut = Lut.from_json(lut_text.encode(), str(lut_path))
+    for file in record.supernets:
+        weights = folder / file.weights
+        if not weights.is_file() or sha256_of(weights) != file.sha256:
+            raise LadderError(f"{weights} is missing or not the file that {LADDER_FILE} names; {REMEDY}")
+    if lut.provenance.get("weights") != weights_digest(record.supernets):
+        raise LadderError(f"{lut_path} was built for other weights; {REMEDY}")
     digest = hashlib.sha256((text + lut_text).encode()).hexdigest()
-    ladder = Ladder(name, scale, grid, subnets, Lut.from_json(lut_text), digest)
-    if ladder.lut.provenance.get("weights") != weights_digest(supernets):
-        raise LadderError(f"{folder / LUT_FILE} was built for other weights")
+    grid = TileGrid(record.tile, record.halo)
+    supernets = [(_load(folder, file, record.scale), file.widths) for file in record.supernets]
+    subnets, nets = list_subnets(supernets, grid)
+    try:
+        ladder = Ladder(record.name, record.scale, grid, subnets, lut, digest)
+    except LadderError as error:
+        raise LadderError(f"{path}: {error}; {REMEDY}") from error
     return LadderFiles(ladder, nets)
+
+
+def _load(folder: Path, file: SupernetFile, scale: int) -> Supernet:
+    try:
+        backbone = get_backbone(file.backbone)
+        for width in file.widths:
+            backbone.check(width, scale)
+    except UsageError as error:
+        raise LadderError(f"{folder / LADDER_FILE}: {error}; {REMEDY}") from error
+    return load_supernet(folder / file.weights, backbone, scale)
 
 
 def save_ladder(
     folder: Path, name: str, scale: int, grid: TileGrid, supernets: Sequence[SupernetFile], lut: Lut
 ) -> None:
     """Write ``ladder.json`` and ``lut.json`` next to weights that are already in `folder`."""
-    document = {
-        "name": name,
-        "scale": scale,
-        "tile": grid.tile,
-        "halo": grid.halo,
-        "supernets": [
-            {"backbone": s.backbone, "weights": s.weights, "sha256": s.sha256, "widths": list(s.widths)}
-            for s in supernets
-        ],
-    }
+    record = _LadderRecord(name, scale, grid.tile, grid.halo, tuple(supernets))
     (folder / LUT_FILE).write_text(lut.to_json())
-    (folder / LADDER_FILE).write_text(json.dumps(document, indent=1) + "\n")
+    (folder / LADDER_FILE).write_bytes(encode_record(record))
 
 
 def list_subnets(

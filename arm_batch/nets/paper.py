@@ -7,15 +7,16 @@ is scored without its surroundings, and overlaps are averaged after rounding.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from arm_batch.core.json_records import decode_json
 from arm_batch.core.quality import psnr
 from arm_batch.core.score import laplacian_map
 from arm_batch.errors import InputError, LadderError
@@ -71,7 +72,7 @@ class PaperLut:
     def from_json_file(path: Path) -> PaperLut:
         """Read a LUT in the JSON form of the reference data; `LadderError` when it is not one."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = decode_json(path.read_bytes(), dict[str, Any])
             if document["patch"] != PATCH:
                 raise LadderError(f"{path}: made for patches of {document['patch']} px, not {PATCH}")
             return PaperLut(
@@ -82,7 +83,7 @@ class PaperLut:
                 centres=np.array(document["edge_bin_centres"], np.float64),
                 psnr_db=np.array(document["mean_psnr_db"], np.float64),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise LadderError(f"{path}: not a LUT of the published code ({error!r})") from error
 
     def choose(self, scores: Floats, eta: float) -> NDArray[np.intp]:

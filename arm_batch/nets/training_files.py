@@ -6,9 +6,11 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
+from arm_batch.core.json_records import Amount, Count, Positive, Record, as_record
 from arm_batch.errors import LadderError
 from arm_batch.nets.checkpoint import load_checkpoint, save_checkpoint
 from arm_batch.nets.slimmable import Supernet
@@ -41,6 +43,22 @@ class TrainState:
     seconds: float = 0.0
 
 
+class _Checkpoint(Record, frozen=True):
+    """What `save_state` writes; the tensors are looked at by those that take them."""
+
+    what: ClassVar[str] = "a training checkpoint"
+    remedy: ClassVar[str] = "remove it to train from the beginning"
+
+    backbone: str
+    scale: Positive
+    config: dict[str, Any]
+    step: Count
+    seconds: Amount
+    net: dict[str, Any]
+    averaged: dict[str, Any]
+    optimizers: list[dict[str, Any]]
+
+
 def save_state(path: Path, state: TrainState, config: TrainConfig) -> None:
     """Write the checkpoint; a kill while writing leaves the one before."""
     document = {
@@ -61,37 +79,41 @@ def restore_state(path: Path, state: TrainState, config: TrainConfig) -> None:
 
     Raises:
         LadderError: it is damaged, or belongs to another backbone or scale, or to another configuration as far as
-            its steps depended on that; `state` is untouched.
+            its steps depended on that.
     """
     if not path.exists():
         return
-    document = load_checkpoint(path)
-    if not isinstance(document, dict) or not {"backbone", "scale", "config", "step"} <= document.keys():
-        raise LadderError(f"{path}: not a training checkpoint")
-    step = int(document["step"])
+    record = as_record(load_checkpoint(path), _Checkpoint, str(path), LadderError)
     # A setting that is younger than the checkpoint has its default there.
     known = {field.name for field in fields(TrainConfig)}
-    found_config = TrainConfig(**{name: value for name, value in document["config"].items() if name in known})
-    asked = {"backbone": state.supernet.backbone.name, "scale": state.supernet.scale, **past(config, step)}
-    found = {"backbone": document["backbone"], "scale": document["scale"], **past(found_config, step)}
+    found_config = TrainConfig(**{name: value for name, value in record.config.items() if name in known})
+    asked = {"backbone": state.supernet.backbone.name, "scale": state.supernet.scale, **past(config, record.step)}
+    found = {"backbone": record.backbone, "scale": record.scale, **past(found_config, record.step)}
     differing = [k for k in {**asked, **found} if asked.get(k) != found.get(k)]
     if differing:
         was, wanted = asdict(found_config) | found, asdict(config) | asked
         told = ", ".join(f"{k} {was[k]} (asked for: {wanted[k]})" for k in differing)
         raise LadderError(f"{path} belongs to another run: it has {told}")
-    state.supernet.net.load_state_dict(document["net"])
-    state.averaged.net.load_state_dict(document["averaged"])
-    for optimizer, saved in zip(state.optimizers, document["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    state.step, state.seconds = step, float(document["seconds"])
+    try:
+        state.supernet.net.load_state_dict(record.net)
+        state.averaged.net.load_state_dict(record.averaged)
+        for optimizer, saved in zip(state.optimizers, record.optimizers, strict=True):
+            optimizer.load_state_dict(saved)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise LadderError(f"{path} does not hold the tensors of such a run: {told}; {record.remedy}") from error
+    state.step, state.seconds = record.step, record.seconds
 
 
 def trim_log(path: Path, steps: int) -> None:
-    """Drop the lines of steps that the checkpoint does not hold."""
+    """Drop the lines of steps that the checkpoint does not hold; `LadderError` where it is no log."""
     if not path.exists():
         return
-    with path.open(newline="") as file:
-        kept = [row for i, row in enumerate(csv.reader(file)) if i == 0 or int(row[0]) <= steps]
+    try:
+        with path.open(newline="") as file:
+            kept = [row for i, row in enumerate(csv.reader(file)) if i == 0 or int(row[0]) <= steps]
+    except (ValueError, IndexError, csv.Error) as error:
+        raise LadderError(f"{path} is not the log of a training ({error}); remove it to go on") from error
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(kept)
 

@@ -8,22 +8,34 @@ import numpy as np
 
 from arm_batch.core.census import cells_of
 from arm_batch.core.share_out import Share, assign
+from arm_batch.errors import StoreError
 from arm_batch.runtime.work import Batch, Indices, JobContext, Piece
-from arm_batch.store.plan import ImagePlan, ShardPlan
+from arm_batch.store.plan import ImagePlan, ShardPlan, plan_key
 
 BATCH_TILES = 256
 """Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
 
 
 def assign_images(context: JobContext, plan: ShardPlan, share: Share) -> list[Indices]:
-    """The subnet of each tile of each image; follows from the plan and the shard's share alone."""
+    """The subnet of each tile of each image; follows from the plan and the shard's share alone.
+
+    Raises:
+        StoreError: the plan has other tiles than the share.
+    """
     scores, lut = plan.scores(), context.ladder.lut
-    cells = [cells_of(context.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
-    subnets = assign(scores[:, 0], np.concatenate(cells), share)
-    per_image = np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
+    per_image = [cells_of(context.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
+    cells = np.concatenate(per_image)
+    occupied, counts = np.unique(cells, return_counts=True)
+    if not (np.array_equal(occupied, share.cells) and np.array_equal(counts, share.tiles.sum(axis=1))):
+        raise StoreError(
+            f"{context.output.url}/{plan_key(plan.id)} has other tiles than were allocated; "
+            "remove it, and it is made again"
+        )
+    subnets = assign(scores[:, 0], cells, share)
+    assigned = np.split(subnets, np.cumsum([len(image.scores) for image in plan.images])[:-1])
     return [
         interpolated(context, image) if image.is_interpolated else own
-        for image, own in zip(plan.images, per_image, strict=True)
+        for image, own in zip(plan.images, assigned, strict=True)
     ]
 
 

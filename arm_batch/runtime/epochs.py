@@ -9,13 +9,14 @@ import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts
 from arm_batch.core.allocate_for import Allocated
-from arm_batch.core.census import Objective, ShardCensus, gather
+from arm_batch.core.census import Objective, ShardCensus, class_count, gather
 from arm_batch.core.curve import Planner
 from arm_batch.core.ladder import Ladder
 from arm_batch.core.share_out import Share, share_out
 from arm_batch.core.waves import Waves
 from arm_batch.errors import StoreError
-from arm_batch.store.allocation import Verdict, read_allocation, write_allocation
+from arm_batch.store.allocation import Verdict, allocation_key, read_allocation, write_allocation
+from arm_batch.store.damage import LOST
 from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore
 
@@ -164,13 +165,21 @@ class Epochs:
         )
 
     def _append(self, verdict: Verdict, parts: Sequence[ShardCensus]) -> None:
-        """Take an epoch up and share it out among its shards."""
+        """Take an epoch up and share it out among its shards; `StoreError` where it is of another ladder."""
+        shape = (class_count(self._objective), self._ladder.lut.n_bins)
+        key = allocation_key(self._generation, len(self._verdicts))
+        if verdict.costs != tuple(self._ladder.costs.tolist()) or verdict.census.tiles.shape != shape:
+            raise StoreError(f"{self._output.url}/{key} was made for another ladder or objective; {LOST}")
         if not self._verdicts:
             self._parts = parts
             self._shares = [Share(part.cells, np.empty((0, 0), np.int64)) for part in parts]
         chosen = [self._parts[shard] for shard in verdict.shards]
         cells = np.concatenate([part.cells for part in chosen])
         counts = np.concatenate([part.tiles for part in chosen])
+        counted = np.zeros(verdict.census.tiles.size, np.int64)
+        np.add.at(counted, cells, counts)
+        if (counted != verdict.census.tiles.ravel()).any():
+            raise StoreError(f"{self._output.url}/{key} does not allocate the tiles of its shards; {LOST}")
         tiles: Counts = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
         shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(part.cells) for part in chosen])[:-1])
         for shard, part, share in zip(verdict.shards, chosen, shares, strict=True):

@@ -19,12 +19,12 @@ from arm_batch.core.ladder import Ladder
 from arm_batch.core.stop import Stop, never
 from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import ShownTiles
-from arm_batch.errors import ImageError, StoppedError
+from arm_batch.errors import ImageError, StoppedError, StoreError
 from arm_batch.runtime.work import DITHERED, Failure, JobContext, ShardSummary
 from arm_batch.store.codecs import Picture, choose_format
 from arm_batch.store.giants import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.store.names import with_extension
-from arm_batch.store.plan import ImagePlan, Scores, Shard, ShardId, ShardPlan, read_plan, write_plan
+from arm_batch.store.plan import ImagePlan, Scores, Shard, ShardId, ShardPlan, plan_key, read_plan, write_plan
 from arm_batch.store.sources import Entry, of_one_image
 
 
@@ -154,4 +154,11 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:
     """The summary of a shard that an earlier attempt has planned."""
-    return summarize(context, read_plan(context.output, shard))
+    plan, grid = read_plan(context.output, shard), context.ladder.grid
+    for image in plan.images:
+        if len(image.scores) not in (0, grid.count(image.height, image.width)):
+            raise StoreError(
+                f"{context.output.url}/{plan_key(shard)} is of other tiles than {image.entry.path} has; "
+                "remove it, and it is made again"
+            )
+    return summarize(context, plan)

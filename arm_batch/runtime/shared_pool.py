@@ -13,7 +13,7 @@ from arm_batch.core.census import Objective
 from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.core.pool_grants import Demand, check_rest, check_room, price_grants
 from arm_batch.core.shared_pool import PoolState, follow
-from arm_batch.errors import BudgetError
+from arm_batch.errors import BudgetError, StoreError
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.pool_journal import PoolJournal
 
@@ -112,7 +112,9 @@ class SharedPool:
 
     def sizes(self, job: str) -> tuple[int, ...]:
         """Shards of each portion of a job, as it first came; empty where it has not told."""
-        return self._demand(self.state().claim(job).demand).sizes
+        state = self.state()
+        state.claim(job)
+        return self._demand(state, job).sizes
 
     def grant(self, job: str) -> int:
         """FLOPs that a job may spend in all, as of now. One that has left comes back by asking.
@@ -158,7 +160,7 @@ class SharedPool:
             if not claim.active or claim.grant != grant:
                 return [Refuse(job, portion, epoch)]
             event = Begin(job, portion, flops, epoch)
-            check_rest(follow(state, [event]), self._objective(state), self._demand(claim.demand), job)
+            check_rest(follow(state, [event]), self._objective(state), self._demand(state, job), job)
             return [event]
 
         return self._record(decide).jobs[job].epochs.get(portion) == epoch
@@ -205,12 +207,19 @@ class SharedPool:
         return [*events, Price(price_grants(after, after.objective, self._active(after)))]
 
     def _active(self, state: PoolState) -> dict[str, Demand]:
-        return {job: self._demand(claim.demand) for job, claim in state.jobs.items() if claim.active}
+        return {job: self._demand(state, job) for job, claim in state.jobs.items() if claim.active}
 
-    def _demand(self, key: str) -> Demand:
-        if key not in self._demands:
-            self._demands[key] = self._journal.read_demand(key)
-        return self._demands[key]
+    def _demand(self, state: PoolState, job: str) -> Demand:
+        claim = state.jobs[job]
+        if claim.demand not in self._demands:
+            demand = self._journal.read_demand(claim.demand, self._objective(state))
+            if len(demand.portions) != claim.portions:
+                raise StoreError(
+                    f"{self._journal.url}/{claim.demand} has {len(demand.portions):,} portions, "
+                    f"the journal says {claim.portions:,}: one of them is damaged"
+                )
+            self._demands[claim.demand] = demand
+        return self._demands[claim.demand]
 
     @staticmethod
     def _objective(state: PoolState) -> Objective:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
+
+from arm_batch.core.json_records import Amount, Record, decode_json, to_builtins
 
 MAX_AGE_S = 24 * 3600.0
 """What else runs on a machine is in the figures, and changes."""
+
+
+class _Entry(Record, frozen=True):
+    """Speeds of one kind of device.
+
+    Attributes:
+        seconds: for a tile, by subnet.
+        measured: when, in seconds since the epoch.
+    """
+
+    seconds: Annotated[list[Amount], msgspec.Meta(min_length=1)]
+    measured: float
 
 
 def cache_file() -> Path:
@@ -27,35 +42,31 @@ def cache_file() -> Path:
 
 def recall(path: Path, key: str, n_subnets: int) -> list[float] | None:
     """The seconds kept under a key, by subnet; ``None`` where there are none, or none that can be used."""
-    try:
-        entry = _read(path)[key]
-        seconds = [float(s) for s in entry["seconds"]]
-        fresh = 0 <= time.time() - float(entry["measured"]) < MAX_AGE_S
-    except (TypeError, KeyError, ValueError):
+    entry = _read(path).get(key)
+    if entry is None or len(entry.seconds) != n_subnets or not 0 <= time.time() - entry.measured < MAX_AGE_S:
         return None
     # Interpolation, the first, counts for nothing here.
-    sound = len(seconds) == n_subnets and seconds[0] == 0 and all(0 < s < math.inf for s in seconds[1:])
-    return seconds if fresh and sound else None
+    return entry.seconds if entry.seconds[0] == 0 and all(s > 0 for s in entry.seconds[1:]) else None
 
 
 def remember(path: Path, speeds: Mapping[str, list[float]]) -> None:
     """Keep the seconds under their keys; a file that cannot be written is none the worse for the run."""
     now = time.time()
-    entries = {**_read(path), **{key: {"seconds": s, "measured": now} for key, s in speeds.items()}}
+    entries = _read(path) | {key: _Entry(seconds, now) for key, seconds in speeds.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Another run may read or write at the same time: whole files take each other's place.
         handle, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "w") as file:
-            json.dump(entries, file, indent=1)
+            json.dump(to_builtins(entries), file, indent=1)
         Path(name).replace(path)
     except OSError:
         return
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, _Entry]:
     try:
-        found = json.loads(path.read_text())
+        return decode_json(path.read_bytes(), dict[str, _Entry])
     except (OSError, ValueError):
+        # What cannot be used is measured again.
         return {}
-    return found if isinstance(found, dict) else {}

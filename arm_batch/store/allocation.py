@@ -6,25 +6,26 @@ what failed images gave back or what was added to the budget.
 
 from __future__ import annotations
 
-import io
 import itertools
-import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from arm_batch.core.allocate import Allocation
-from arm_batch.core.census import Census, ShardCensus
+from arm_batch.core.allocate import Allocation, Counts
+from arm_batch.core.census import Census, ShardCensus, add_up
+from arm_batch.core.json_records import Amount, Cost, Count, Key, Name, Positive, Record, encode_record
 from arm_batch.core.objective import Quality
-from arm_batch.core.timed import Forecast, PoolForecast
+from arm_batch.core.timed import Forecast
 from arm_batch.core.waves import Waves
 from arm_batch.errors import StoreError
-from arm_batch.store.documents import read_document
+from arm_batch.store.damage import LOST
+from arm_batch.store.documents import read_record
 from arm_batch.store.generation import Generation, generation_prefix
-from arm_batch.store.objects import ObjectStore
+from arm_batch.store.objects import ObjectStore, is_safe_key
+from arm_batch.store.tables import Tables, read_tables, write_tables
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,38 @@ class Verdict:
     waves: Waves
     reason: str = "plan"
     forecast: Forecast | None = None
+
+
+class _Record(Record, frozen=True):
+    """A `Verdict` as it lies in the store, without its arrays: `tables` is the key of those."""
+
+    what: ClassVar[str] = "an allocation"
+    remedy: ClassVar[str] = LOST
+
+    run_id: Name
+    attempt: Name
+    reason: str
+    tables: Key
+    budget_flops: Count
+    full_flops: Count
+    costs: tuple[Cost, ...]
+    quality: Quality | None
+    spend: Count
+    price: Amount
+    subnet_tiles: tuple[Count, ...]
+    forecast: Forecast | None = None
+    waves: tuple[Positive, ...] | None = None
+
+    def check(self) -> None:
+        """See `Record`."""
+        if not self.costs or list(self.costs) != sorted(set(self.costs)):
+            raise ValueError("at `$.costs`: expected FLOPs that ascend")
+        if not is_safe_key(self.tables):
+            raise ValueError("at `$.tables`: expected the key of a file")
+
+    def waves_of(self, generation: Generation) -> Waves:
+        """Before they were written down, waves followed from the number of shards alone."""
+        return Waves.even(generation.shards) if self.waves is None else Waves(self.waves)
 
 
 def allocation_key(generation: Generation, epoch: int = 0) -> str:
@@ -100,34 +133,30 @@ def read_allocation(
         StoreError: a file of it is damaged or missing.
     """
     key = allocation_key(generation, epoch)
-    document = read_document(store, key)
-    if document is None:
+    record = read_record(store, key, _Record)
+    if record is None:
         return None
-    try:
-        tables = np.load(io.BytesIO(store.read(document["tables"])), allow_pickle=False)
-        allocation = Allocation(tables["allocation"], int(document["spend"]), float(document["price"]))
-        quality = document["quality"]
-        verdict = Verdict(
-            allocation,
-            Census(allocation.tiles.sum(axis=2), tables["images"], tables["pixels"]),
-            total=int(document["budget_flops"]),
-            full=int(document["full_flops"]),
-            costs=tuple(int(cost) for cost in document["costs"]),
-            quality=None if quality is None else Quality(**quality),
-            shards=tuple(tables["shards"].tolist()),
-            waves=_waves_of(document, generation),
-            reason=str(document["reason"]),
-            forecast=_read_forecast(document.get("forecast")),
-        )
-        parts = _unpack(tables)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{store.url}/{key} or its tables are damaged: {error}") from error
-    if epoch == 0:
-        counted = np.zeros(verdict.census.tiles.size, np.int64)
-        for part in parts:
-            counted[part.cells] += part.tiles
-        if len(parts) != generation.shards or (counted != verdict.census.tiles.ravel()).any():
-            raise StoreError(f"{store.url}/{key} does not fit its tables")
+    if record.run_id != generation.run_id or not record.tables.startswith(tables_prefix(generation.number)):
+        raise StoreError(f"{store.url}/{key} is the allocation of another generation; {LOST}")
+    _check_waves(store, key, record, generation)
+    tables = read_tables(store, record.tables, LOST)
+    allocation = Allocation(tables.counts("allocation", 3), record.spend, record.price)
+    verdict = Verdict(
+        allocation,
+        Census(allocation.tiles.sum(axis=2), tables.counts("images"), tables.counts("pixels")),
+        total=record.budget_flops,
+        full=record.full_flops,
+        costs=record.costs,
+        quality=record.quality,
+        shards=tuple(tables.counts("shards").tolist()),
+        waves=record.waves_of(generation),
+        reason=record.reason,
+        forecast=record.forecast,
+    )
+    parts = _unpack(tables)
+    told = _misfit(verdict, parts, record, generation, epoch)
+    if told:
+        raise StoreError(f"{store.url}/{key} does not fit its tables ({told}); {LOST}")
     return verdict, parts
 
 
@@ -138,19 +167,22 @@ def read_waves(store: ObjectStore, generation: Generation) -> Waves:
         StoreError: it is not, or its allocation is damaged.
     """
     key = allocation_key(generation)
-    document = read_document(store, key)
-    if document is None:
-        raise StoreError(f"{store.url}/{key} is missing")
-    try:
-        return _waves_of(document, generation)
-    except (TypeError, ValueError) as error:
-        raise StoreError(f"{store.url}/{key} is damaged: {error}") from error
+    record = read_record(store, key, _Record)
+    if record is None:
+        raise StoreError(f"{store.url}/{key} is missing; {LOST}")
+    _check_waves(store, key, record, generation)
+    return record.waves_of(generation)
+
+
+def _check_waves(store: ObjectStore, key: str, record: _Record, generation: Generation) -> None:
+    if record.waves_of(generation).shards != generation.shards:
+        raise StoreError(f"{store.url}/{key} has waves of other than {generation.shards:,} shards; {LOST}")
 
 
 def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
     """Keys of the tables that the allocations of a generation name."""
-    documents = (read_document(store, allocation_key(generation, epoch)) for epoch in itertools.count())
-    return {str(document.get("tables")) for document in itertools.takewhile(bool, documents) if document}
+    records = (read_record(store, allocation_key(generation, epoch), _Record) for epoch in itertools.count())
+    return {record.tables for record in itertools.takewhile(bool, records) if record}
 
 
 def write_allocation(
@@ -168,23 +200,23 @@ def write_allocation(
     key = allocation_key(generation, epoch)
     attempt = uuid.uuid4().hex
     tables_key = f"{tables_prefix(generation.number)}{attempt}.npz"
-    document = {
-        "run_id": generation.run_id,
-        "attempt": attempt,
-        "reason": verdict.reason,
-        "tables": tables_key,
-        "budget_flops": verdict.total,
-        "full_flops": verdict.full,
-        "costs": verdict.costs,
-        "quality": None if verdict.quality is None else asdict(verdict.quality),
-        "forecast": None if verdict.forecast is None else asdict(verdict.forecast),
-        "spend": verdict.allocation.spend,
-        "price": verdict.allocation.price,
-        "waves": verdict.waves.sizes,
-        "subnet_tiles": verdict.allocation.tiles.sum(axis=(0, 1)).tolist(),
-    }
-    store.write(tables_key, _pack(verdict, parts))
-    if store.create(key, (json.dumps(document, indent=1) + "\n").encode()):
+    record = _Record(
+        run_id=generation.run_id,
+        attempt=attempt,
+        reason=verdict.reason,
+        tables=tables_key,
+        budget_flops=verdict.total,
+        full_flops=verdict.full,
+        costs=verdict.costs,
+        quality=verdict.quality,
+        forecast=verdict.forecast,
+        spend=verdict.allocation.spend,
+        price=verdict.allocation.price,
+        waves=verdict.waves.sizes,
+        subnet_tiles=tuple(verdict.allocation.tiles.sum(axis=(0, 1)).tolist()),
+    )
+    write_tables(store, tables_key, _packed(verdict, parts))
+    if store.create(key, encode_record(record)):
         return verdict, list(parts)
     store.delete(tables_key)
     found = read_allocation(store, generation, epoch)
@@ -193,53 +225,60 @@ def write_allocation(
     return found
 
 
-def _pack(verdict: Verdict, parts: Sequence[ShardCensus]) -> bytes:
+def _packed(verdict: Verdict, parts: Sequence[ShardCensus]) -> dict[str, Counts]:
     """Everything of an allocation that is an array; what the shards have, one after the other."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        shards=np.array(verdict.shards, np.int64),
-        allocation=verdict.allocation.tiles,
-        images=verdict.census.images,
-        pixels=verdict.census.pixels,
-        shard_cells=np.array([len(part.cells) for part in parts], np.int64),
-        cells=_joined([part.cells for part in parts]),
-        tiles=_joined([part.tiles for part in parts]),
-        shard_classes=np.array([len(part.classes) for part in parts], np.int64),
-        classes=_joined([part.classes for part in parts]),
-        class_images=_joined([part.images for part in parts]),
-        class_pixels=_joined([part.pixels for part in parts]),
-    )
-    return buffer.getvalue()
+    return {
+        "shards": np.array(verdict.shards, np.int64),
+        "allocation": verdict.allocation.tiles,
+        "images": verdict.census.images,
+        "pixels": verdict.census.pixels,
+        "shard_cells": np.array([len(part.cells) for part in parts], np.int64),
+        "cells": _joined([part.cells for part in parts]),
+        "tiles": _joined([part.tiles for part in parts]),
+        "shard_classes": np.array([len(part.classes) for part in parts], np.int64),
+        "classes": _joined([part.classes for part in parts]),
+        "class_images": _joined([part.images for part in parts]),
+        "class_pixels": _joined([part.pixels for part in parts]),
+    }
 
 
-def _unpack(tables: Any) -> list[ShardCensus]:
-    by_cell = np.cumsum(tables["shard_cells"])[:-1]
-    by_class = np.cumsum(tables["shard_classes"])[:-1]
-    columns = [np.split(tables[name], by_cell) for name in ("cells", "tiles")]
-    columns += [np.split(tables[name], by_class) for name in ("classes", "class_images", "class_pixels")]
+def _unpack(tables: Tables) -> list[ShardCensus]:
+    by_cell, by_class = tables.counts("shard_cells"), tables.counts("shard_classes")
+    columns = []
+    for lengths, names in ((by_cell, ("cells", "tiles")), (by_class, ("classes", "class_images", "class_pixels"))):
+        for name in names:
+            column = tables.counts(name)
+            if lengths.sum() != len(column) or len(lengths) != len(by_cell):
+                raise tables.damaged(f"`{name}` does not divide into the shards")
+            columns.append(np.split(column, np.cumsum(lengths)[:-1]))
     return [ShardCensus(*values) for values in zip(*columns, strict=True)]
 
 
-def _waves_of(document: dict[str, Any], generation: Generation) -> Waves:
-    """The waves that an allocation names. Before they were written down, they followed from the shards alone."""
-    if "waves" not in document:
-        return Waves.even(generation.shards)
-    waves = Waves(tuple(int(size) for size in document["waves"]))
-    if min(waves.sizes, default=0) < 1 or waves.shards != generation.shards:
-        raise ValueError(f"its waves are not of {generation.shards:,} shards")
-    return waves
-
-
-def _read_forecast(told: dict[str, Any] | None) -> Forecast | None:
-    if told is None:
+def _misfit(
+    verdict: Verdict, parts: Sequence[ShardCensus], record: _Record, generation: Generation, epoch: int
+) -> str | None:
+    """What of an allocation contradicts the rest of it; ``None`` for nothing."""
+    census, tiles = verdict.census, verdict.allocation.tiles
+    n_classes, n_bins = census.tiles.shape
+    if census.images.shape != (n_classes,) or census.pixels.shape != (n_classes,):
+        return "its classes differ"
+    if not census.is_sound:
+        return "it counts images without pixels or tiles, or these without images"
+    if tiles.sum(axis=(0, 1)).tolist() != list(record.subnet_tiles) or len(record.costs) != tiles.shape[2]:
+        return "its tiles by subnet differ"
+    shards = verdict.shards
+    if list(shards) != sorted(set(shards)) or not all(shard < generation.shards for shard in shards):
+        return "its shards are not those of the generation"
+    if epoch > 0:
         return None
-    pools = [
-        PoolForecast(**{**pool, "seconds": tuple(pool["seconds"]), "tiles": tuple(pool["tiles"])})
-        for pool in told["pools"]
-    ]
-    return Forecast(**{**told, "pools": tuple(pools)})
+    if len(shards) != generation.shards or len(parts) != generation.shards:
+        return "its shards are not those of the generation"
+    if not all(part.lies_in(n_classes, n_bins) for part in parts):
+        return "a shard counts what is not there"
+    counted = add_up(parts, n_classes, n_bins)
+    pairs = ((counted.tiles, census.tiles), (counted.images, census.images), (counted.pixels, census.pixels))
+    return None if all((one == other).all() for one, other in pairs) else "its shards do not add up"
 
 
-def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+def _joined(arrays: Sequence[np.ndarray]) -> Counts:
     return np.concatenate([np.empty(0, np.int64), *arrays]).astype(np.int64)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, ClassVar
 
+import msgspec
+
+from arm_batch.core.json_records import Count, Key, Name, Positive, Record, Sha256, encode_record
 from arm_batch.errors import StoreError
-from arm_batch.store.objects import ObjectStore
+from arm_batch.store.damage import REPAIR
+from arm_batch.store.documents import read_record
+from arm_batch.store.objects import ObjectStore, is_safe_key
 from arm_batch.store.plan import ShardId
 
 COMMITS = "commits/"
+
+_Shard = Annotated[str, msgspec.Meta(pattern=r"^g\d{4,9}/\d{6,9}\Z")]
 
 _READERS = 16
 """Records read at once: over S3 each waits for the network."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Record, frozen=True):
     """A file with rows: Parquet, or a tar of their images.
 
     Attributes:
@@ -30,10 +35,10 @@ class Part:
         sha256: hex, of the file.
     """
 
-    key: str
-    rows: int
-    size: int
-    sha256: str
+    key: Key
+    rows: Positive
+    size: Count
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
@@ -77,31 +82,34 @@ class Commit:
         """Rows with the status ``failed``."""
         return 0 if self.failed is None else self.failed.rows
 
-    def to_json(self) -> bytes:
-        """What is written to the store."""
-        document = dataclasses.asdict(self)
-        document["shard"] = str(self.shard)
-        document["origin"] = None if self.origin is None else str(self.origin)
-        return json.dumps(document).encode()
 
-    @staticmethod
-    def from_json(data: bytes, where: str) -> Commit:
-        """Read what `to_json` wrote; `StoreError` naming `where` when it is something else."""
-        try:
-            document: dict[str, Any] = json.loads(data)
-            return Commit(
-                shard=ShardId.parse(document["shard"]),
-                attempt=str(document["attempt"]),
-                done=_part(document["done"]),
-                failed=_part(document["failed"]),
-                flops=int(document["flops"]),
-                subnet_tiles=tuple(int(n) for n in document["subnet_tiles"]),
-                origin=None if document["origin"] is None else ShardId.parse(document["origin"]),
-                tar=_part(document["tar"]),
-                staged=tuple(map(str, document.get("staged", ()))),
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"{where} is not a commit record: {error}") from error
+class _Written(Record, frozen=True):
+    """A `Commit` as it lies in the store."""
+
+    what: ClassVar[str] = "a commit record"
+    remedy: ClassVar[str] = REPAIR
+
+    shard: _Shard
+    attempt: Name
+    done: Part | None
+    failed: Part | None
+    flops: Count
+    subnet_tiles: tuple[Count, ...]
+    origin: _Shard | None
+    tar: Part | None
+    staged: tuple[Name, ...] = ()
+
+    def check(self) -> None:
+        """See `Record`."""
+        own = f"/part-{self.shard.replace('/', '-')}-"
+        for name in ("done", "failed", "tar"):
+            part: Part | None = getattr(self, name)
+            if part is not None and (own not in part.key or not is_safe_key(part.key)):
+                raise ValueError(f"at `$.{name}.key`: expected a file of the same shard")
+        if not all(f"/part-{folder}".startswith(own) for folder in self.staged):
+            raise ValueError("at `$.staged`: expected folders of the same shard")
+        if self.origin is not None and ShardId.parse(self.origin) >= ShardId.parse(self.shard):
+            raise ValueError("at `$.origin`: expected an earlier shard")
 
 
 def commit_key(shard: ShardId) -> str:
@@ -115,7 +123,10 @@ def create_commit(store: ObjectStore, commit: Commit) -> Commit:
     Raises:
         StoreError: the store cannot be written.
     """
-    if store.create(commit_key(commit.shard), commit.to_json()):
+    origin = None if commit.origin is None else str(commit.origin)
+    values = {field.name: getattr(commit, field.name) for field in dataclasses.fields(commit)}
+    written = _Written(**values | {"shard": str(commit.shard), "origin": origin})
+    if store.create(commit_key(commit.shard), encode_record(written)):
         return commit
     winner = read_commit(store, commit.shard)
     if winner is None:
@@ -128,12 +139,14 @@ def create_commit(store: ObjectStore, commit: Commit) -> Commit:
 def read_commit(store: ObjectStore, shard: ShardId) -> Commit | None:
     """The record of a shard, None when it is still to do."""
     key = commit_key(shard)
-    try:
-        return Commit.from_json(store.read(key), f"{store.url}/{key}")
-    except FileNotFoundError:
+    written = read_record(store, key, _Written)
+    if written is None:
         return None
-    except PermissionError as error:
-        raise StoreError(str(error)) from error
+    if written.shard != str(shard):
+        raise StoreError(f"{store.url}/{key} is the record of {written.shard}; {REPAIR}")
+    origin = None if written.origin is None else ShardId.parse(written.origin)
+    values = {name: getattr(written, name) for name in written.__struct_fields__}
+    return Commit(**values | {"shard": shard, "origin": origin})
 
 
 class CommitLog:
@@ -208,9 +221,3 @@ def visible_parts(commits: Iterable[Commit]) -> list[Part]:
         if commit.failed is not None and commit.shard not in replaced:
             parts.append(commit.failed)
     return parts
-
-
-def _part(document: dict[str, Any] | None) -> Part | None:
-    if document is None:
-        return None
-    return Part(str(document["key"]), int(document["rows"]), int(document["size"]), str(document["sha256"]))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import boto3
+import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 
 from arm_batch.errors import OutputError
 from arm_batch.store.commit import committed, visible_parts
+from arm_batch.store.damage import REPAIR, damage_told
 from arm_batch.store.objects import ObjectStore, open_store
 from arm_batch.store.s3 import S3Store
 
@@ -28,7 +31,7 @@ def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
 
     Raises:
         OutputError: there is no run, or nothing is committed yet.
-        StoreError: the store cannot be reached.
+        StoreError: the store cannot be reached, or the first part is missing or damaged.
     """
     store = open_store(url, endpoint_url)
     parts = [part.key for part in visible_parts(committed(store).values())]
@@ -36,14 +39,27 @@ def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
         raise OutputError(f"{store.url} holds no output of arm-batch, or none that is committed")
     filesystem, root = _filesystem(store)
     # All parts of a run have the same columns.
-    return pads.dataset([f"{root}/{part}" for part in parts], None, "parquet", filesystem)
+    with damage_told(store, parts[0], REPAIR):
+        return pads.dataset([f"{root}/{part}" for part in parts], None, "parquet", filesystem)
 
 
 def failures(url: str, endpoint_url: str | None, limit: int) -> list[tuple[str, str]]:
-    """Path and error of the first `limit` failed images of an output; arguments as for `open_dataset`."""
-    failed = pads.field("status") == "failed"
-    table = open_dataset(url, endpoint_url).head(limit, columns=["path", "error"], filter=failed)
-    return [(row["path"], row["error"]) for row in table.to_pylist()]
+    """Path and error of the first `limit` failed images of an output; arguments as for `open_dataset`.
+
+    Raises:
+        StoreError: the store cannot be reached, or a file of failed rows is damaged.
+    """
+    store = open_store(url, endpoint_url)
+    commits = committed(store)
+    visible = {part.key for part in visible_parts(commits.values())}
+    found: list[tuple[str, str]] = []
+    for commit in commits.values():
+        if len(found) < limit and commit.failed is not None and commit.failed.key in visible:
+            with damage_told(store, commit.failed.key, REPAIR):
+                data = pa.BufferReader(store.read(commit.failed.key))
+                table = pq.read_table(data, columns=["path", "error"])
+                found += [(row["path"], row["error"]) for row in table.to_pylist()]
+    return found[:limit]
 
 
 def _filesystem(store: ObjectStore) -> tuple[pafs.FileSystem, str]:

@@ -7,25 +7,24 @@ listing, plan, allocation and budget. Nothing of a generation is ever changed.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arm_batch.errors import StoreError
+from arm_batch.core.budget import parse_budget
+from arm_batch.core.json_records import Count, Index, Key, Name, Record, encode_record
+from arm_batch.errors import BudgetError, StoreError
 from arm_batch.store.commit import COMMITS
-from arm_batch.store.documents import read_document
+from arm_batch.store.damage import LOST, damage_told
+from arm_batch.store.documents import read_record
 from arm_batch.store.extras import from_store, schema_in, to_store
-from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ENTRY_FIELDS, PLAN, Shard, ShardId, entries_of, entry_columns
+from arm_batch.store.objects import ObjectStore, is_safe_key
+from arm_batch.store.plan import ENTRY_FIELDS, PLAN, Shard, ShardId, check_columns, entries_of, entry_columns
 
 Kind = Literal["initial", "extend", "retry", "plan"]
 """``plan`` is what a dry run leaves for a run to begin with: a generation 0 that is never allocated."""
@@ -38,8 +37,7 @@ _ROWS_AT_ONCE = 16_384
 """Of a listing, in memory as Python objects."""
 
 
-@dataclass(frozen=True)
-class Generation:
+class Generation(Record, frozen=True):
     """The record of a generation.
 
     Attributes:
@@ -54,20 +52,43 @@ class Generation:
         cap_flops: upper bound on its FLOPs beside the budget of the settings; None for none.
     """
 
-    number: int
+    what: ClassVar[str] = "the record of a generation"
+    remedy: ClassVar[str] = LOST
+
+    number: Index
     kind: Kind
-    run_id: str
+    run_id: Name
     settings: dict[str, str]
-    attempt: str
-    listing: str
-    images: int
-    shards: int
-    cap_flops: int | None
+    attempt: Name
+    listing: Key
+    images: Index
+    shards: Index
+    cap_flops: Count | None
+
+    def check(self) -> None:
+        """See `Record`."""
+        if self.shards > self.images:
+            raise ValueError(f"{self.shards:,} shards cannot be made of {self.images:,} images")
+        if (self.number == 0) != (self.kind in ("initial", "plan")):
+            raise ValueError(f"at `$.kind`: generation {self.number} cannot be {self.kind}")
+        if self.kind != "plan":
+            _check_budget(self.settings.get("budget"))
+        if not self.listing.startswith(generation_prefix(self.number)) or not is_safe_key(self.listing):
+            raise ValueError("at `$.listing`: expected a file of the same generation")
 
     @property
     def name(self) -> str:
         """Such as ``g0000``."""
         return f"g{self.number:04d}"
+
+
+def _check_budget(text: str | None) -> None:
+    if text is None:
+        raise ValueError("at `$.settings`: the budget is missing")
+    try:
+        parse_budget(text)
+    except BudgetError as error:
+        raise ValueError(f"at `$.settings.budget`: {error}") from error
 
 
 def generation_prefix(number: int) -> str:
@@ -91,16 +112,20 @@ def list_generations(store: ObjectStore) -> list[Generation]:
     """
     found: list[Generation] = []
     for number in itertools.count():
-        document = read_document(store, _record_key(number))
-        if document is None:
+        generation = _read(store, number)
+        if generation is None:
             _check_end(store, number)
             return found
-        try:
-            found.append(Generation(**document))
-        except TypeError as error:
-            where = f"{store.url}/{_record_key(number)}"
-            raise StoreError(f"{where} is not the record of a generation: {error}") from error
+        found.append(generation)
     raise AssertionError("unreachable")
+
+
+def _read(store: ObjectStore, number: int) -> Generation | None:
+    key = _record_key(number)
+    generation = read_record(store, key, Generation)
+    if generation is not None and generation.number != number:
+        raise StoreError(f"{store.url}/{key} is the record of {generation.name}; {LOST}")
+    return generation
 
 
 def _check_end(store: ObjectStore, number: int) -> None:
@@ -111,8 +136,7 @@ def _check_end(store: ObjectStore, number: int) -> None:
                 # What a process leaves that was killed before its generation had a record, or after.
                 if later > number or not info.key.startswith(_listing_prefix(number)):
                     raise StoreError(
-                        f"{store.url}/{_record_key(number)} is missing, but {info.key} is there: without "
-                        "this record the run cannot go on or be repaired; put it back from a copy, or begin anew"
+                        f"{store.url}/{_record_key(number)} is missing, but {info.key} is there; {LOST}"
                     )
 
 
@@ -137,8 +161,7 @@ def create_generation(
     images = sum(len(shard.entries) for shard in shards)
     generation = Generation(number, kind, run_id, settings, attempt, listing, images, len(shards), cap_flops)
     store.write(listing, _to_parquet(shards))
-    record = (json.dumps(dataclasses.asdict(generation), indent=1) + "\n").encode()
-    if store.create(_record_key(number), record):
+    if store.create(_record_key(number), encode_record(generation)):
         return generation
     store.delete(listing)
     return list_generations(store)[number]
@@ -163,9 +186,11 @@ def read_shards(store: ObjectStore, generation: Generation) -> Iterator[Shard]:
     """
     file = _open_listing(store, generation)
     index = 0
-    with _damage_told(store, generation):
+    with damage_told(store, generation.listing, LOST):
         for group in range(file.num_row_groups):
-            for shard in _shards_of(generation, file.read_row_group(group)):
+            table = file.read_row_group(group)
+            check_columns(table, _LISTING_SCHEMA)
+            for shard in _shards_of(generation, table):
                 if shard.id.index != index:
                     raise ValueError(f"shard {index} is missing")
                 index += 1
@@ -180,10 +205,10 @@ def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[s
     outputs: set[str] = set()
     for generation in generations:
         file = _open_listing(store, generation)
-        with _damage_told(store, generation):
+        with damage_told(store, generation.listing, LOST):
             table = file.read(["path", "output"])
-        paths.update(table["path"].to_pylist())
-        outputs.update(table["output"].to_pylist())
+            paths.update(table["path"].to_pylist())
+            outputs.update(table["output"].to_pylist())
     return paths, outputs
 
 
@@ -197,12 +222,11 @@ def count_copies(store: ObjectStore, generations: Iterable[Generation]) -> int:
     copies: set[str] = set()
     for generation in generations:
         file = _open_listing(store, generation)
-        with _damage_told(store, generation):
+        with damage_told(store, generation.listing, LOST):
             table = file.read(["path", "copy_of"])
-        marked = table.filter(pc.is_valid(table["copy_of"]))["path"].to_pylist()
-        if generation.kind == "retry":
-            copies.difference_update(table["path"].to_pylist())
-        copies.update(marked)
+            if generation.kind == "retry":
+                copies.difference_update(table["path"].to_pylist())
+            copies.update(table.filter(pc.is_valid(table["copy_of"]))["path"].to_pylist())
     return len(copies)
 
 
@@ -221,23 +245,13 @@ def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:
 
 
 def _open_listing(store: ObjectStore, generation: Generation) -> pq.ParquetFile:
-    with _damage_told(store, generation):
+    with damage_told(store, generation.listing, LOST):
         data = pa.BufferReader(store.read(generation.listing))
         file = pq.ParquetFile(data, page_checksum_verification=True)
+        check_columns(file.schema_arrow.empty_table(), _LISTING_SCHEMA)
         if file.metadata.num_rows != generation.images:
             raise ValueError(f"it lists {file.metadata.num_rows:,} images, not {generation.images:,}")
         return file
-
-
-@contextmanager
-def _damage_told(store: ObjectStore, generation: Generation) -> Iterator[None]:
-    """Turn what a missing or damaged listing raises into a `StoreError` that names it."""
-    try:
-        yield
-    except (FileNotFoundError, PermissionError) as error:
-        raise StoreError(str(error)) from error
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"{store.url}/{generation.listing} is damaged: {' '.join(str(error).split())}") from error
 
 
 def _to_parquet(shards: Sequence[Shard]) -> bytes:

@@ -6,15 +6,15 @@ that count, so that any Parquet reader can read it plainly.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Container, Mapping, Sequence
-from typing import Any
+from typing import ClassVar
 
+from arm_batch.core.json_records import Count, Index, Name, Record, encode_record
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import tables_of
 from arm_batch.store.commit import Commit, CommitLog, Part, visible_parts
-from arm_batch.store.documents import read_document
+from arm_batch.store.damage import REPAIR
+from arm_batch.store.documents import read_record
 from arm_batch.store.generation import Generation, generation_prefix
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
@@ -23,6 +23,31 @@ from arm_batch.store.staging import publish_waiting
 from arm_batch.store.tars import TARS
 
 MANIFEST_KEY = "manifest.json"
+
+
+class Manifest(Record, frozen=True):
+    """What a complete output consists of.
+
+    Attributes:
+        run_id: of the run.
+        generations: of it.
+        shards: of all generations.
+        rows: that count.
+        spent_flops: for all of them.
+        parts: the files that hold them.
+        tars: the files that hold their images, with the sink `webdataset`.
+    """
+
+    what: ClassVar[str] = "a manifest"
+    remedy: ClassVar[str] = "running the same `arm-batch upscale` again writes it anew"
+
+    run_id: Name
+    generations: Index
+    shards: Index
+    rows: Count
+    spent_flops: Count
+    parts: tuple[Part, ...]
+    tars: tuple[Part, ...]
 
 
 def missing_shards(generations: Sequence[Generation], commits: Container[ShardId]) -> list[ShardId]:
@@ -47,23 +72,24 @@ def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog
         The commit records, which there is no need to read again.
 
     Raises:
-        StoreError: a shard is not committed, or the store cannot be read or written.
+        StoreError: a shard is not committed, a part is gone or cut off, or the store cannot be read or written.
     """
     prefixes = [DATA, TARS]
     prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "tables-")]
-    candidates = [info.key for prefix in prefixes for info in store.list(prefix)]
+    sizes = {info.key: info.size for prefix in prefixes for info in store.list(prefix)}
     commits = log.refresh()
     if missing_shards(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
+    manifest = manifest_of(generations, list(commits.values()))
+    files = (*manifest.parts, *manifest.tars)
+    _check_whole(store, files, sizes)
     # Every shard has its record: what is still staged and has none came to nothing.
     orphans = publish_waiting(store)
-    parts = visible_parts(commits.values())
-    tars = [commit.tar for commit in commits.values() if commit.tar is not None]
-    store.write(MANIFEST_KEY, _document(generations, commits, parts, tars))
-    named = {part.key for part in parts} | {tar.key for tar in tars}
+    store.write(MANIFEST_KEY, encode_record(manifest))
+    named = {file.key for file in files}
     for generation in generations:
         named |= {generation.listing, *tables_of(store, generation)}
-    orphans += [key for key in candidates if key not in named]
+    orphans += [key for key in sizes if key not in named]
     for key in orphans:
         store.delete(key)
     store.sweep()
@@ -79,24 +105,51 @@ def is_finished(store: ObjectStore) -> bool:
     return True
 
 
-def read_manifest(store: ObjectStore) -> dict[str, Any] | None:
+def read_manifest(store: ObjectStore) -> Manifest | None:
     """The manifest, None where the run is not complete; `StoreError` when it is damaged."""
-    return read_document(store, MANIFEST_KEY)
+    return read_record(store, MANIFEST_KEY, Manifest)
 
 
-def _document(
-    generations: Sequence[Generation],
-    commits: Mapping[ShardId, Commit],
-    parts: Sequence[Part],
-    tars: Sequence[Part],
-) -> bytes:
-    document = {
-        "run_id": generations[0].run_id,
-        "generations": len(generations),
-        "shards": len(commits),
-        "rows": sum(part.rows for part in parts),
-        "spent_flops": sum(commit.flops for commit in commits.values()),
-        "parts": [dataclasses.asdict(part) for part in parts],
-        "tars": [dataclasses.asdict(tar) for tar in tars],
-    }
-    return (json.dumps(document, indent=1) + "\n").encode()
+def manifest_of(generations: Sequence[Generation], commits: Sequence[Commit]) -> Manifest:
+    """What the manifest of a complete run says.
+
+    Args:
+        generations: of the run.
+        commits: all, in order.
+    """
+    parts = tuple(visible_parts(commits))
+    return Manifest(
+        run_id=generations[0].run_id,
+        generations=len(generations),
+        shards=len(commits),
+        rows=sum(part.rows for part in parts),
+        spent_flops=sum(commit.flops for commit in commits),
+        parts=parts,
+        tars=tuple(commit.tar for commit in commits if commit.tar is not None),
+    )
+
+
+def _check_whole(store: ObjectStore, parts: Sequence[Part], sizes: Mapping[str, int]) -> None:
+    """Refuse parts that are gone or of another size than was committed; what is in them `verify` reads.
+
+    Args:
+        store: the output.
+        parts: that count.
+        sizes: of what was listed, by key.
+
+    Raises:
+        StoreError: names the first.
+    """
+    for part in parts:
+        # What another driver has committed since is not in the listing.
+        size = sizes[part.key] if part.key in sizes else _size_of(store, part.key)
+        if size != part.size:
+            told = "is missing" if size is None else f"has {size:,} bytes where {part.size:,} were committed"
+            raise StoreError(f"{store.url}/{part.key} {told}; {REPAIR}")
+
+
+def _size_of(store: ObjectStore, key: str) -> int | None:
+    try:
+        return store.stat(key).size
+    except FileNotFoundError:
+        return None

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from arm_batch.errors import StoreError
 from arm_batch.store.commit import Part
+from arm_batch.store.damage import REPAIR, damage_told
 from arm_batch.store.objects import ObjectStore
 
 
@@ -18,12 +19,12 @@ def read_part(store: ObjectStore, part: Part) -> bytes:
     Raises:
         StoreError: it is missing, or not what was committed.
     """
-    try:
+    with damage_told(store, part.key, REPAIR):
         data = store.read(part.key)
-    except (FileNotFoundError, PermissionError) as error:
-        raise StoreError(f"the part cannot be read: {error}") from error
     if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:
-        raise StoreError(f"{store.url}/{part.key} is not what was committed: its size or SHA-256 differs")
+        raise StoreError(
+            f"{store.url}/{part.key} is not what was committed: its size or SHA-256 differs; {REPAIR}"
+        )
     return data
 
 
@@ -33,13 +34,12 @@ def read_table(store: ObjectStore, part: Part, columns: list[str] | None = None)
     Raises:
         StoreError: as `read_part`, or it is not Parquet with as many rows as were committed.
     """
-    try:
-        table = pq.read_table(pa.BufferReader(read_part(store, part)), columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{store.url}/{part.key} cannot be read as Parquet: {error}") from error
-    if table.num_rows != part.rows:
-        raise StoreError(f"{store.url}/{part.key} has {table.num_rows} rows, not {part.rows}")
-    return table
+    data = read_part(store, part)
+    with damage_told(store, part.key, REPAIR):
+        table = pq.read_table(pa.BufferReader(data), columns=columns)
+        if table.num_rows != part.rows:
+            raise ValueError(f"it has {table.num_rows} rows, not {part.rows}")
+        return table
 
 
 def read_paths(store: ObjectStore, part: Part) -> set[str]:

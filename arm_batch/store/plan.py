@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arm_batch.errors import StoreError
+from arm_batch.store.codecs.formats import FORMATS
+from arm_batch.store.damage import REPAIR, damage_told
 from arm_batch.store.extras import from_store, to_store
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.sources import Entry
@@ -178,21 +179,30 @@ def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
         StoreError: it is missing, damaged, or the store cannot be reached.
     """
     key = plan_key(shard)
-    try:
+    with damage_told(store, key, REPAIR):
         table = pq.read_table(pa.BufferReader(store.read(key)), page_checksum_verification=True)
-        if not table.select(_SCHEMA.names).schema.equals(_SCHEMA):
-            raise StoreError(f"{store.url}/{key} is not the plan of a shard")
+        check_columns(table, _SCHEMA)
         return _from_table(shard, table)
-    except (FileNotFoundError, PermissionError) as error:
-        raise StoreError(f"the plan of shard {shard} cannot be read: {error}") from error
-    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
-        raise StoreError(f"{store.url}/{key} is damaged: {' '.join(str(error).split())}") from error
 
 
 def planned(store: ObjectStore, generation: int) -> set[int]:
     """Numbers of the shards of a generation whose plans are kept."""
-    keys = (info.key for info in store.list(shards_prefix(generation)))
-    return {int(key.rpartition("/")[2].removesuffix(".parquet")) for key in keys}
+    found = set()
+    for info in store.list(shards_prefix(generation)):
+        number = info.key.removeprefix(shards_prefix(generation)).removesuffix(".parquet")
+        # Whatever else somebody has put there is no plan.
+        if number.isdecimal() and info.key == plan_key(ShardId(generation, int(number))):
+            found.add(int(number))
+    return found
+
+
+def check_columns(table: pa.Table, schema: pa.Schema) -> None:
+    """Refuse a table without these columns, of these types, or with gaps where none may be; `ValueError`."""
+    for field in schema:
+        if not table.schema.field(field.name).equals(field):
+            raise ValueError(f"its column {field.name} is of another type")
+        if not field.nullable and table[field.name].null_count:
+            raise ValueError(f"its column {field.name} has gaps")
 
 
 def entry_columns(entries: Sequence[Entry], outputs: Sequence[str]) -> list[pa.Array]:
@@ -232,6 +242,8 @@ def _to_parquet(plan: ShardPlan) -> bytes:
 def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
     scores = table["scores"].combine_chunks()
     n_scores = table["n_scores"][0].as_py()
+    if n_scores < 1:
+        raise ValueError("it has no scores")
     offsets = scores.offsets.to_numpy() // n_scores
     per_image = np.split(scores.values.to_numpy().reshape(-1, n_scores), offsets[1:-1])
     rest = (table[name].to_pylist() for name in ("output", "source_size", "height", "width"))
@@ -242,5 +254,14 @@ def _from_table(shard: ShardId, table: pa.Table) -> ShardPlan:
             entries_of(table), *rest, per_image, *found, strict=True
         )
     )
+    if not all(_is_sound(image) for image in images):
+        raise ValueError("it says of an image what cannot be")
     origin = table["origin"][0].as_py()
     return ShardPlan(shard, images, None if origin is None else ShardId.parse(origin), from_store(table))
+
+
+def _is_sound(image: ImagePlan) -> bool:
+    """Whether an image that is to be upscaled has a size and a format."""
+    if image.error is not None or image.entry.copy_of is not None:
+        return True
+    return image.format in FORMATS and min(image.height, image.width) > 0

@@ -8,32 +8,67 @@ so that who comes later need not read everything.
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
-import json
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
-from arm_batch.core.census import ShardCensus
+from arm_batch.core.census import Objective, ShardCensus
+from arm_batch.core.json_records import Index, Name, Positive, Record, encode_record
 from arm_batch.core.lut import Lut
-from arm_batch.core.pool_events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
+from arm_batch.core.pool_events import Event
 from arm_batch.core.pool_grants import Demand
-from arm_batch.core.shared_pool import Claim, PoolState, follow
-from arm_batch.errors import ArmBatchError, BudgetError, StoreError
-from arm_batch.store.documents import read_document
+from arm_batch.core.shared_pool import PoolState, follow
+from arm_batch.errors import BudgetError, LadderError, StoreError
+from arm_batch.store.documents import read_record
 from arm_batch.store.objects import ObjectStore
+from arm_batch.store.tables import read_tables, write_tables
 
 SNAPSHOT_EVERY = 128
 """Records: who opens a pool reads at most so many one after the other."""
 
-_EVENTS: dict[str, type[Event]] = {
-    event.__name__.lower(): event for event in (Add, Close, Register, Price, Begin, Refuse, Settle, Leave, Return)
-}
-
 _COLUMNS = tuple(field.name for field in dataclasses.fields(ShardCensus))
+
+
+_LOST = "the pool cannot go on without it: put the file back from a copy, or create another pool"
+
+
+class _Creation(Record, frozen=True):
+    """Record 0."""
+
+    what: ClassVar[str] = "the first record of a pool"
+    remedy: ClassVar[str] = _LOST
+
+    attempt: Name
+    name: Name
+    flops: Positive
+
+
+class _Entry(Record, frozen=True):
+    """Any further record."""
+
+    what: ClassVar[str] = "a record of a pool"
+    remedy: ClassVar[str] = _LOST
+
+    attempt: Name
+    events: tuple[Event, ...]
+
+
+class _Snapshot(Record, frozen=True):
+    """The state after a record."""
+
+    what: ClassVar[str] = "a snapshot of a pool"
+    remedy: ClassVar[str] = "remove it: the records tell the same"
+
+    record: Index
+    state: PoolState
+
+    def check(self) -> None:
+        """See `Record`."""
+        if not self.state.is_sound:
+            raise ValueError("at `$.state`: its amounts do not fit together")
 
 
 class PoolJournal:
@@ -59,8 +94,8 @@ class PoolJournal:
         Raises:
             BudgetError: there is one.
         """
-        document = {"attempt": uuid.uuid4().hex, "name": name, "flops": flops}
-        if not self._store.create(_record_key(0), json.dumps(document).encode()):
+        record = _Creation(uuid.uuid4().hex, name, flops)
+        if not self._store.create(_record_key(0), encode_record(record)):
             raise BudgetError(f"there is a pool at {self.url} already")
 
     def refresh(self) -> PoolState:
@@ -73,13 +108,14 @@ class PoolJournal:
         if self._state is None:
             self._state, self._next = self._start()
         for number in itertools.count(self._next):
-            document = read_document(self._store, _record_key(number))
-            if document is None:
+            entry = read_record(self._store, _record_key(number), _Entry)
+            if entry is None:
                 break
             try:
-                self._state = follow(self._state, [_event(item) for item in document["events"]])
-            except (KeyError, TypeError, ValueError, ArmBatchError) as error:
-                raise self._damaged(_record_key(number), error) from error
+                self._state = follow(self._state, entry.events)
+            except BudgetError as error:
+                where = f"{self._store.url}/{_record_key(number)}"
+                raise StoreError(f"{where} contradicts those before it: {error}; {_LOST}") from error
             self._next = number + 1
         return self._state
 
@@ -91,46 +127,52 @@ class PoolJournal:
         """
         assert self._state is not None
         after = follow(self._state, events)
-        document = {"attempt": uuid.uuid4().hex, "events": [_item(event) for event in events]}
-        if not self._store.create(_record_key(self._next), json.dumps(document).encode()):
+        entry = _Entry(uuid.uuid4().hex, tuple(events))
+        if not self._store.create(_record_key(self._next), encode_record(entry)):
             return False
         if self._next % SNAPSHOT_EVERY == 0:
-            snapshot = {"record": self._next, "state": _document_of(after)}
-            self._store.write(f"snapshots/{self._next:012d}.json", json.dumps(snapshot).encode())
+            self._store.write(_snapshot_key(self._next), encode_record(_Snapshot(self._next, after)))
         self._state, self._next = after, self._next + 1
         return True
 
     def keep_demand(self, job: str, demand: Demand) -> str:
         """Write down what a job has to do; returns the key, which nobody else uses."""
         key = f"demands/{job}-{uuid.uuid4().hex}.npz"
-        buffer = io.BytesIO()
-        parts = {
+        arrays = {
             f"{column}-{number}": getattr(part, column)
             for number, part in enumerate(demand.portions)
             for column in _COLUMNS
         }
-        table = np.frombuffer(demand.lut.to_json().encode(), np.uint8)
-        sizes, portions = np.array(demand.sizes, np.int64), len(demand.portions)
-        np.savez_compressed(buffer, lut=table, costs=demand.costs, portions=portions, sizes=sizes, **parts)
-        self._store.write(key, buffer.getvalue())
+        arrays["lut"] = np.frombuffer(demand.lut.to_json().encode(), np.uint8)
+        arrays |= {"costs": demand.costs, "portions": np.array(len(demand.portions), np.int64)}
+        arrays["sizes"] = np.array(demand.sizes, np.int64)
+        write_tables(self._store, key, arrays)
         return key
 
-    def read_demand(self, key: str) -> Demand:
-        """What `keep_demand` wrote.
+    def read_demand(self, key: str, objective: Objective) -> Demand:
+        """What `keep_demand` wrote, in a pool of this objective.
 
         Raises:
             StoreError: it is damaged or missing.
         """
+        tables = read_tables(self._store, key, _LOST)
         try:
-            with np.load(io.BytesIO(self._store.read(key)), allow_pickle=False) as tables:
-                portions = tuple(
-                    ShardCensus(*(tables[f"{column}-{number}"] for column in _COLUMNS))
-                    for number in range(int(tables["portions"]))
-                )
-                sizes = tuple(tables["sizes"].tolist()) if "sizes" in tables else ()
-                return Demand(Lut.from_json(tables["lut"].tobytes().decode()), tables["costs"], portions, sizes)
-        except (OSError, KeyError, TypeError, ValueError, ArmBatchError) as error:
-            raise self._damaged(key, error) from error
+            lut = Lut.from_json(tables.text("lut"), "its table")
+        except LadderError as error:
+            raise tables.damaged(str(error)) from error
+        demand = Demand(
+            lut,
+            tables.counts("costs"),
+            tuple(
+                ShardCensus(*(tables.counts(f"{column}-{number}") for column in _COLUMNS))
+                for number in range(int(tables.counts("portions", 0)))
+            ),
+            # Pools that are older than these have none.
+            tuple(tables.counts("sizes").tolist()) if "sizes" in tables else (),
+        )
+        if not demand.is_sound(objective):
+            raise tables.damaged("its counts do not fit its table")
+        return demand
 
     def drop_demand(self, key: str) -> None:
         """Remove a demand that no record names."""
@@ -138,47 +180,21 @@ class PoolJournal:
 
     def _start(self) -> tuple[PoolState, int]:
         """The newest snapshot, or the empty pool; and the number of the record after it."""
-        snapshots = [info.key for info in self._store.list("snapshots/")]
-        key = max(snapshots, default=_record_key(0))
-        document = read_document(self._store, key)
-        if document is None:
+        newest = max((info.key for info in self._store.list("snapshots/")), default=None)
+        if newest is not None:
+            snapshot = read_record(self._store, newest, _Snapshot)
+            if snapshot is not None and newest == _snapshot_key(snapshot.record):
+                return snapshot.state, snapshot.record + 1
+            raise StoreError(f"{self._store.url}/{newest} is a snapshot of another record; {_Snapshot.remedy}")
+        created = read_record(self._store, _record_key(0), _Creation)
+        if created is None:
             raise BudgetError(f"there is no pool at {self.url}: `arm-batch budget create` makes one")
-        try:
-            if snapshots:
-                return _state_of(document["state"]), int(document["record"]) + 1
-            return PoolState(str(document["name"]), int(document["flops"])), 1
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged(key, error) from error
+        return PoolState(created.name, created.flops), 1
 
-    def _damaged(self, key: str, error: Exception) -> StoreError:
-        return StoreError(f"{self._store.url}/{key} cannot be read: {error}")
+
+def _snapshot_key(number: int) -> str:
+    return f"snapshots/{number:012d}.json"
 
 
 def _record_key(number: int) -> str:
     return f"journal/{number:012d}.json"
-
-
-def _item(event: Event) -> dict[str, Any]:
-    return {"event": type(event).__name__.lower(), **dataclasses.asdict(event)}
-
-
-def _event(item: dict[str, Any]) -> Event:
-    fields = dict(item)
-    return _EVENTS[fields.pop("event")](**fields)
-
-
-def _document_of(state: PoolState) -> dict[str, Any]:
-    return dataclasses.asdict(state) | {"added": sorted(state.added)}
-
-
-def _state_of(document: dict[str, Any]) -> PoolState:
-    jobs = {job: _claim_of(claim) for job, claim in document["jobs"].items()}
-    return PoolState(**document | {"jobs": jobs, "added": frozenset(document["added"])})
-
-
-def _claim_of(document: dict[str, Any]) -> Claim:
-    by_portion = {
-        name: {int(portion): int(number) for portion, number in document[name].items()}
-        for name in ("reserved", "settled", "epochs", "refused")
-    }
-    return Claim(**document | by_portion)

@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
+from arm_batch.core.allocate import spend_of
 from arm_batch.core.giants import Giants
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, allocation_key, read_epochs
-from arm_batch.store.commit import Commit, commit_key, listed, visible_parts
+from arm_batch.store.commit import Commit, commit_key, listed
 from arm_batch.store.generation import Generation, read_shards
-from arm_batch.store.manifest import MANIFEST_KEY, missing_shards, read_manifest
+from arm_batch.store.manifest import MANIFEST_KEY, manifest_of, missing_shards, read_manifest
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId, plan_key, planned, read_plan
 from arm_batch.store.sinks import DATA
@@ -63,10 +66,9 @@ def verify_store(
         except StoreError as error:
             problems.append(Problem(allocation_key(generation), str(error), "none"))
             continue
-        if epochs:
-            verdicts[generation.number] = epochs
+        verdicts[generation.number] = epochs
         problems += _verify_plans(store, generation, bool(epochs), shards)
-    costs = {number: epochs[0].costs for number, epochs in verdicts.items()}
+    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
         commits = [record for record in records if isinstance(record, Commit)]
@@ -85,7 +87,7 @@ def verify_store(
     problems += _verify_strays(generations, shards)
     left = missing_shards(generations, shards)
     if not left and len(commits) == len(shards):
-        problems += _verify_end(store, commits)
+        problems += _verify_end(store, generations, commits)
     failed = sum(len(findings.failed) for findings in each)
     return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, len(left))
 
@@ -117,13 +119,16 @@ def _verify_ledger(
 ) -> Iterator[Problem]:
     """No generation spent more than its budget, and no epoch was allocated more."""
     for generation in generations:
-        epochs = verdicts.get(generation.number, [])
+        if generation.number not in verdicts:
+            # It is damaged, which was told.
+            continue
+        epochs = verdicts[generation.number]
         own = [commit for commit in commits if commit.shard.generation == generation.number]
         if not epochs and own:
             told = f"{len(own)} shards are committed without an allocation"
             yield Problem(allocation_key(generation), told, "none")
         for number, epoch in enumerate(epochs):
-            cost = int(epoch.allocation.tiles.sum(axis=(0, 1)) @ epoch.costs)
+            cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
             if cost != epoch.allocation.spend or cost > epoch.total:
                 key = allocation_key(generation, number)
                 yield Problem(key, "its spend does not fit its tiles and budget", "none")
@@ -146,9 +151,11 @@ def _verify_strays(generations: Sequence[Generation], shards: set[ShardId]) -> I
         yield Problem(commit_key(stray), "no generation has this shard", "none", stray)
 
 
-def _verify_end(store: ObjectStore, commits: Sequence[Commit]) -> Iterator[Problem]:
+def _verify_end(
+    store: ObjectStore, generations: Sequence[Generation], commits: Sequence[Commit]
+) -> Iterator[Problem]:
     """Once all is committed there is a manifest that names all parts, and nothing waits to be moved or removed."""
-    parts = visible_parts(commits)
+    right = manifest_of(generations, commits)
     try:
         manifest = read_manifest(store)
     except StoreError as error:
@@ -157,9 +164,9 @@ def _verify_end(store: ObjectStore, commits: Sequence[Commit]) -> Iterator[Probl
     if manifest is None:
         yield Problem(MANIFEST_KEY, "all is committed, but the run was not finished: start it again", "finish")
         return
-    if [part["key"] for part in manifest.get("parts", [])] != [part.key for part in parts]:
+    if manifest != right:
         yield Problem(MANIFEST_KEY, "does not name the parts that count", "finish")
-    named = {part.key for part in parts} | {commit.tar.key for commit in commits if commit.tar is not None}
+    named = {part.key for part in (*right.parts, *right.tars)}
     for prefix in (DATA, TARS, STAGING):
         for info in store.list(prefix):
             if info.key not in named:

@@ -114,7 +114,8 @@ class NoPixels(InlineExecutor):
             NoPixels.committed += 1
             tiles = budget.begin(shard.index).per_subnet
             flops = int(tiles @ self._context.ladder.costs)
-            part = Part(f"data/{shard.index}", int(tiles.sum()) // 16, 0, "")
+            part = Part(f"data/part-g0000-{shard.index:06d}-try", int(tiles.sum()) // 16, 0, "0" * 64)
+            self._context.output.write(part.key, b"")
             commit = create_commit(
                 self._context.output, Commit(shard, "try", part, None, flops, tuple(tiles.tolist()))
             )

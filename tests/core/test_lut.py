@@ -13,7 +13,7 @@ from arm_batch.core.lut import Lut
 from arm_batch.core.score import Score
 from arm_batch.errors import LadderError
 
-finite = st.floats(0, 1e5, allow_subnormal=False)
+finite = st.floats(0, 255**2, allow_subnormal=False)
 scores = st.floats(-10, 100, width=32)
 
 
@@ -76,11 +76,11 @@ def test_predicted_psnr_pools_squared_errors_over_the_area_of_the_images(lut):
 
 @given(
     arrays(np.float64, (3, 2), elements=finite),
-    arrays(np.float64, (3, 2), elements=finite),
+    arrays(np.float64, (3, 2), elements=st.floats(0, 200)),
     st.dictionaries(st.text(), st.text()),
 )
 def test_json_round_trip_is_exact(mse, psnr_db, provenance):
-    gain = Score("gain", (0.1, 1 / 3, -1e-9, 2.0, 1e300))
+    gain = Score("gain", (0.1, 1 / 3, -1e-9, 2.0, 1e6))
     lut = Lut(
         (gain, Score("octave")),
         np.empty(0),
@@ -91,7 +91,7 @@ def test_json_round_trip_is_exact(mse, psnr_db, provenance):
         np.array([1, 2, 10**12]),
         provenance,
     )
-    back = Lut.from_json(lut.to_json())
+    back = Lut.from_json(lut.to_json().encode(), "lut.json")
     for name in ("edges", "cuts", "mse", "psnr_db", "standard_error", "tiles"):
         np.testing.assert_array_equal(getattr(back, name), getattr(lut, name))
     assert (back.scores, back.provenance) == (lut.scores, provenance)
@@ -99,7 +99,7 @@ def test_json_round_trip_is_exact(mse, psnr_db, provenance):
 
 
 def test_one_score_survives_the_round_trip(lut):
-    assert Lut.from_json(lut.to_json()).to_json() == lut.to_json()
+    assert Lut.from_json(lut.to_json().encode(), "lut.json").to_json() == lut.to_json()
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_cuts_must_not_fall_but_may_be_equal(nested):
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"edges": [0, 1]}', "3"])
 def test_other_documents_are_refused(text):
-    with pytest.raises(LadderError, match="not a LUT"):
-        Lut.from_json(text)
+    with pytest.raises(LadderError, match=r"lut\.json is not a LUT: .*build-lut"):
+        Lut.from_json(text.encode(), "lut.json")
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_other_documents_are_refused(text):
 def test_documents_with_a_damaged_field_are_refused(lut, key, value):
     document = json.loads(lut.to_json()) | {key: value}
     with pytest.raises(LadderError):
-        Lut.from_json(json.dumps(document))
+        Lut.from_json(json.dumps(document).encode(), "lut.json")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -22,13 +24,18 @@ from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 from tests.store.counting import CountingStore
 
-DONE = Part("data/a.parquet", 5, 1000, "aa")
-FAILED = Part("data/a-failed.parquet", 2, 100, "bb")
+
+def part(shard: str, name: str, rows: int) -> Part:
+    return Part(f"data/part-{shard}-{name}.parquet", rows, 1000 * rows, f"{rows:064x}")
+
+
+DONE, FAILED = part("g0000-000003", "try", 5), part("g0000-000003", "try-failed", 2)
 COMMIT = Commit(ShardId(0, 3), "try", DONE, FAILED, 12, (1, 2, 3))
+RETRIED = part("g0001-000000", "other-failed", 2)
 
 
 def test_a_record_comes_back_as_it_went_in(store: ObjectStore) -> None:
-    retry = Commit(ShardId(1, 0), "other", None, FAILED, 0, (0, 0, 0), origin=ShardId(0, 3))
+    retry = Commit(ShardId(1, 0), "other", None, RETRIED, 0, (0, 0, 0), origin=ShardId(0, 3))
     for commit in (COMMIT, retry):
         assert create_commit(store, commit) == commit
         assert read_commit(store, commit.shard) == commit
@@ -62,13 +69,67 @@ def test_failed_rows_that_a_retry_replaced_are_not_visible() -> None:
     assert visible_parts([COMMIT, retry, again]) == [DONE, DONE, DONE]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"[]", b"{}", b'{"shard": "g0000/000003"}', COMMIT.to_json().replace(b"g0000/", b"x"), b"\xff"],
-)
-def test_a_broken_record_is_named(store: ObjectStore, content: bytes) -> None:
+def changed(store: ObjectStore, path: Sequence[str | int], value: object) -> bytes:
+    """The record of `COMMIT` with another value in one place."""
+    create_commit(store, COMMIT)
+    document = json.loads(store.read(commit_key(COMMIT.shard)))
+    place = document
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return json.dumps(document).encode()
+
+
+def check_told(store: ObjectStore, content: bytes, told: str) -> None:
     store.write(commit_key(COMMIT.shard), content)
-    with pytest.raises(StoreError, match=r"commits/g0000/000003\.json is not a commit record"):
+    with pytest.raises(StoreError) as caught:
+        committed(store)
+    message = str(caught.value)
+    assert "commits/g0000/000003.json is not a commit record: " in message
+    assert told in message
+    assert "--repair" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it is empty"),
+        (b"[]", "expected `object`, got `array`"),
+        (b"{}", "missing required field `shard`"),
+        (b"\xff", "it is no JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"shard": "g0000/000003", "shard": "g0000/000003"}', "`shard` is there more than once"),
+    ],
+)
+def test_what_is_no_record_is_named(store: ObjectStore, content: bytes, told: str) -> None:
+    check_told(store, content, told)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (["shard"], "g0/3", "at `$.shard`: expected"),
+        (["flops"], -1, "at `$.flops`: expected `int` >= 0"),
+        (["flops"], float("inf"), "Infinity is no number"),
+        (["flops"], 10**400, "401 digits"),
+        (["subnet_tiles"], {}, "at `$.subnet_tiles`: expected `array`"),
+        (["subnet_tiles", 1], 1.5, "at `$.subnet_tiles[1]`: expected `int`"),
+        (["done", "sha256"], "0" * 63, "at `$.done.sha256`: expected"),
+        (["done", "key"], "data/part-g0000-000004-x.parquet", "at `$.done.key`: expected"),
+        (["done", "key"], "data/../part-g0000-000003-x.parquet", "at `$.done.key`: expected"),
+        (["origin"], "g0000/000003", "at `$.origin`: expected an earlier shard"),
+        (["more"], 1, "unknown field `more`"),
+    ],
+)
+def test_a_broken_record_is_named(store: ObjectStore, path: list[str | int], value: object, told: str) -> None:
+    check_told(store, changed(store, path, value), told)
+
+
+def test_the_record_of_another_shard_is_named(store: ObjectStore) -> None:
+    create_commit(store, COMMIT)
+    store.write(commit_key(ShardId(0, 5)), store.read(commit_key(COMMIT.shard)))
+    with pytest.raises(StoreError, match=r"000005\.json is the record of g0000/000003"):
         committed(store)
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +34,7 @@ from arm_batch.store.plan import (
 )
 from arm_batch.store.sources import Entry
 
+SETTINGS = {"budget": "50%"}
 FILE = Entry("a/ü.png", "a/ü.png", None, 12, "1f-c")
 ROW = Entry("b.png", "train.parquet", 7, -1, "2a")
 
@@ -98,7 +103,7 @@ def test_no_single_bit_of_a_plan_flips_unseen(tmp_path: Path) -> None:
 
 
 def test_a_missing_plan_is_a_store_error(store: ObjectStore) -> None:
-    with pytest.raises(StoreError, match="g0000/000009"):
+    with pytest.raises(StoreError, match=r"shards/000009\.parquet is missing; .*--repair"):
         read_plan(store, ShardId(0, 9))
 
 
@@ -116,21 +121,21 @@ def test_generations_fix_what_is_to_be_done(store: ObjectStore) -> None:
 
 
 def test_of_two_that_begin_a_run_both_do_the_same(store: ObjectStore) -> None:
-    first = create_generation(store, "initial", 0, "run", {}, [shard(0, 0, FILE)], "one")
-    second = create_generation(store, "initial", 0, "run", {}, [shard(0, 0, FILE), shard(0, 1, ROW)], "two")
+    first = create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
+    second = create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE), shard(0, 1, ROW)], "two")
     assert second == first
     assert [info.key for info in store.list() if "two" in info.key] == []
 
 
 def test_a_discarded_generation_leaves_nothing(store: ObjectStore) -> None:
-    first = create_generation(store, "initial", 0, "run", {}, [shard(0, 0, FILE)], "one")
+    first = create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
     write_plan(store, ShardPlan(ShardId(0, 0), (image(FILE, [1.0]),)))
     discard_generation(store, first)
     assert list(store.list()) == []
 
 
 def test_a_damaged_or_missing_listing_is_named(store: ObjectStore) -> None:
-    generation = create_generation(store, "initial", 0, "run", {}, [shard(0, 0, FILE)], "one")
+    generation = create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
     for content in (store.read(generation.listing)[:-10], b""):
         store.write(generation.listing, content)
         with pytest.raises(StoreError, match="listing-one"):
@@ -140,11 +145,45 @@ def test_a_damaged_or_missing_listing_is_named(store: ObjectStore) -> None:
         list(read_shards(store, generation))
 
 
-def test_a_damaged_record_of_a_generation_is_named(store: ObjectStore) -> None:
-    for content, told in ((b"", "cannot be read"), (b"[]", "cannot be read"), (b"{}", "is not the record")):
-        store.write("plan/g0000/generation.json", content)
-        with pytest.raises(StoreError, match=rf"generation\.json {told}"):
-            list_generations(store)
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"settings": None}, "at `$.settings`: expected `object`, got `null`"),
+        ({"settings": {}}, "at `$.settings`: the budget is missing"),
+        ({"settings": {"budget": "much"}}, "at `$.settings.budget`: unknown unit 'much'"),
+        ({"images": "1"}, "at `$.images`: expected `int`, got `str`"),
+        ({"shards": 5}, "5 shards cannot be made of 1 images"),
+        ({"kind": "extend"}, "at `$.kind`: generation 0 cannot be extend"),
+        ({"kind": "other"}, "at `$.kind`: invalid enum value 'other'"),
+        ({"listing": "plan/g0000/../../x"}, "at `$.listing`: expected"),
+        ({"cap_flops": -1}, "at `$.cap_flops`: expected `int` >= 0"),
+        ({"number": 1, "kind": "extend", "listing": "plan/g0001/x"}, "is the record of g0001"),
+        ({"more": 1}, "unknown field `more`"),
+    ],
+)
+def test_a_damaged_record_of_a_generation_is_named(
+    store: ObjectStore, changes: dict[str, object], told: str
+) -> None:
+    create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
+    key = "plan/g0000/generation.json"
+    store.write(key, json.dumps(json.loads(store.read(key)) | changes).encode())
+    with pytest.raises(StoreError) as caught:
+        list_generations(store)
+    assert f"{key} is" in str(caught.value)
+    assert told in str(caught.value)
+    assert "put the file back" in str(caught.value)
+
+
+def test_a_listing_of_other_columns_is_named(store: ObjectStore) -> None:
+    generation = create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
+    table = pq.read_table(pa.BufferReader(store.read(generation.listing)))
+    for other in (table.drop_columns("origin"), table.set_column(0, "shard", table["shard"].cast("int64"))):
+        buffer = io.BytesIO()
+        pq.write_table(other, buffer)
+        store.write(generation.listing, buffer.getvalue())
+        for read in (lambda: list(read_shards(store, generation)), lambda: read_names(store, [generation])):
+            with pytest.raises(StoreError, match=r"listing-one\.parquet is damaged: .*put the file back"):
+                read()
 
 
 def test_generation_names() -> None:
