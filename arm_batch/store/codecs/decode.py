@@ -16,9 +16,9 @@ from arm_batch.store.codecs.read_jpeg import read_jpeg
 from arm_batch.store.codecs.read_pillow import read_pillow
 from arm_batch.store.codecs.read_png import read_png
 from arm_batch.store.codecs.read_tiff import read_tiff
+from arm_batch.store.codecs.reasons import reading_failed
 from arm_batch.store.codecs.samples import Samples, to_picture
 from arm_batch.store.codecs.sniff import sniff
-from arm_batch.store.codecs.vips import VipsError
 from arm_batch.store.quiet import no_warnings
 
 
@@ -51,14 +51,7 @@ def decode(data: bytes, reading: Reading = DEFAULT_READING) -> Picture:
     except Exception as error:
         # Pillow's readers let through whatever a broken file makes them trip over (KeyError, IndexError,
         # TypeError, zlib.error, AssertionError ...), and one file must not end a job.
-        raise ImageError(f"cannot be decoded: {one_line(error) or type(error).__name__}") from error
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, short and each thing once."""
-    # libvips says in `message` which of its functions it was, and nothing more in `detail` at times.
-    told = error.detail or "broken" if isinstance(error, VipsError) else str(error)
-    return " ".join(dict.fromkeys(" ".join(line.split()) for line in told.splitlines()))[:200].strip()
+        raise ImageError(reading_failed(error, sniff(data))) from error
 
 
 def _described(samples: Samples, data: bytes) -> Samples:

@@ -10,12 +10,12 @@ import numpy as np
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model, to_srgb
-from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.embed import with_exif, with_placeholder
 from arm_batch.store.codecs.exif import for_tiff, parse_block, serialise, without_note
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.metadata import exif_for
 from arm_batch.store.codecs.picture import Metadata, Picture
+from arm_batch.store.codecs.reasons import writing_failed
 from arm_batch.store.codecs.tiff_tags import extra_samples, with_tags
 from arm_batch.store.codecs.vips import Vips, from_array, set_blob
 
@@ -82,7 +82,7 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
             return with_tags(data, exif, extra_samples(picture.has_alpha, picture.planes.shape[2]))
         return with_exif(data, format, serialise(exif), metadata.dpi)
     except Exception as error:
-        raise ImageError(f"cannot be written as {format}: {one_line(error)}") from error
+        raise ImageError(writing_failed(error, format)) from error
 
 
 def with_metadata(image: Vips, metadata: Metadata) -> tuple[Vips, str]:

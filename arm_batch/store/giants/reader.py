@@ -17,9 +17,9 @@ from arm_batch.core.tiles import Pixels
 from arm_batch.core.transparency import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.store.codecs import decode
-from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.read_jpeg import check_damage
 from arm_batch.store.codecs.read_tiff import Opened, beside_pixels, open_page
+from arm_batch.store.codecs.reasons import reading_failed
 from arm_batch.store.codecs.samples import Samples, check_size, choose_frame, orientation, to_picture
 from arm_batch.store.codecs.sniff import sniff
 from arm_batch.store.codecs.tiff_pages import choose_page
@@ -140,5 +140,5 @@ def _damage_told(source: VipsSource) -> Iterator[None]:
         yield
     except VipsError as error:
         source.check()
-        raise ImageError(f"cannot be decoded: {one_line(error)}") from error
+        raise ImageError(reading_failed(error)) from error
     source.check()

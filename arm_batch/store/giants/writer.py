@@ -15,13 +15,13 @@ import numpy as np
 
 from arm_batch.core.tiles import Pixels
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.store.codecs.decode import one_line
 from arm_batch.store.codecs.embed import embed, room_for
 from arm_batch.store.codecs.encode import SAVERS, save_options, with_metadata
 from arm_batch.store.codecs.exif import serialise
 from arm_batch.store.codecs.formats import choose_format
 from arm_batch.store.codecs.metadata import enlarge_metadata, exif_for
 from arm_batch.store.codecs.picture import Metadata
+from arm_batch.store.codecs.reasons import writing_failed
 from arm_batch.store.codecs.tiff_tags import add_tags, extra_samples
 from arm_batch.store.codecs.vips import open_socket, open_target
 from arm_batch.store.giants.rows_as_png import PngRows
@@ -175,7 +175,7 @@ class GiantWriter:
             self._encode()
         except Exception as error:
             # What libvips says, above all; whatever it is, the caller has to know.
-            self._failure = one_line(error) or type(error).__name__
+            self._failure = writing_failed(error, self._format)
         finally:
             # libvips may still hold its end; shut down, it is of no use to anyone.
             with suppress(OSError):
@@ -218,4 +218,4 @@ class GiantWriter:
             raise StoreError(f"{folder}: {error.strerror or error}") from error
         if full:
             raise StoreError(f"{folder}: no space left: make room and run the same command again")
-        raise ImageError(f"cannot be written as {self._format}: {self._failure}")
+        raise ImageError(self._failure)
