@@ -17,7 +17,8 @@ from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
 from arm_batch.runtime.epochs import Epochs
 from arm_batch.store.allocation import Verdict
-from arm_batch.store.commit import Commit, visible_parts
+from arm_batch.store.commit import Commit, commit_key, visible_parts
+from arm_batch.store.damage import REPAIR
 from arm_batch.store.generation import Generation, count_copies
 from arm_batch.store.inputs import Listing
 
@@ -40,7 +41,17 @@ class Notes:
 def summarize(
     job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
 ) -> tuple[RunSummary, str]:
-    """The summary of a complete run, and the text of its ``run.json``."""
+    """The summary of a complete run, and the text of its ``run.json``.
+
+    Raises:
+        StoreError: a record is of another ladder.
+    """
+    for commit in commits:
+        if len(commit.subnet_tiles) != len(job.ladder.subnets):
+            raise StoreError(
+                f"{job.output.url}/{commit_key(commit.shard)} does not count the tiles of "
+                f"{len(job.ladder.subnets)} subnets; {REPAIR}"
+            )
     verdicts = [_verdict(job, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
     failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]

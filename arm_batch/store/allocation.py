@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from arm_batch.core.allocate import Allocation, Counts
@@ -75,7 +76,7 @@ class _Record(Record, frozen=True):
     price: Amount
     subnet_tiles: tuple[Count, ...]
     forecast: Forecast | None = None
-    waves: tuple[Positive, ...] | None = None
+    waves: tuple[Positive, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
         """See `Record`."""
@@ -86,7 +87,7 @@ class _Record(Record, frozen=True):
 
     def waves_of(self, generation: Generation) -> Waves:
         """Before they were written down, waves followed from the number of shards alone."""
-        return Waves.even(generation.shards) if self.waves is None else Waves(self.waves)
+        return Waves.even(generation.shards) if self.waves is msgspec.UNSET else Waves(self.waves)
 
 
 def allocation_key(generation: Generation, epoch: int = 0) -> str:

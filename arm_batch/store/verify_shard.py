@@ -159,6 +159,10 @@ def _verify_rows(commit: Commit, plan: ShardPlan | None, rows: list[ImageRecord]
     flops = sum(row.flops for row in rows)
     if flops != commit.flops:
         yield f"its rows spent {flops:,} FLOPs, the record says {commit.flops:,}"
+    if len({*map(len, (*(row.subnet_tiles for row in rows), commit.subnet_tiles))}) > 1:
+        yield "its rows and the record differ in the number of subnets"
+    elif rows and tuple(map(sum, zip(*(row.subnet_tiles for row in rows), strict=True))) != commit.subnet_tiles:
+        yield "its rows have other tiles than the record says"
 
 
 def _verify_images(

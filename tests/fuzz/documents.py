@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import hashlib
 import io
+import os
 import random
 import shutil
 import sys
@@ -199,6 +200,8 @@ def _main() -> int:
     options = parser.parse_args()
     faulthandler.enable()
     warnings.simplefilter("error", RuntimeWarning)
+    # Nobody pulls the plug here, and disks take their time.
+    os.fsync = lambda _: None
     with tempfile.TemporaryDirectory() as folder:
         fuzzed = fuzz(Path(folder), options.seed, options.count, options.first)
     codes = ", ".join(f"{code}: {count}" for code, count in sorted(fuzzed.codes.items()))

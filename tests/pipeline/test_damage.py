@@ -132,6 +132,7 @@ def test_one_flipped_byte_in_the_tables_is_told_everywhere(finished: JobSpec, pl
         ("plan/g0000/allocation.json", {"run_id": "other"}, "is the allocation of another generation"),
         ("plan/g0000/allocation.json", {"tables": "plan/g0000/tables-/../../x"}, "at `$.tables`: expected"),
         ("commits/g0000/000001.json", {"subnet_tiles": float("inf")}, "Infinity is no number"),
+        ("commits/g0000/000001.json", {"subnet_tiles": [1]}, "does not count the tiles of 4 subnets"),
         ("commits/g0000/000001.json", {"done": []}, "at `$.done`: expected `object | null`"),
     ],
 )
@@ -143,6 +144,17 @@ def test_a_damaged_document_ends_a_run_in_words(
     message = refused(finished)
     assert key in message
     assert told in message
+
+
+@pytest.mark.parametrize("subnet_tiles", [[1], [1, 1, 1, 1]])
+def test_tiles_that_no_row_has_are_found_and_mended(finished: JobSpec, subnet_tiles: list[int]) -> None:
+    path = Path(finished.output) / "commits/g0000/000001.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"subnet_tiles": subnet_tiles}))
+    store = open_store(finished.output)
+    (problem,) = verify_store(store, list_generations(store)).problems
+    assert (problem.key, problem.repair) == ("commits/g0000/000001.json", "again")
+    pipeline.upscale(replace(finished, resume=REPAIR), silent)
+    assert verify_store(store, list_generations(store)).problems == ()
 
 
 @pytest.mark.parametrize("parts", [[1, 2], {}, None])
