@@ -4,7 +4,7 @@
 
 Takes the folder through the main job, in process and with files beside the rows, and compares each output,
 averaged to the size of its input, with what Pillow and OpenCV make of the input. Public suites are made for it:
-Pillow's ``Tests/images`` (in its source distribution, with pngsuite and bmpsuite), libtiff's, libvips's, openjpeg's.
+Pillow's ``Tests/images`` (in its source distribution, with pngsuite and bmpsuite), those of libtiff or libvips.
 
 Prints a line for each image that is not right, and counts. Exit code 1 where one differs from both, or fails
 although another reads it. Such lines are to be looked at: suites hold much that is broken on purpose, and that
