@@ -28,6 +28,7 @@ from arm_batch.store.commit import Commit, committed, create_commit
 from arm_batch.store.generation import list_generations
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import ObjectStore
+from arm_batch.store.overlap import AT_ONCE
 from arm_batch.store.sources import Entry, Source
 from arm_batch.store.verify import verify_store
 from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
@@ -96,8 +97,9 @@ def test_a_stopped_run_goes_on_without_doing_anything_twice(
     assert len(read) < 2 * 7
     assert not (tmp_path / "out" / "manifest.json").exists()
     summary = pipeline.upscale(spec, silent)
-    # Each image is read once to plan it and once to upscale it, however often the run was started.
-    assert len(read) == 2 * 7
+    # Each image is read once to plan it and once to upscale it, however often the run was started; but for those
+    # that were read ahead of the planning that was stopped.
+    assert 0 <= len(read) - 2 * 7 <= (AT_ONCE if stage == "plan" else 0)
     assert summary.spent_flops == whole.spent_flops
     assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))
     assert_whole(tmp_path / "out")
