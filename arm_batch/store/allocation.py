@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -186,6 +186,23 @@ def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
     return {record.tables for record in itertools.takewhile(bool, records) if record}
 
 
+def stray_tables(store: ObjectStore, generation: Generation, keys: Iterable[str]) -> list[str]:
+    """Which of these tables no allocation names, nor ever will.
+
+    Tables are written before the record that names them. Of an epoch that has no record yet they may be those of a
+    driver that is just adding it.
+
+    Args:
+        store: the output.
+        generation: whose tables they are.
+        keys: of tables, listed before this is called.
+    """
+    named = tables_of(store, generation)
+    own = [key for key in keys if key.startswith(tables_prefix(generation.number)) and key not in named]
+    coming = f"{tables_prefix(generation.number)}{len(named):04d}-"
+    return [key for key in own if key < coming]
+
+
 def write_allocation(
     store: ObjectStore, generation: Generation, epoch: int, verdict: Verdict, parts: Sequence[ShardCensus]
 ) -> tuple[Verdict, list[ShardCensus]]:
@@ -200,7 +217,8 @@ def write_allocation(
     """
     key = allocation_key(generation, epoch)
     attempt = uuid.uuid4().hex
-    tables_key = f"{tables_prefix(generation.number)}{attempt}.npz"
+    # The number of the epoch tells whoever tidies up whether somebody may still be about to name it.
+    tables_key = f"{tables_prefix(generation.number)}{epoch:04d}-{attempt}.npz"
     record = _Record(
         run_id=generation.run_id,
         attempt=attempt,

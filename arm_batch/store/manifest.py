@@ -6,12 +6,13 @@ that count, so that any Parquet reader can read it plainly.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from typing import ClassVar
 
 from arm_batch.core.json_records import Count, Index, Name, Record, encode_record
 from arm_batch.errors import StoreError
-from arm_batch.store.allocation import tables_of
+from arm_batch.store.allocation import stray_tables, tables_prefix
 from arm_batch.store.commit import Commit, CommitLog, Part, visible_parts
 from arm_batch.store.damage import REPAIR
 from arm_batch.store.documents import read_record
@@ -85,15 +86,37 @@ def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog
     _check_whole(store, files, sizes)
     # Every shard has its record: what is still staged and has none came to nothing.
     orphans = publish_waiting(store)
-    store.write(MANIFEST_KEY, encode_record(manifest))
-    named = {file.key for file in files}
+    commits = _write_manifest(store, generations, commits, log)
+    manifest = manifest_of(generations, list(commits.values()))
+    named = {file.key for file in (*manifest.parts, *manifest.tars)} | {g.listing for g in generations}
     for generation in generations:
-        named |= {generation.listing, *tables_of(store, generation)}
+        prefix = tables_prefix(generation.number)
+        named |= {key for key in sizes if key.startswith(prefix)}
+        orphans += stray_tables(store, generation, sizes)
     orphans += [key for key in sizes if key not in named]
     for key in orphans:
-        store.delete(key)
+        if not _is_of_later(key, len(generations)):
+            store.delete(key)
     store.sweep()
     return list(commits.values())
+
+
+def _write_manifest(
+    store: ObjectStore, generations: Sequence[Generation], commits: dict[ShardId, Commit], log: CommitLog
+) -> dict[ShardId, Commit]:
+    """Write it until no other driver has finished more meanwhile: it may come after theirs. Returns all records."""
+    while True:
+        store.write(MANIFEST_KEY, encode_record(manifest_of(generations, list(commits.values()))))
+        now = log.refresh()
+        if now.keys() == commits.keys():
+            return now
+        commits = now
+
+
+def _is_of_later(key: str, generations: int) -> bool:
+    """Whether an object belongs to a generation that another driver has begun since: it may just be at it."""
+    match = re.search(r"/(?:part-)?g(\d{4,})-\d{6,}-", key)
+    return match is not None and int(match[1]) >= generations
 
 
 def is_finished(store: ObjectStore) -> bool:

@@ -15,7 +15,7 @@ from tests.sequences.machine import Sequences
 STEPS = 40
 """Of one sequence."""
 
-EXAMPLES = 25
+EXAMPLES = 5
 """Sequences for one seed."""
 
 

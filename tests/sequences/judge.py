@@ -84,13 +84,24 @@ def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[s
     if ended.code == exit_codes.CRASH and not before.damages:
         if alone or not any(word in ended.error for word in OVERTAKEN):
             yield f"nothing is damaged, but: {ended.error}"
-    elif ended.code == exit_codes.CRASH and "repair" in before.flags and alone and tree != before.tree:
+    elif (
+        ended.code == exit_codes.CRASH
+        and "repair" in before.flags
+        and alone
+        and not _names_damage(ended)
+        and tree != before.tree
+    ):
         yield f"--repair broke off: {ended.error}"
     if ended.code == exit_codes.USAGE and not any(word in ended.error for word in REFUSALS):
         if not before.damages:
             yield f"refused what makes sense: {ended.error}"
         elif alone and not _may_have_begun(ended, before) and tree != before.tree:
             yield f"refused, but something has changed: {ended.error}"
+
+
+def _names_damage(ended: Ended) -> bool:
+    """Whether it told of damage that stays, since to mend it would lose what is sound."""
+    return "is not what was committed" in ended.error
 
 
 def _may_have_begun(ended: Ended, before: Before) -> bool:

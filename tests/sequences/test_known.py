@@ -10,6 +10,8 @@ import pytest
 from tests.sequences.inputs import BROKEN, CONTENTS, SOUND
 from tests.sequences.machine import Sequences
 
+pytestmark = pytest.mark.slow
+
 SOUND_8, SOUND_16, OTHER_16, GONE = 0, 2, 3, CONTENTS.index(BROKEN[1])
 
 
@@ -61,7 +63,7 @@ def test_repair_of_a_shard_whose_other_source_has_changed(machine: Sequences) ->
     assert {"b.png", "d/c.png", "d/e.png"} <= set(machine.last.sound)
 
 
-@pytest.mark.parametrize("at", range(5, 30))
+@pytest.mark.parametrize("at", range(11, 20))
 def test_an_added_budget_after_a_kill(machine: Sequences, at: int) -> None:
     upscale(machine, at)
     upscale(machine, add_budget="70%")
@@ -69,7 +71,7 @@ def test_an_added_budget_after_a_kill(machine: Sequences, at: int) -> None:
     assert sorted(machine.last.sound) == ["a.png", "d/c.png", "d/e.png"]
 
 
-@pytest.mark.parametrize("at", range(5, 30))
+@pytest.mark.parametrize("at", range(11, 20))
 def test_a_source_that_is_replaced_after_a_kill(machine: Sequences, at: int) -> None:
     upscale(machine, at)
     for name in ("a.png", "d/c.png"):
@@ -107,3 +109,18 @@ def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Seq
     put(machine, "a.png", OTHER_16)
     upscale(machine, repair=True)
     assert sorted(machine.last.failed) == ["a.png"]
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+def test_a_driver_that_adds_to_the_budget_while_another_finishes(machine: Sequences, at: int) -> None:
+    upscale(machine, 14)
+    machine.two_drivers("20%", {"add_budget": "70%"}, at, {}, 0, "before", 0)
+    upscale(machine)
+    assert sorted(machine.last.sound) == ["a.png", "d/c.png", "d/e.png"]
+
+
+@pytest.mark.parametrize("at", range(1, 15))
+def test_two_drivers_that_try_again(machine: Sequences, at: int) -> None:
+    upscale(machine)
+    machine.two_drivers("20%", {"retry_failed": True}, at, {"retry_failed": True}, 0, "before", 0)
+    assert machine.last.verified == 0
