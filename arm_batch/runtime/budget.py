@@ -26,6 +26,9 @@ from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 
+LOOK_EVERY_S = 30.0
+"""Of a wave that waits for what was begun here: another driver may have begun it too, and be faster."""
+
 
 class ArchiveBudget:
     """One generation's budget. Every method may be called again with the same arguments without further effect.
@@ -62,6 +65,8 @@ class ArchiveBudget:
         self._now = now
         self._epochs = Epochs(ladder, objective, output, generation)
         self._commits = CommitLog(output, generation.number)
+        # Not yet: where this object goes, `now` may count from another moment.
+        self._looked = float("-inf")
         self._settled: dict[int, int] = {}
         self._waves = WaveOpener(self._epochs, self._settled, claim, timed=budget.seconds is not None)
         self._ledger = Ledger(0)
@@ -133,7 +138,7 @@ class ArchiveBudget:
     def begin(self, shard: int) -> Share | None:
         """Reserve what a shard's share costs and return the share; None while its wave has to wait.
 
-        To ask again costs no request where the shards that it waits for were begun here: they are settled here.
+        To ask again costs a request now and then where what it waits for was begun here: that is settled here.
         """
         self._first()
         wave = self._epochs.waves.of(shard)
@@ -202,8 +207,10 @@ class ArchiveBudget:
     def _open(self, wave: int) -> bool:
         """Let a wave begin if all that its allocation may depend on is known."""
         waits_for = self._waves.waits_for(wave)
-        if any(not self._ledger.is_reserved(str(shard)) for shard in waits_for):
-            # Of what was not begun here, only the store can tell.
+        if any(not self._ledger.is_reserved(str(shard)) for shard in waits_for) or (
+            waits_for and self._now() - self._looked >= LOOK_EVERY_S
+        ):
+            # What was not begun here, or is done elsewhere as well, only the store can tell.
             self._note_commits()
             waits_for = self._waves.waits_for(wave)
         if waits_for:
@@ -227,6 +234,7 @@ class ArchiveBudget:
 
     def _note_commits(self) -> Collection[ShardId]:
         """Settle all that is committed; returns it."""
+        self._looked = self._now()
         commits = self._commits.refresh()
         # A share that was spent was allocated before.
         self._catch_up()
