@@ -21,7 +21,7 @@ from arm_batch.pipeline.generations import begin_run
 from arm_batch.pipeline.job import open_job
 from arm_batch.runtime import plan_ahead, ray_planning
 from arm_batch.runtime.plan_ahead import PlanAhead, planning_ahead
-from arm_batch.runtime.planning import plan_shard
+from arm_batch.runtime.planning import plan_shards
 from arm_batch.runtime.ray_planning import RayPlanner
 from arm_batch.runtime.work import JobContext, ShardSummary
 from arm_batch.spec import PlanSpec, ShardLimits
@@ -61,7 +61,7 @@ def test_it_plans_as_this_process_does(archive: Path, tmp_path: Path) -> None:
     assert list(found) == [shard.id for shard in shards]
     assert planned(context.output, 0) == set(range(len(shards)))
     own, _ = begun(archive, tmp_path / "own")
-    assert [told(found[shard.id]) for shard in shards] == [told(plan_shard(own, shard)) for shard in shards]
+    assert [told(found[shard.id]) for shard in shards] == [told(summary) for summary in plan_shards(own, shards)]
     for shard in shards:
         key = f"plan/g0000/shards/{shard.id.index:06d}.parquet"
         assert context.output.read(key) == own.output.read(key)
@@ -75,7 +75,7 @@ def test_for_nothing_no_process_is_started(archive: Path, tmp_path: Path) -> Non
 
 def test_an_answer_that_was_cut_off_does_not_count(archive: Path, tmp_path: Path) -> None:
     context, shards = begun(archive, tmp_path / "out")
-    answers = [pickle.dumps(plan_shard(context, shard)) for shard in shards]
+    answers = [pickle.dumps(summary) for summary in plan_shards(context, shards)]
     first, second = len(answers[0]), len(answers[1])
     for cut in range(second):
         read = plan_ahead._read(io.BytesIO(b"".join(answers)[: first + cut]))
@@ -87,7 +87,7 @@ def test_an_answer_that_was_cut_off_does_not_count(archive: Path, tmp_path: Path
 def test_what_it_leaves_the_cluster_plans(archive: Path, tmp_path: Path, done: int) -> None:
     context, shards = begun(archive, tmp_path / "out")
     assert len(shards) == 3
-    before = {shard.id: plan_shard(context, shard) for shard in shards[:done]}
+    before = {summary.shard: summary for summary in plan_shards(context, shards[:done])}
 
     class Killed(PlanAhead):
         def __init__(self) -> None:
