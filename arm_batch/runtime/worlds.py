@@ -12,6 +12,8 @@ from arm_batch.store.world_files import enlarged_world, parse_world, read_world,
 Beside = tuple[StoredImage | None, tuple[str, ...]]
 """The file, if there is to be one, and notes for the user."""
 
+LEFT_OUT = "its world file is left out: with --sink files it would lie beside the output"
+
 
 def world_beside(context: JobContext, image: ImagePlan, metadata: Metadata, is_file: bool) -> Beside:
     """From the one beside the input, else from the georeference of an input whose output can hold none.
@@ -35,8 +37,6 @@ def world_beside(context: JobContext, image: ImagePlan, metadata: Metadata, is_f
     else:
         return None, ()
     if not is_file:
-        return None, ("its world file is left out: with --sink files it would lie beside the output",) * (
-            text is not None
-        )
+        return None, () if text is None else (LEFT_OUT,)
     name = world_name(image.output)
-    return StoredImage(world_text(world), name), (f"where it lies says {name}",) * (text is None)
+    return StoredImage(world_text(world), name), () if text is not None else (f"where it lies says {name}",)
