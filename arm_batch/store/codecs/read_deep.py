@@ -17,7 +17,7 @@ from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
 
 _SIZE = b"\xff\x4f\xff\x51"
 _TILE_PART, _PART_HEADER, _END = b"\xff\x90\x00\x0a", 12, b"\xff\xd9"
-_DAMAGED = "cannot be decoded: its data is damaged or cut off"
+_DAMAGED = "broken data stream when reading image file"
 _SIZE_TO_DEPTH = 42
 """From the start of a codestream to the depth of its first component."""
 
@@ -54,7 +54,7 @@ def _read_odd_jp2(data: bytes, reading: Reading, format: str) -> Samples:
         _, notes = choose_frame(1, reading)
         shape = image.height, image.width, _SIMPLE.get(image.mode, 0)
         if bands is None or bands.dtype != np.uint8 or bands.shape != shape:
-            raise ImageError(_DAMAGED)
+            raise OSError(_DAMAGED)
         return Samples(
             bands=bands,
             model="grey" if bands.shape[2] < 3 else "rgb",
@@ -69,7 +69,7 @@ def _without_part_counts(data: bytes) -> bytes:
     """The file without saying of how many parts its tiles are, which it may: some say one too few.
 
     Raises:
-        ImageError: the parts do not follow each other, as long as they say, up to what ends them.
+        OSError: the parts do not follow each other, as long as they say, up to what ends them.
     """
     place = data.find(_TILE_PART, max(0, data.find(_SIZE)))
     mended = bytearray(data)
@@ -79,7 +79,7 @@ def _without_part_counts(data: bytes) -> bytes:
         # The last one may reach to the end without saying how far that is.
         place = place + length if length else len(data) - len(_END)
     if place < 0 or data[place : place + 2] != _END:
-        raise ImageError(_DAMAGED)
+        raise OSError(_DAMAGED)
     return bytes(mended)
 
 

@@ -46,7 +46,7 @@ def test_jpeg_2000_that_pillow_refuses(channels: int) -> None:
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert (picture.format, picture.notes) == ("jp2-lossless", ())
     for cut in (10, 100, 500):
-        with pytest.raises(ImageError, match="cannot be decoded: its data is damaged or cut off"):
+        with pytest.raises(ImageError, match="its data is damaged"):
             decode(data[:-cut])
     with pytest.raises(ImageError, match="are more than the 100 allowed"):
         decode(data, Reading(max_pixels=100))
