@@ -14,7 +14,7 @@ from arm_batch.errors import ImageError
 from arm_batch.store.codecs.colour import Model
 from arm_batch.store.codecs.exif import PREFIX, parse_block, plausible_dpi
 from arm_batch.store.codecs.read_pillow import beside_pixels
-from arm_batch.store.codecs.samples import Samples, check_size, choose_frame
+from arm_batch.store.codecs.samples import IPTC_LOST, Samples, check_size, choose_frame
 from arm_batch.store.codecs.vips import oddities, open_jpeg, to_array
 
 _MODELS: dict[int, Model] = {1: "grey", 3: "rgb", 4: "cmyk"}
@@ -24,6 +24,9 @@ _BITS = 8
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of segments that say what the samples are."""
+
+_IPTC = 0x0404
+"""Of Photoshop's blocks."""
 
 _APP1, _SOS = 0xE1, 0xDA
 
@@ -66,7 +69,7 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
             model=_MODELS[bands.shape[2]],
             has_alpha=False,
             format="jpeg",
-            notes=notes,
+            notes=(*notes, IPTC_LOST) if _IPTC in image.info.get("photoshop", {}) else notes,
             icc=beside["icc"],
             exif=partial(parse_block, exif),
             xmp=beside["xmp"],

@@ -22,7 +22,7 @@ from arm_batch.store.codecs.colour import Model, vips_lab_to_srgb
 from arm_batch.store.codecs.exif import Exif
 from arm_batch.store.codecs.geotiff import read_geo, without_no_data
 from arm_batch.store.codecs.opencv import decode_first
-from arm_batch.store.codecs.samples import Samples, check_size
+from arm_batch.store.codecs.samples import IPTC_LOST, Samples, check_size
 from arm_batch.store.codecs.tiff_colours import COLOURS, LAB, is_converted, meaning_of, straight
 from arm_batch.store.codecs.tiff_directories import exif_reader
 from arm_batch.store.codecs.tiff_entries import Patch, with_first
@@ -31,7 +31,7 @@ from arm_batch.store.codecs.tiff_storage import Open, is_plain, open_stored
 from arm_batch.store.codecs.vips import Vips, open_tiff, to_array
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH = 256, 257, 258, 259, 262, 277, 322
-_EXTRA_SAMPLES, _XMP, _ICC = 338, 700, 34675
+_EXTRA_SAMPLES, _XMP, _IPTC, _ICC = 338, 700, 33723, 34675
 
 _ALPHA = (1, 2)
 _PREMULTIPLIED, _STRAIGHT_ALPHA = 1, 2
@@ -172,7 +172,7 @@ def beside_pixels(
         exif=exif_reader(stream, page.camera),
         xmp=_blob(page, _XMP),
         geo=_geo(stream, page),
-        notes=notes,
+        notes=(*notes, IPTC_LOST) if _IPTC in directory else notes,
     )
 
 

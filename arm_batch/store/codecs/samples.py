@@ -73,6 +73,10 @@ class Samples:
     notes: tuple[str, ...] = ()
 
 
+IPTC_LOST = "its IPTC block is left out"
+"""A note."""
+
+
 def check_size(width: int, height: int, reading: Reading, bands: int = 1) -> None:
     """Refuse, before anything is decoded, an image without pixels or with too many; `ImageError`.
 

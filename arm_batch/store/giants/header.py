@@ -12,7 +12,7 @@ from arm_batch.store.codecs.exif import Exif, parse_block
 from arm_batch.store.codecs.png_chunks import Told, read_told
 from arm_batch.store.codecs.read_jpeg import JFIF_BYTES, density
 from arm_batch.store.codecs.read_tiff import MODELS
-from arm_batch.store.codecs.samples import Samples
+from arm_batch.store.codecs.samples import IPTC_LOST, Samples
 from arm_batch.store.codecs.vips import Vips, dtype_of, get_blob
 
 ReadExif = Callable[[], Exif]
@@ -44,7 +44,7 @@ def header_of(image: Vips, stream: BinaryIO, format: str, notes: tuple[str, ...]
         exif=exif,
         xmp=told.xmp if told else get_blob(image, "xmp-data"),
         dpi=dpi,
-        notes=notes,
+        notes=(*notes, IPTC_LOST) if get_blob(image, "iptc-data") else notes,
     )
 
 

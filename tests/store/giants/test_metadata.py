@@ -13,11 +13,12 @@ from PIL import Image
 from arm_batch.core.giants import Giants
 from arm_batch.core.imaging import Reading
 from arm_batch.store.codecs import Metadata, decode, enlarge_metadata
+from arm_batch.store.codecs.vips import from_array, set_blob
 from arm_batch.store.giants import GiantWriter, open_strips
 from arm_batch.store.giants.writer import Canvas, canvas_of
 from tests import exif_blocks as blocks
 from tests.exif_blocks import MAKERS, Seen
-from tests.images import saved, smooth
+from tests.images import saved, smooth, tiff
 from tests.store.codecs.exif.test_round_trip import camera
 from tests.store.codecs.test_described import DESCRIBED, SRGB_IN_WORDS
 from tests.store.codecs.test_xmp import packet, sources
@@ -118,3 +119,16 @@ def test_what_counts_pixels_counts_those_of_the_output() -> None:
     after = Seen.of(canvas.metadata.exif or b"")
     assert after.details[0xA002] == blocks.short("<", 4 * WIDTH)
     assert canvas.metadata.xmp == packet(' GPano:FullPanoWidthPixels="240"')
+
+
+def test_a_lost_iptc_block_is_told() -> None:
+    image = from_array(RGB8, "rgb")
+    block = b"\x1c\x02\x78\0\x05hello"
+    photoshop = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(block).to_bytes(4, "big") + block
+    set_blob(image, "iptc-data", photoshop)
+    for data in (
+        image.jpegsave_buffer(keep="iptc"),
+        tiff(RGB8, photometric="rgb", extratags=[(33723, 7, len(block), block, True)]),
+    ):
+        for notes in (decode(data).notes, read_all(data, Reading())[0].notes):
+            assert notes == ("its IPTC block is left out",)
