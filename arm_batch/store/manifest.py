@@ -16,7 +16,7 @@ from arm_batch.store.allocation import stray_tables, tables_prefix
 from arm_batch.store.commit import Commit, CommitLog, Part, visible_parts
 from arm_batch.store.damage import REPAIR
 from arm_batch.store.documents import read_record
-from arm_batch.store.generation import Generation, generation_prefix
+from arm_batch.store.generation import Generation, generation_prefix, list_generations
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import ShardId
 from arm_batch.store.sinks import DATA
@@ -82,11 +82,10 @@ def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog
     if missing_shards(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
     manifest = manifest_of(generations, list(commits.values()))
-    files = (*manifest.parts, *manifest.tars)
-    _check_whole(store, files, sizes)
+    _check_whole(store, (*manifest.parts, *manifest.tars), sizes)
     # Every shard has its record: what is still staged and has none came to nothing.
     orphans = publish_waiting(store)
-    commits = _write_manifest(store, generations, commits, log)
+    commits = _write_manifest(store, commits, log)
     manifest = manifest_of(generations, list(commits.values()))
     named = {file.key for file in (*manifest.parts, *manifest.tars)} | {g.listing for g in generations}
     for generation in generations:
@@ -101,12 +100,10 @@ def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog
     return list(commits.values())
 
 
-def _write_manifest(
-    store: ObjectStore, generations: Sequence[Generation], commits: dict[ShardId, Commit], log: CommitLog
-) -> dict[ShardId, Commit]:
-    """Write it until no other driver has finished more meanwhile: it may come after theirs. Returns all records."""
+def _write_manifest(store: ObjectStore, commits: dict[ShardId, Commit], log: CommitLog) -> dict[ShardId, Commit]:
+    """Write it until no other driver has committed more meanwhile; returns all records."""
     while True:
-        store.write(MANIFEST_KEY, encode_record(manifest_of(generations, list(commits.values()))))
+        store.write(MANIFEST_KEY, encode_record(manifest_of(list_generations(store), list(commits.values()))))
         now = log.refresh()
         if now.keys() == commits.keys():
             return now
