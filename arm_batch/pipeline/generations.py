@@ -12,7 +12,7 @@ from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runtime.work import shard_entries
 from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
 from arm_batch.store.allocation import read_epochs
-from arm_batch.store.commit import Commit
+from arm_batch.store.commit import Commit, replaced_shards
 from arm_batch.store.copies import put_copies_behind
 from arm_batch.store.extras import fitted
 from arm_batch.store.generation import (
@@ -166,7 +166,7 @@ def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
         BudgetError: nothing is left.
     """
     commits = job.commits.refresh()
-    replaced = {commit.origin for commit in commits.values()}
+    replaced = replaced_shards(commits.values())
     failed = [c for c in commits.values() if c.failed is not None and c.shard not in replaced]
     if not failed:
         return None

@@ -27,7 +27,7 @@ from arm_batch.store.commit import listed
 from arm_batch.store.generation import Generation
 from arm_batch.store.inputs import Listing
 from arm_batch.store.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
-from arm_batch.store.plan import Shard, planned
+from arm_batch.store.plan import Shard, ShardId, planned
 from arm_batch.store.staging import publish_waiting
 
 
@@ -55,7 +55,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
                 raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
             generations = [begin_run(job)]
         missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
-        unplanned = _without_plans(job, generations) if spec.resume.repair else set()
+        unplanned = _without_plans(job, generations, repaired) if spec.resume.repair else set()
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
@@ -79,9 +79,10 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     return summary
 
 
-def _without_plans(job: Job, generations: Sequence[Generation]) -> set[int]:
-    """The generations that lack plans of their shards."""
-    return {g.number for g in generations if len(planned(job.output, g.number)) < g.shards}
+def _without_plans(job: Job, generations: Sequence[Generation], repaired: Repair) -> set[int]:
+    """The generations that lack plans of their shards which can be made again."""
+    lost = {g.number: set(range(g.shards)) - planned(job.output, g.number) for g in generations}
+    return {n for n, shards in lost.items() if any(ShardId(n, index) not in repaired.kept for index in shards)}
 
 
 def _check_added(spec: JobSpec) -> None:

@@ -23,10 +23,12 @@ class Repair:
     Attributes:
         undone: taken back, to be done again.
         left: as it was, since to do it again would lose what is sound.
+        kept: the shards that this is of.
     """
 
     undone: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    kept: frozenset[ShardId] = frozenset()
 
 
 def repair(job: Job, generations: Sequence[Generation]) -> Repair:
@@ -45,7 +47,10 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
     if hopeless:
         raise OutputError(f"{store.url} cannot be repaired: {'; '.join(map(str, hopeless[:3]))}")
     damaged = {problem.shard for problem in problems if problem.repair == "again" and problem.shard is not None}
-    kept = dict(_lost_by_redoing(job, generations, damaged))
+    unplanned = {
+        problem.shard for problem in problems if problem.repair == "plan again" and problem.shard is not None
+    }
+    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned))
     for problem in problems:
         if problem.repair == "plan again" and problem.shard not in kept:
             store.delete(problem.key)
@@ -54,6 +59,7 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
     return Repair(
         tuple(str(problem) for problem in problems if problem.shard not in kept),
         tuple(_told(problem, kept) for problem in problems if problem.shard in kept),
+        frozenset(kept),
     )
 
 

@@ -1,32 +1,18 @@
-"""Images that a later generation tries again: the shard that they failed in must not do them as well."""
+"""Images that a later generation tries again: their old shard leaves them to it when it is done anew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from arm_batch.store.generation import Generation, read_shards
 from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ImagePlan, ShardId, read_plan, replace_plan
-
-
-def retried_paths(store: ObjectStore, generations: Sequence[Generation]) -> dict[ShardId, set[str]]:
-    """The paths of each shard that a later generation tries again.
-
-    Raises:
-        StoreError: a listing is damaged, or the store cannot be reached.
-    """
-    return {
-        shard.origin: {entry.path for entry in shard.entries}
-        for generation in generations
-        if generation.kind == "retry"
-        for shard in read_shards(store, generation)
-        if shard.origin is not None
-    }
+from arm_batch.store.plan import ImagePlan, ShardId, leave, read_plan, replace_plan
 
 
 def leave_to_retries(store: ObjectStore, generations: Sequence[Generation], shards: Sequence[ShardId]) -> None:
-    """Let the images of these shards fail that a later generation has tried again, also where they would not now.
+    """Take the images out of these shards that a later generation has tried again: their rows are the later one's.
 
     A shard runs after its own retry only when a repair has taken it back. May be repeated.
 
@@ -34,14 +20,24 @@ def leave_to_retries(store: ObjectStore, generations: Sequence[Generation], shar
         StoreError: a listing or plan is damaged, or the store cannot be reached.
     """
     later = [generation for generation in generations if shards and generation.number > shards[0].generation]
-    retried = retried_paths(store, later)
+    retried = _retried_by(store, later)
     for shard in shards:
-        paths = retried.get(shard, set())
-        plan = read_plan(store, shard) if paths else None
-        if plan is not None and any(_would_run(image, paths) for image in plan.images):
-            images = [replace(i, error="tried again later") if _would_run(i, paths) else i for i in plan.images]
-            replace_plan(store, replace(plan, images=tuple(images)))
+        if shard in retried:
+            plan = read_plan(store, shard)
+            images = tuple(_left(image, retried[shard]) for image in plan.images)
+            if images != plan.images:
+                replace_plan(store, replace(plan, images=images))
 
 
-def _would_run(image: ImagePlan, retried: set[str]) -> bool:
-    return image.error is None and image.entry.path in retried
+def _retried_by(store: ObjectStore, generations: Sequence[Generation]) -> Mapping[ShardId, Mapping[str, ShardId]]:
+    """For each shard, which of its images, by path, which later shard tries again."""
+    retried: dict[ShardId, dict[str, ShardId]] = defaultdict(dict)
+    for generation in generations:
+        for shard in read_shards(store, generation) if generation.kind == "retry" else ():
+            if shard.origin is not None:
+                retried[shard.origin].update({entry.path: shard.id for entry in shard.entries})
+    return retried
+
+
+def _left(image: ImagePlan, retried: Mapping[str, ShardId]) -> ImagePlan:
+    return leave(image, retried[image.entry.path]) if image.entry.path in retried else image

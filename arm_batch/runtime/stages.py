@@ -19,7 +19,7 @@ from arm_batch.runtime.work import Batch, ImageHeader, Indices, JobContext, RunB
 from arm_batch.runtime.worlds import world_beside
 from arm_batch.store.codecs import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.store.commit import Commit
-from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, read_plan
+from arm_batch.store.plan import ImagePlan, ShardId, ShardPlan, left_to, read_plan
 from arm_batch.store.records import ImageRecord, StoredImage
 from arm_batch.store.sinks import write_shard
 
@@ -105,8 +105,9 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
     for image in plan.images:
         first = image.entry.copy_of
         rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
+    left = {image.entry.path: retry for image in plan.images if (retry := left_to(image)) is not None}
     return write_shard(
-        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left
     )
 
 

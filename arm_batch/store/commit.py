@@ -56,6 +56,8 @@ class Commit:
         origin: the shard whose failed rows these rows replace; None outside of retries.
         tar: the images of `done`, where they are neither in the rows nor files of their own.
         staged: folders under `staging/` whose images belong under `images/`, see `store.staging`.
+        left: retries of this shard that had been made before: it was done again without their images, so they do
+            not replace failed rows of its own.
     """
 
     shard: ShardId
@@ -67,6 +69,7 @@ class Commit:
     origin: ShardId | None = None
     tar: Part | None = None
     staged: tuple[str, ...] = ()
+    left: tuple[ShardId, ...] = ()
 
     def files(self) -> list[str]:
         """Keys of what the attempt wrote for this record alone."""
@@ -98,6 +101,7 @@ class _Written(Record, frozen=True):
     origin: _Shard | None
     tar: Part | None
     staged: tuple[Name, ...] = ()
+    left: tuple[_Shard, ...] = ()
 
     def check(self) -> None:
         """See `Record`."""
@@ -110,6 +114,8 @@ class _Written(Record, frozen=True):
             raise ValueError("at `$.staged`: expected folders of the same shard")
         if self.origin is not None and ShardId.parse(self.origin) >= ShardId.parse(self.shard):
             raise ValueError("at `$.origin`: expected an earlier shard")
+        if any(ShardId.parse(retry) <= ShardId.parse(self.shard) for retry in self.left):
+            raise ValueError("at `$.left`: expected later shards")
 
 
 def commit_key(shard: ShardId) -> str:
@@ -125,7 +131,8 @@ def create_commit(store: ObjectStore, commit: Commit) -> Commit:
     """
     origin = None if commit.origin is None else str(commit.origin)
     values = {field.name: getattr(commit, field.name) for field in dataclasses.fields(commit)}
-    written = _Written(**values | {"shard": str(commit.shard), "origin": origin})
+    left = tuple(map(str, commit.left))
+    written = _Written(**values | {"shard": str(commit.shard), "origin": origin, "left": left})
     if store.create(commit_key(commit.shard), encode_record(written)):
         return commit
     winner = read_commit(store, commit.shard)
@@ -146,7 +153,8 @@ def read_commit(store: ObjectStore, shard: ShardId) -> Commit | None:
         raise StoreError(f"{store.url}/{key} is the record of {written.shard}; {REPAIR}")
     origin = None if written.origin is None else ShardId.parse(written.origin)
     values = {name: getattr(written, name) for name in written.__struct_fields__}
-    return Commit(**values | {"shard": shard, "origin": origin})
+    left = tuple(map(ShardId.parse, written.left))
+    return Commit(**values | {"shard": shard, "origin": origin, "left": left})
 
 
 class CommitLog:
@@ -210,10 +218,17 @@ def listed(store: ObjectStore, generation: int | None = None) -> set[ShardId]:
     return shards
 
 
+def replaced_shards(commits: Iterable[Commit]) -> set[ShardId]:
+    """The shards whose failed rows a retry has replaced."""
+    by_shard = {commit.shard: commit for commit in commits}
+    retries = (commit for commit in by_shard.values() if commit.origin in by_shard)
+    return {retry.origin for retry in retries if retry.origin and retry.shard not in by_shard[retry.origin].left}
+
+
 def visible_parts(commits: Iterable[Commit]) -> list[Part]:
     """The parts that make up the output: failed rows that a retry has replaced are left out."""
     commits = list(commits)
-    replaced = {commit.origin for commit in commits}
+    replaced = replaced_shards(commits)
     parts = []
     for commit in commits:
         if commit.done is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -100,6 +100,22 @@ class ImagePlan:
     def is_interpolated(self) -> bool:
         """Whether it is upscaled without nets and out of nobody's budget, as what nets would spoil."""
         return self.error is None and self.entry.copy_of is None and not len(self.scores)
+
+
+_LEFT = "left to "
+
+
+def left_to(image: ImagePlan) -> ShardId | None:
+    """The shard of a later generation that an image was left to, see `leave`; None for most."""
+    if image.error is None or not image.error.startswith(_LEFT):
+        return None
+    return ShardId.parse(image.error.removeprefix(_LEFT))
+
+
+def leave(image: ImagePlan, retry: ShardId) -> ImagePlan:
+    """An image of a shard that is done again, although a later shard has tried that image again: it is none of its
+    own any more."""
+    return replace(image, error=f"{_LEFT}{retry}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arm_batch.store.allocation import read_epochs
-from arm_batch.store.commit import committed
+from arm_batch.store.commit import committed, replaced_shards
 from arm_batch.store.generation import Generation
 from arm_batch.store.objects import ObjectStore
 from arm_batch.store.plan import planned
@@ -44,7 +44,7 @@ def read_progress(store: ObjectStore, generations: Sequence[Generation]) -> list
         StoreError: the store cannot be read.
     """
     commits = committed(store).values()
-    replaced = {commit.origin for commit in commits}
+    replaced = replaced_shards(commits)
     found = []
     for generation in generations:
         own = [commit for commit in commits if commit.shard.generation == generation.number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
@@ -41,6 +41,7 @@ def write_shard(
     attempt: str,
     origin: ShardId | None = None,
     extras: pa.Table | None = None,
+    left: Mapping[str, ShardId] | None = None,
 ) -> Commit:
     """Write a shard's rows and commit them, unless another attempt did so before; then that one counts.
 
@@ -55,6 +56,7 @@ def write_shard(
         attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
         origin: the shard whose failed rows these replace.
         extras: the input's columns of each row; None where it has none.
+        left: paths of images whose rows are another shard's, and are left out here; and which.
 
     Returns:
         The commit record that counts: this attempt's or the winner's.
@@ -68,7 +70,7 @@ def write_shard(
     if winner is None:
         if sink == "files":
             records = _stage(store, staging_folder(shard, attempt), records)
-        ours = _write_parts(store, shard, records, sink, attempt, origin, extras)
+        ours = _write_parts(store, shard, records, sink, attempt, origin, extras, left or {})
         winner = create_commit(store, ours)
         if winner != ours:
             for key in ours.files():
@@ -86,18 +88,21 @@ def _write_parts(
     attempt: str,
     origin: ShardId | None,
     extras: pa.Table | None,
+    left: Mapping[str, ShardId],
 ) -> Commit:
     """Write the rows, and the tar file if there is to be one; returns the record that would make them count."""
     name = f"part-{staging_folder(shard, attempt)}"
     placed = _placed(records)
-    rows = [record for record, _ in placed]
+    flops, subnet_tiles = _totals([record for record, _ in placed])
+    own = pa.array([record.path not in left for record, _ in placed], pa.bool_())
+    rows = [record for record, _ in placed if record.path not in left]
+    extras = None if extras is None else extras.filter(own)
     done, failed = ([r for r in rows if r.status == status] for status in ("ok", "failed"))
     done_extras, failed_extras = (_of_status(rows, extras, status) for status in ("ok", "failed"))
     tar = None
     if sink == "webdataset" and done:
         data, done = pack(tar_key(name), done, done_extras)
         tar = _write(store, tar_key(name), len(done), data)
-    flops, subnet_tiles = _totals(rows)
     return Commit(
         shard=shard,
         attempt=attempt,
@@ -108,6 +113,7 @@ def _write_parts(
         origin=origin,
         tar=tar,
         staged=tuple(sorted({folder for _, folder in placed if folder})),
+        left=tuple(sorted(set(left.values()))),
     )
 
 

@@ -15,7 +15,7 @@ from arm_batch.core.allocate import spend_of
 from arm_batch.core.giants import Giants
 from arm_batch.errors import StoreError
 from arm_batch.store.allocation import Verdict, allocation_key, read_epochs
-from arm_batch.store.commit import Commit, commit_key, listed
+from arm_batch.store.commit import Commit, commit_key, listed, replaced_shards
 from arm_batch.store.generation import Generation, read_shards
 from arm_batch.store.manifest import MANIFEST_KEY, manifest_of, missing_shards, read_manifest
 from arm_batch.store.objects import ObjectStore
@@ -72,7 +72,7 @@ def verify_store(
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
         commits = [record for record in records if isinstance(record, Commit)]
-        replaced = {commit.origin for commit in commits}
+        replaced = replaced_shards(commits)
         staged = staged_of(store, commits)
 
         def verified(commit: Commit) -> Findings:

@@ -16,7 +16,7 @@ from arm_batch.store.giants import open_strips, read_through
 from arm_batch.store.images import Images
 from arm_batch.store.objects import ObjectStore, hash_stream
 from arm_batch.store.parts import read_part, read_table
-from arm_batch.store.plan import ShardId, ShardPlan, plan_key, read_plan
+from arm_batch.store.plan import ShardId, ShardPlan, left_to, plan_key, read_plan
 from arm_batch.store.records import SCHEMA, ImageRecord, from_table, output_schema
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
@@ -146,7 +146,7 @@ def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan | None) -> list[I
 def _verify_rows(commit: Commit, plan: ShardPlan | None, rows: list[ImageRecord], unread: int) -> Iterator[str]:
     """The rows that were read, and `unread` failed ones, are those of the plan and of the record."""
     if plan is not None:
-        wanted = Counter(image.entry.path for image in plan.images)
+        wanted = Counter(image.entry.path for image in plan.images if left_to(image) is None)
         found = Counter(row.path for row in rows)
         missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
         if missing != unread or extra:

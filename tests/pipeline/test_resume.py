@@ -509,7 +509,7 @@ def test_a_lost_plan_takes_no_rows_along(spec: JobSpec, tmp_path: Path) -> None:
     whole = rows(output)
     (output / "plan" / "g0000" / "shards" / "000000.parquet").unlink()
     (tmp_path / "in" / "a.png").unlink()
-    with pytest.raises(StoreError, match="cannot be made again: its images have changed"):
+    with pytest.raises(OutputError, match=r"000000\.parquet is missing.* it stays: a\.png is gone"):
         pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)
     assert rows(output).equals(whole)
     pipeline.upscale(spec, silent)

@@ -100,7 +100,6 @@ def test_the_plan_of_a_shard_with_a_retry(machine: Sequences, kind: str) -> None
     assert len(machine.last.sound) == 4
 
 
-@pytest.mark.xfail(strict=True, reason="failed rows of a shard that is done again after its retry are hidden")
 def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Sequences) -> None:
     upscale(machine)
     put(machine, "b.png", SOUND_16)

@@ -34,14 +34,30 @@ COMMIT = Commit(ShardId(0, 3), "try", DONE, FAILED, 12, (1, 2, 3))
 RETRIED = part("g0001-000000", "other-failed", 2)
 
 
+def like_it(shard: ShardId) -> Commit:
+    """`COMMIT` of another shard."""
+    return replace(COMMIT, shard=shard, done=part(str(shard).replace("/", "-"), "try", 5), failed=None)
+
+
 def test_a_record_comes_back_as_it_went_in(store: ObjectStore) -> None:
     retry = Commit(ShardId(1, 0), "other", None, RETRIED, 0, (0, 0, 0), origin=ShardId(0, 3))
-    for commit in (COMMIT, retry):
+    for commit in (replace(COMMIT, left=(ShardId(1, 0),)), retry):
         assert create_commit(store, commit) == commit
         assert read_commit(store, commit.shard) == commit
     assert read_commit(store, ShardId(0, 4)) is None
-    assert committed(store) == {commit.shard: commit for commit in (COMMIT, retry)}
+    assert [*committed(store)] == [COMMIT.shard, retry.shard]
     assert listed(store) == {COMMIT.shard, retry.shard}
+
+
+def test_a_retry_does_not_replace_failures_of_a_shard_that_was_done_again_after_it() -> None:
+    retry = Commit(ShardId(1, 0), "retry", RETRIED, None, 0, (0, 0, 0), origin=COMMIT.shard)
+    assert visible_parts([COMMIT, retry]) == [DONE, RETRIED]
+    again = replace(COMMIT, left=(retry.shard,))
+    assert visible_parts([again, retry]) == [DONE, FAILED, RETRIED]
+    later = Commit(
+        ShardId(2, 0), "retry", None, part("g0002-000000", "other-failed", 2), 0, (0, 0, 0), COMMIT.shard
+    )
+    assert visible_parts([again, retry, later]) == [DONE, RETRIED, later.failed]
 
 
 def test_the_first_record_counts(store: ObjectStore) -> None:
@@ -141,12 +157,12 @@ def test_something_else_among_the_records_is_named(store: ObjectStore) -> None:
 
 def test_a_log_reads_no_record_twice() -> None:
     store = CountingStore()
-    log, first = CommitLog(store), replace(COMMIT, shard=ShardId(0, 1))
+    log, first = CommitLog(store), like_it(ShardId(0, 1))
     create_commit(store, first)
     for _ in range(3):
         assert log.refresh() == {first.shard: first}
     create_commit(store, COMMIT)
-    own = replace(COMMIT, shard=ShardId(1, 0))
+    own = like_it(ShardId(1, 0))
     log.note(create_commit(store, own))
     for _ in range(3):
         assert list(log.refresh().items()) == [(commit.shard, commit) for commit in (first, COMMIT, own)]
@@ -156,7 +172,7 @@ def test_a_log_reads_no_record_twice() -> None:
 
 def test_a_log_of_one_generation_asks_for_no_other() -> None:
     store = CountingStore()
-    own = replace(COMMIT, shard=ShardId(1, 0))
+    own = like_it(ShardId(1, 0))
     for commit in (COMMIT, own):
         create_commit(store, commit)
     assert CommitLog(store, 1).refresh() == {own.shard: own}
