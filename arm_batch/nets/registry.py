@@ -11,7 +11,7 @@ from torch import nn
 
 from arm_batch.errors import UsageError
 from arm_batch.nets import carn, fsrcnn
-from arm_batch.nets.deep import BLOCKS, Deep
+from arm_batch.nets.deep import BLOCKS, Deep, start_with_small_residuals
 from arm_batch.nets.layers import scale_initial_weights
 from arm_batch.nets.plain import Plain
 from arm_batch.nets.srresnet import SrResNet
@@ -79,7 +79,9 @@ BACKBONES = {
         ),
         Backbone("srresnet", SrResNet, _SMALL, (36, 52, 64), body=("conv_first.", "recon_trunk.")),
         Backbone("plain", Plain, _SMALL, (16, 32, 48), body=("head.", "body.")),
-        Backbone("deep", Deep, _SMALL, tuple(BLOCKS), body=("head.", "body."), only_these=True),
+        Backbone(
+            "deep", Deep, start_with_small_residuals, tuple(BLOCKS), body=("head.", "body."), only_these=True
+        ),
     )
 }
 
