@@ -55,7 +55,7 @@ class Deep(nn.Module):
 def start_with_small_residuals(net: Deep) -> None:
     """He-normal weights, but a tenth of them where something is added to what is carried on.
 
-    With a tenth everywhere, as for `plain`, so little comes through the depth that thousands of steps teach nothing.
+    With a tenth everywhere, as for `plain`, so little comes through the depth that nothing is learnt for long.
     """
     scale_initial_weights(net, 1.0)
     with torch.no_grad():
