@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from arm_batch.errors import ObjectError
 from arm_batch.store.local import LocalStore
 from arm_batch.store.objects import Readable
 
@@ -25,7 +26,8 @@ def read_world(store: Readable, key: str) -> str | None:
     for name in _names(key):
         try:
             return store.read(name)[:_MOST_BYTES].decode("ascii", "replace")
-        except (FileNotFoundError, PermissionError):
+        except (FileNotFoundError, PermissionError, ObjectError):
+            # A name that would be too long is no name of a file either.
             continue
     return None
 

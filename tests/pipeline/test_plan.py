@@ -356,13 +356,15 @@ def test_planning_that_was_stopped_goes_on(archive: Path, tmp_path: Path, spec: 
     half = dry_run(archive, tmp_path / "half")
     with pytest.raises(StoppedError, match="run the same command again"):
         pipeline.plan(half, *stop_after("plan", 2))
-    assert len(read) == 4
+    assert 4 <= len(read) <= 7
+    first = len(read)
     with pytest.raises(UsageError, match=r"not complete \(2 of 4 shards\)"):
         pipeline.upscale(replace(spec, plan=str(tmp_path / "half")), silent)
     outlook = pipeline.plan(half, silent)
-    assert len(read) == 7
+    # The two shards that were not planned, whether or not their images had been read ahead.
+    assert len(read) - first == 3
     assert pipeline.plan(half, silent) == outlook
-    assert len(read) == 7
+    assert len(read) - first == 3
     assert outlook == replace(pipeline.plan(dry_run(archive), silent), plan=outlook.plan)
     assert not (tmp_path / "out").exists()
     with pytest.raises(StoppedError, match="nothing was kept"):

@@ -131,7 +131,7 @@ def test_a_damaged_allocation_is_named(tmp_path: Path) -> None:
     whole = store.read(key)
     for damaged in (whole[: len(whole) // 2], b"[]", whole.replace(b"tables-", b"tables-of-another-")):
         store.write(key, damaged)
-        with pytest.raises(StoreError, match=r"(allocation\.json|tables-of-another-\w+\.npz) is"):
+        with pytest.raises(StoreError, match=r"(allocation\.json|tables-of-another-[\w-]+\.npz) is"):
             read_allocation(store, generation)
 
 
