@@ -104,7 +104,7 @@ class Drivers(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "drivers"):
             return
-        self.pool.add("so that all can come back", TILES * int(LADDER_.costs[-1]))
+        self.pool.add("so-that-all-can-come-back", TILES * int(LADDER_.costs[-1]))
         for job, generation in self.generations.items():
             for shard in range(SHARDS):
                 self.run(job, 0, shard)
