@@ -62,6 +62,8 @@ class Environment:
             for name, value in os.environ.items()
             if not name.startswith(("PYTHON", "VIRTUAL_ENV", "RAY_"))
         }
+        # Other tests start clusters of this machine meanwhile, and each leaves its address behind.
+        kept["RAY_ADDRESS"] = "local"
         command = [str(self.folder / "bin" / "python"), *map(str, arguments)]
         return subprocess.run(
             command, cwd=self.work, env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
