@@ -21,18 +21,18 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.census import Objective
-from arm_batch.core.giants import DEFAULT_GIANTS
-from arm_batch.core.imaging import DEFAULT_WRITING, Reading, Writing
-from arm_batch.core.tiles import Pixels
-from arm_batch.core.transparency import fill_hidden
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.image_options import DEFAULT_WRITING, Reading, Writing
+from arm_batch.core.large_images import DEFAULT_GIANTS
+from arm_batch.core.tiling.alpha import fill_hidden
+from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import BudgetError, ImageError, UsageError
-from arm_batch.nets import infer
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.runtime.pictures import UpscaledPicture, upscale_pictures
+from arm_batch.execution.in_memory import UpscaledPicture, upscale_pictures
+from arm_batch.images import Picture, choose_format, decode, encode, fit_metadata
+from arm_batch.models import inference
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
-from arm_batch.store.codecs import Picture, choose_format, decode, encode, fit_metadata
 
 Batch = dict[str, Any]
 
@@ -88,7 +88,7 @@ class Upscaler:
         self._column = column
         self._reading = reading
         self._writing = writing
-        self._upscaler = infer.Upscaler(files.nets, self._ladder.grid, self._ladder.scale, device)
+        self._upscaler = inference.Upscaler(files.nets, self._ladder.grid, self._ladder.scale, device)
 
     def __call__(self, batch: Batch) -> Batch:
         """Upscale the images of a batch.

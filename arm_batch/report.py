@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.allocate import Allocation
-from arm_batch.core.census import Objective
-from arm_batch.core.ladder import Ladder
-from arm_batch.core.objective import Quality
-from arm_batch.core.timed import Forecast
+from arm_batch.core.allocation.deadline import Forecast
+from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.objective import Quality
+from arm_batch.core.prediction.ladder import Ladder
 
 RUN_KEY = "run.json"
 

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from arm_batch.core.budget import Budget
-from arm_batch.core.census import Objective
-from arm_batch.core.giants import DEFAULT_GIANTS, Giants
-from arm_batch.core.imaging import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
-from arm_batch.core.selection import EVERYTHING, Selection
+from arm_batch.core.allocation.budget import Budget
+from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.image_options import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
+from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
+from arm_batch.core.selection.selection import EVERYTHING, Selection
 
 Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]

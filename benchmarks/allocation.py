@@ -26,20 +26,20 @@ from measured_tiles import (
 )
 from numpy.typing import NDArray
 
-from arm_batch.core.allocate import allocate
-from arm_batch.core.census import Objective, image_class, take_census
-from arm_batch.core.lut import Lut
-from arm_batch.core.objective import Quality, predict, solve
-from arm_batch.core.quality import PEAK
-from arm_batch.core.score import laplacian_map, score_tiles
-from arm_batch.core.share_out import Share, assign
-from arm_batch.core.tiles import Pixels, TileGrid, take
-from arm_batch.nets.calibrate import DEFAULT_SCORES, TileSample, build_lut
-from arm_batch.nets.checkpoint import load_supernet
-from arm_batch.nets.infer import Upscaler
-from arm_batch.nets.ladder_files import list_subnets
-from arm_batch.nets.paper import PaperLut
-from arm_batch.nets.registry import get_backbone
+from arm_batch.core.allocation.apportion import Share, assign
+from arm_batch.core.allocation.histogram import Objective, image_class, take_census
+from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.allocation.objective import Quality, predict, solve
+from arm_batch.core.prediction.lut import Lut
+from arm_batch.core.prediction.metrics import PEAK
+from arm_batch.core.tiling.grid import Pixels, TileGrid, take
+from arm_batch.core.tiling.scores import laplacian_map, score_tiles
+from arm_batch.evaluation.calibrate import DEFAULT_SCORES, TileSample, build_lut
+from arm_batch.evaluation.paper import PaperLut
+from arm_batch.models.backbones.registry import get_backbone
+from arm_batch.models.checkpoint import load_supernet
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import list_subnets
 
 SPENDS = (0.1, 0.2, 0.3, 0.4, 0.6)
 RANDOM_BUDGETS = 100

@@ -21,7 +21,7 @@ from pathlib import Path
 import ray
 
 from arm_batch import pipeline
-from arm_batch.core.budget import parse_budget
+from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.spec import JobSpec
 
 TICK = os.sysconf("SC_CLK_TCK")

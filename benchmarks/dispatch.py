@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 import ray
 
-from arm_batch.core.dispatch import Devices, least_makespan, simulate_dispatch
-from arm_batch.core.share_out import Share
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.runtime import ray_shards
-from arm_batch.runtime.batches import BATCH_TILES
-from arm_batch.runtime.ray_pool import ActorPool, DeviceKind
-from arm_batch.runtime.ray_shards import ShardFlow
-from arm_batch.runtime.ray_survey import queue_ranks, survey_pools
-from arm_batch.store.plan import ShardId
+from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.makespan import Devices, least_makespan, simulate_dispatch
+from arm_batch.execution.batches import BATCH_TILES
+from arm_batch.execution.ray import shard_scheduler
+from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind
+from arm_batch.execution.ray.profiling import queue_ranks, survey_pools
+from arm_batch.execution.ray.shard_scheduler import ShardFlow
+from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.runstate.shard_plan import ShardId
 
 
 @ray.remote(num_cpus=0)
@@ -75,8 +75,8 @@ def main() -> None:
     n_subnets, window = len(files.nets), files.ladder.grid.window
     # One of its own: another program's cluster may run here too.
     ray.init(address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
-    ray_shards.prepare_task = _Blank(window)  # type: ignore[assignment, attr-defined]
-    ray_shards.reduce_task = nothing  # type: ignore[assignment, attr-defined]
+    shard_scheduler.prepare_task = _Blank(window)  # type: ignore[assignment, attr-defined]
+    shard_scheduler.reduce_task = nothing  # type: ignore[assignment, attr-defined]
     pool = ActorPool((DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, arguments.threads)))
     pool.grow()
     reference = ray.put(files)

@@ -19,12 +19,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from arm_batch.core.quality import psnr
-from arm_batch.core.tiles import Pixels, Stitcher, take
-from arm_batch.nets.infer import Upscaler
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.store.codecs import Picture, decode, encode
-from arm_batch.store.codecs.vips import from_array
+from arm_batch.core.prediction.metrics import psnr
+from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.images import Picture, decode, encode
+from arm_batch.images.vips import from_array
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 
 ROUNDS = 3
 

@@ -23,23 +23,23 @@ import numpy as np
 import pyvips
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.giants import DEFAULT_GIANTS
-from arm_batch.core.share_out import Share
-from arm_batch.core.tiles import Pixels, Stitcher, take
-from arm_batch.nets.infer import Upscaler
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
+from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.large_images import DEFAULT_GIANTS
+from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.execution.batches import assign_images
+from arm_batch.execution.messages import JobContext
+from arm_batch.images import Metadata
+from arm_batch.images.streaming import Canvas, GiantWriter
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 from arm_batch.pipeline.job import open_job
-from arm_batch.runtime.batches import assign_images
-from arm_batch.runtime.work import JobContext
+from arm_batch.runstate.allocation import read_allocation
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.shard_plan import ShardId, read_plan
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec
-from arm_batch.store.allocation import read_allocation
-from arm_batch.store.codecs import Metadata
-from arm_batch.store.generation import list_generations
-from arm_batch.store.giants import Canvas, GiantWriter
-from arm_batch.store.objects import open_store
-from arm_batch.store.plan import ShardId, read_plan
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.base import open_store
 
 LADDER, SCALE = "fsrcnn-x2", 2
 STRIP = 256

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.ladder import Subnet
-from arm_batch.core.quality import PEAK
-from arm_batch.core.tiles import Pixels, TileGrid, take
-from arm_batch.nets.calibrate import TileSample, calibration_pairs, sample_tiles
-from arm_batch.nets.data import EXTENSIONS
-from arm_batch.nets.evaluate import read_pairs
-from arm_batch.nets.infer import Upscaler
+from arm_batch.core.prediction.ladder import Subnet
+from arm_batch.core.prediction.metrics import PEAK
+from arm_batch.core.tiling.grid import Pixels, TileGrid, take
+from arm_batch.evaluation.calibrate import TileSample, calibration_pairs, sample_tiles
+from arm_batch.evaluation.evaluate import read_pairs
+from arm_batch.models.inference import Upscaler
+from arm_batch.training.data import EXTENSIONS
 
 SCALE = 4
 GRID = TileGrid(32, 2)

@@ -26,21 +26,21 @@ import ray
 import torch
 
 from arm_batch import pipeline
-from arm_batch.core.allocate import allocate
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.imaging import Writing
-from arm_batch.core.score import laplacian_map
-from arm_batch.core.share_out import Share, assign
-from arm_batch.core.tiles import Stitcher, take
-from arm_batch.nets.fsrcnn import Fsrcnn
-from arm_batch.nets.infer import Upscaler
-from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.core.allocation.apportion import Share, assign
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.image_options import Writing
+from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.scores import laplacian_map
+from arm_batch.execution.messages import Indices
+from arm_batch.execution.ray.cluster import ENVIRONMENT
+from arm_batch.images import Picture, decode, encode
+from arm_batch.models.backbones.fsrcnn import Fsrcnn
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.report import RunSummary
-from arm_batch.runtime.cluster import ENVIRONMENT
-from arm_batch.runtime.work import Indices
+from arm_batch.runstate.shard_plan import Scores
 from arm_batch.spec import JobSpec
-from arm_batch.store.codecs import Picture, decode, encode
-from arm_batch.store.plan import Scores
 
 LADDER = "fsrcnn-x4"
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")

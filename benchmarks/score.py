@@ -16,11 +16,11 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from arm_batch.core.score import Score, score_tiles
-from arm_batch.core.tiles import take
-from arm_batch.nets.infer import Upscaler
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.store.codecs import decode
+from arm_batch.core.tiling.grid import take
+from arm_batch.core.tiling.scores import Score, score_tiles
+from arm_batch.images import decode
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 
 ROUNDS = 15
 SMALLEST_TILES = 256

@@ -23,17 +23,17 @@ import torch
 from torch import Tensor
 
 from arm_batch.cli.options import parse_reductions
-from arm_batch.core.allocate import allocate
-from arm_batch.core.ladder import interpolation_flops
-from arm_batch.core.quality import psnr_of_mse
-from arm_batch.nets.checkpoint import load_supernet
-from arm_batch.nets.data import Crops, CropSampler, load_pair, split_images
-from arm_batch.nets.evaluate import bicubic
-from arm_batch.nets.registry import get_backbone
-from arm_batch.nets.slimmable import Supernet
-from arm_batch.nets.train import train
-from arm_batch.nets.train_config import TrainConfig
-from arm_batch.nets.validation import Group
+from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.prediction.ladder import interpolation_flops
+from arm_batch.core.prediction.metrics import psnr_of_mse
+from arm_batch.evaluation.evaluate import bicubic
+from arm_batch.models.backbones.registry import get_backbone
+from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.checkpoint import load_supernet
+from arm_batch.training.config import TrainConfig
+from arm_batch.training.data import Crops, CropSampler, load_pair, split_images
+from arm_batch.training.trainer import train
+from arm_batch.training.validation import Group
 
 SCALE = 4
 BUDGETS = (0.1, 0.25, 0.5, 0.75)

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.budget import parse_budget
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.images import decode
 from arm_batch.spec import DEFAULT_LADDER, JobSpec
-from arm_batch.store.codecs import decode
 
 SCALE = 4
 

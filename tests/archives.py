@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.tiling.grid import Pixels
 from arm_batch.spec import ExecutorName, JobSpec, Resume, ShardLimits, Sink
 
 LADDER = "fsrcnn-x4"

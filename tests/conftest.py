@@ -12,7 +12,7 @@ import pytest
 import ray
 from moto.server import ThreadedMotoServer
 
-from arm_batch.store.s3_requests import s3_client
+from arm_batch.storage.s3.client import s3_client
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Reference and evaluation data, where the repository has any beside it."""

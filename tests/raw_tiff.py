@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiling.grid import Pixels
 
 SHORT, LONG, RATIONAL, DOUBLE, ASCII, UNDEFINED = 3, 4, 5, 12, 2, 7
 _CODES = {SHORT: "H", LONG: "I", DOUBLE: "d"}

@@ -12,9 +12,9 @@ import pytest
 
 from arm_batch import cli
 from arm_batch.cli import exit_codes
-from arm_batch.nets.checkpoint import load_checkpoint
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.store.codecs import decode
+from arm_batch.images import decode
+from arm_batch.models.checkpoint import load_checkpoint
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 from tests.archives import LADDER, draw, make_archive, make_messy_archive, write_png
 
 

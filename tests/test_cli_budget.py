@@ -8,13 +8,13 @@ import boto3
 import numpy as np
 import pytest
 
+from arm_batch.budget.quota import SharedPool
+from arm_batch.budget.quota_journal import PoolJournal
 from arm_batch.cli import exit_codes
-from arm_batch.core.census import ShardCensus
-from arm_batch.core.pool_grants import Demand
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.quota.grants import Demand
 from arm_batch.report import human_flops
-from arm_batch.runtime.shared_pool import SharedPool
-from arm_batch.store.objects import open_store
-from arm_batch.store.pool_journal import PoolJournal
+from arm_batch.storage.base import open_store
 from tests.archives import make_archive
 from tests.core.tables import COSTS, census_of, table
 from tests.test_cli import run

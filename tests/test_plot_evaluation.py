@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from arm_batch.cli.plot_evaluation import plot_evaluation
-from arm_batch.nets.evaluate import Quality, SubnetQuality
-from arm_batch.nets.evaluate_budget import BudgetQuality
+from arm_batch.evaluation.evaluate import Quality, SubnetQuality
+from arm_batch.evaluation.evaluate_budget import BudgetQuality
 
 SUBNETS = [
     SubnetQuality("bicubic", 5, Quality(24.6, 26.2, 0.70), 5e5, 0.0),

@@ -11,11 +11,11 @@ import pytest
 import ray
 
 from arm_batch import pipeline
-from arm_batch.core.imaging import Writing
+from arm_batch.core.image_options import Writing
 from arm_batch.errors import BudgetError, LadderError, UsageError
+from arm_batch.images import Picture, decode, encode
 from arm_batch.ray_data import Upscaler
-from arm_batch.store.codecs import Picture, decode, encode
-from arm_batch.store.dataset import open_dataset
+from arm_batch.runstate.dataset import open_dataset
 from tests.archives import LADDER, LR_SIZES, draw, job, make_archive, silent
 
 SIZES = [(40, 50), (33, 64), (64, 40)]

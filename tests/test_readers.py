@@ -17,7 +17,7 @@ from PIL import Image
 from ray.data.expressions import col
 
 from arm_batch import pipeline
-from arm_batch.store.codecs import decode
+from arm_batch.images import decode
 from tests.archives import LR_SIZES, job, make_archive, silent
 
 

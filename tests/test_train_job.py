@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from arm_batch.cli import exit_codes
-from arm_batch.nets.training_files import WEIGHTS
+from arm_batch.training.checkpoints import WEIGHTS
 from tests.archives import draw, write_png
 
 SCRIPT = Path(__file__).parents[1] / "jobs" / "train_supernet.py"

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from arm_batch.core.budget import POOL, parse_budget
-from arm_batch.core.shared_pool import PoolState
+from arm_batch.budget.quota import SharedPool
+from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.core.allocation.budget import POOL, parse_budget
+from arm_batch.core.quota.state import PoolState
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.report import human_flops
-from arm_batch.runtime.shared_pool import SharedPool
-from arm_batch.store.objects import ObjectStore, honours_create, open_store
-from arm_batch.store.pool_journal import PoolJournal
+from arm_batch.storage.base import ObjectStore, honours_create, open_store
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Pools of FLOPs that several jobs draw from.")
 

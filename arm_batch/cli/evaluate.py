@@ -14,14 +14,14 @@ from arm_batch.cli.options import parse_weights
 from arm_batch.cli.plot import check_plot
 from arm_batch.cli.plot_evaluation import plot_evaluation
 from arm_batch.errors import UsageError
-from arm_batch.nets.checkpoint import load_supernet
-from arm_batch.nets.evaluate import Quality, SubnetQuality, evaluate
-from arm_batch.nets.evaluate_budget import BudgetQuality, evaluate_budgets
-from arm_batch.nets.evaluate_degraded import KINDS, WORSE_DB, DegradedQuality, evaluate_degraded
-from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
-from arm_batch.nets.paper import MEAN, evaluate_paper
-from arm_batch.nets.registry import get_backbone
-from arm_batch.nets.slimmable import Supernet
+from arm_batch.evaluation.evaluate import Quality, SubnetQuality, evaluate
+from arm_batch.evaluation.evaluate_budget import BudgetQuality, evaluate_budgets
+from arm_batch.evaluation.evaluate_degraded import KINDS, WORSE_DB, DegradedQuality, evaluate_degraded
+from arm_batch.evaluation.paper import MEAN, evaluate_paper
+from arm_batch.models.backbones.registry import get_backbone
+from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.checkpoint import load_supernet
+from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
 
 Protocol = Literal["whole", "paper"]
 

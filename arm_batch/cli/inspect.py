@@ -9,10 +9,10 @@ import typer
 from arm_batch.cli import exit_codes
 from arm_batch.errors import OutputError
 from arm_batch.report import human_flops
-from arm_batch.store.generation import Generation, list_generations
-from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.progress import GenerationProgress, read_progress
-from arm_batch.store.verify import verify_store
+from arm_batch.runstate.generation import Generation, list_generations
+from arm_batch.runstate.status import GenerationProgress, read_progress
+from arm_batch.runstate.verify import verify_store
+from arm_batch.storage.base import ObjectStore, open_store
 
 PROBLEMS_SHOWN = 50
 

@@ -11,17 +11,17 @@ import typer
 
 from arm_batch.cli.options import parse_photographs, parse_weights
 from arm_batch.cli.signals import stop_signals
-from arm_batch.core.tiles import MAX_HALO, MAX_TILE, TileGrid
+from arm_batch.core.tiling.grid import MAX_HALO, MAX_TILE, TileGrid
 from arm_batch.errors import UsageError
-from arm_batch.nets.build_ladder import build_ladder
-from arm_batch.nets.calibrate import DEFAULT_SCORES, score_names
-from arm_batch.nets.data import split_images
-from arm_batch.nets.degrade import DegradeName
-from arm_batch.nets.optimizers import OptimizerName
-from arm_batch.nets.registry import BACKBONES, get_backbone
-from arm_batch.nets.strategies import Loss, Strategy
-from arm_batch.nets.train_config import TrainConfig
-from arm_batch.nets.training_job import Device, TrainingJob, run_training
+from arm_batch.evaluation.build_ladder import build_ladder
+from arm_batch.evaluation.calibrate import DEFAULT_SCORES, score_names
+from arm_batch.models.backbones.registry import BACKBONES, get_backbone
+from arm_batch.training.config import TrainConfig
+from arm_batch.training.data import split_images
+from arm_batch.training.degradation import DegradeName
+from arm_batch.training.job import Device, TrainingJob, run_training
+from arm_batch.training.optimizers import OptimizerName
+from arm_batch.training.strategies import Loss, Strategy
 
 
 def train_command(
@@ -128,7 +128,7 @@ def train_command(
         raise UsageError("--minutes: workers do not agree on the time; use it without --workers")
     else:
         # Ray takes a second to import, and without --workers nothing here needs it.
-        from arm_batch.runtime.ray_training import train_on_ray
+        from arm_batch.execution.ray.training import train_on_ray
 
         train_on_ray(job, workers)
 

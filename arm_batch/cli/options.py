@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from arm_batch.core.census import Objective
-from arm_batch.core.imaging import Reading, parse_float_range, parse_frames
-from arm_batch.core.sample import parse_sample
-from arm_batch.core.selection import Selection
+from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.image_options import Reading, parse_float_range, parse_frames
+from arm_batch.core.selection.sample import parse_sample
+from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import UsageError
-from arm_batch.nets.registry import Backbone, get_backbone
+from arm_batch.models.backbones.registry import Backbone, get_backbone
 from arm_batch.spec import ExecutorName
 
 Input = Annotated[

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
+from arm_batch.cli.forecast import outlook_lines, outlook_table
 from arm_batch.cli.options import (
     Dedup,
     EndpointUrlOption,
@@ -32,17 +33,16 @@ from arm_batch.cli.options import (
     reading_of,
     selection_of,
 )
-from arm_batch.cli.outlook import outlook_lines, outlook_table
 from arm_batch.cli.plot import check_plot, plot_outlook
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.cli.upscale import FAILURES_SHOWN
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.imaging import AUTO, DEFAULT_READING
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
-from arm_batch.outlook import outlook_document
+from arm_batch.forecast import outlook_document
+from arm_batch.inputs.paths import shown
 from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, PlanSpec
-from arm_batch.store.paths import shown
 
 
 def plan_command(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arm_batch.errors import UsageError
-from arm_batch.outlook import Outcome, Outlook
+from arm_batch.forecast import Outcome, Outlook
 from arm_batch.report import MEASURES, human_flops
 
 if TYPE_CHECKING:

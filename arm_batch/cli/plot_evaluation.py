@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from arm_batch.nets.evaluate import SubnetQuality
-from arm_batch.nets.evaluate_budget import BudgetQuality
+from arm_batch.evaluation.evaluate import SubnetQuality
+from arm_batch.evaluation.evaluate_budget import BudgetQuality
 
 
 def plot_evaluation(

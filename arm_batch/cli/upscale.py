@@ -32,13 +32,13 @@ from arm_batch.cli.options import (
 )
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import GRACE_S, stop_signals
-from arm_batch.core.budget import Budget, parse_budget, target_budget
-from arm_batch.core.imaging import AUTO, DEFAULT_READING, Writing
+from arm_batch.core.allocation.budget import Budget, parse_budget, target_budget
+from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
 from arm_batch.errors import UsageError
+from arm_batch.inputs.paths import shown
 from arm_batch.report import describe
+from arm_batch.runstate.dataset import failures
 from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, JobSpec, Resume, Sink
-from arm_batch.store.dataset import failures
-from arm_batch.store.paths import shown
 
 FAILURES_SHOWN = 5
 

@@ -5,7 +5,7 @@ And its dry run, which ends after planning.
 
 from __future__ import annotations
 
-from arm_batch.pipeline.dry_run import plan
-from arm_batch.pipeline.main import upscale
+from arm_batch.pipeline.plan import plan
+from arm_batch.pipeline.upscale import upscale
 
 __all__ = ["plan", "upscale"]

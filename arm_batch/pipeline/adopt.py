@@ -8,10 +8,10 @@ from itertools import zip_longest
 from arm_batch.errors import OutputError, UsageError
 from arm_batch.pipeline.generations import begin_with
 from arm_batch.pipeline.job import Job
+from arm_batch.runstate.generation import Generation, list_generations, read_shards
+from arm_batch.runstate.shard_plan import ShardId, planned, read_plan, write_plan
 from arm_batch.spec import differences
-from arm_batch.store.generation import Generation, list_generations, read_shards
-from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.plan import ShardId, planned, read_plan, write_plan
+from arm_batch.storage.base import ObjectStore, open_store
 
 
 def adopt_plan(job: Job, url: str, generations: Sequence[Generation]) -> list[Generation]:

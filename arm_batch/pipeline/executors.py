@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from arm_batch.nets.ladder_files import LadderFiles
-from arm_batch.runtime.cluster import connected, is_connected
-from arm_batch.runtime.executor import Executor
-from arm_batch.runtime.inline import InlineExecutor
-from arm_batch.runtime.plan_ahead import MOST_SHARDS, planning_ahead
-from arm_batch.runtime.ray_executor import RayExecutor
-from arm_batch.runtime.ray_pool import cluster_kinds
-from arm_batch.runtime.work import JobContext
+from arm_batch.execution.inline import InlineExecutor
+from arm_batch.execution.messages import JobContext
+from arm_batch.execution.plan_ahead import MOST_SHARDS, planning_ahead
+from arm_batch.execution.protocol import Executor
+from arm_batch.execution.ray.actor_pool import cluster_kinds
+from arm_batch.execution.ray.cluster import connected, is_connected
+from arm_batch.execution.ray.executor import RayExecutor
+from arm_batch.models.ladder_files import LadderFiles
+from arm_batch.runstate.shard_plan import Shard
 from arm_batch.spec import ExecutorName
-from arm_batch.store.plan import Shard
 
 
 @contextmanager

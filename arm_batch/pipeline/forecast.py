@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.allocate import Counts, Floats
-from arm_batch.core.budget import Budget
-from arm_batch.core.census import gather
-from arm_batch.core.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
-from arm_batch.core.intervals import Interval, mean_interval, quality_intervals
-from arm_batch.core.timed import Fleet, alone_seconds
+from arm_batch.core.allocation.bootstrap import Interval, mean_interval, quality_intervals
+from arm_batch.core.allocation.budget import Budget
+from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
+from arm_batch.core.allocation.deadline import Fleet, alone_seconds
+from arm_batch.core.allocation.histogram import gather
+from arm_batch.core.allocation.knapsack import Counts, Floats
 from arm_batch.errors import BudgetError
-from arm_batch.outlook import Asked, Estimate, Outcome, Outlook
-from arm_batch.runtime.work import JobContext, ShardSummary
+from arm_batch.execution.messages import JobContext, ShardSummary
+from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
+from arm_batch.images import FORMATS
 from arm_batch.spec import PlanSpec
-from arm_batch.store.codecs import FORMATS
 
 DRAWS = 400
 """Of the bootstrap: the ends of an interval then stand on ten draws each."""

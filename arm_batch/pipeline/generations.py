@@ -8,14 +8,15 @@ from dataclasses import replace
 import pyarrow as pa
 
 from arm_batch.errors import BudgetError, InputError, OutputError
+from arm_batch.execution.messages import shard_entries
+from arm_batch.inputs.columns import fitted
+from arm_batch.inputs.dedup import put_copies_behind
+from arm_batch.inputs.listing import Listing
+from arm_batch.inputs.sources import Entry, Source
 from arm_batch.pipeline.job import Job, check_budget, check_writers
-from arm_batch.runtime.work import shard_entries
-from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
-from arm_batch.store.allocation import read_epochs
-from arm_batch.store.commit import Commit, replaced_shards
-from arm_batch.store.copies import put_copies_behind
-from arm_batch.store.extras import fitted
-from arm_batch.store.generation import (
+from arm_batch.runstate.allocation import read_epochs
+from arm_batch.runstate.commit import Commit, replaced_shards
+from arm_batch.runstate.generation import (
     Generation,
     create_generation,
     extras_schema,
@@ -23,12 +24,11 @@ from arm_batch.store.generation import (
     list_generations,
     read_names,
 )
-from arm_batch.store.inputs import Listing
-from arm_batch.store.names import output_names
-from arm_batch.store.objects import PROBE, ObjectStore
-from arm_batch.store.parts import read_paths
-from arm_batch.store.plan import Shard, ShardId, read_plan
-from arm_batch.store.sources import Entry, Source
+from arm_batch.runstate.names import output_names
+from arm_batch.runstate.parts import read_paths
+from arm_batch.runstate.shard_plan import Shard, ShardId, read_plan
+from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
+from arm_batch.storage.base import PROBE, ObjectStore
 
 
 def find_run(job: Job) -> list[Generation]:

@@ -6,17 +6,17 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arm_batch.core.census import Objective
-from arm_batch.core.ladder import Ladder
+from arm_batch.budget.quota import SharedPool
+from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
-from arm_batch.nets.ladder_files import LadderFiles
-from arm_batch.runtime.shared_pool import SharedPool
-from arm_batch.runtime.work import JobContext
+from arm_batch.execution.messages import JobContext
+from arm_batch.inputs.listing import Input, Listing, open_input
+from arm_batch.models.ladder_files import LadderFiles
+from arm_batch.runstate.commit import CommitLog
 from arm_batch.spec import JobSpec
-from arm_batch.store.commit import CommitLog
-from arm_batch.store.inputs import Input, Listing, open_input
-from arm_batch.store.objects import ObjectStore, honours_create, open_store
-from arm_batch.store.single_writer import SingleWriterStore
+from arm_batch.storage.base import ObjectStore, honours_create, open_store
+from arm_batch.storage.single_writer import SingleWriterStore
 
 
 @dataclass(frozen=True)

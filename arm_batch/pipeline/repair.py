@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from arm_batch.errors import OutputError, StoreError
 from arm_batch.pipeline.job import Job
-from arm_batch.store.commit import commit_key, read_commit
-from arm_batch.store.generation import Generation, read_shards
-from arm_batch.store.objects import ObjectStore
-from arm_batch.store.parts import read_paths
-from arm_batch.store.plan import ShardId
-from arm_batch.store.verify import verify_store
-from arm_batch.store.verify_shard import Problem
+from arm_batch.runstate.commit import commit_key, read_commit
+from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.parts import read_paths
+from arm_batch.runstate.shard_plan import ShardId
+from arm_batch.runstate.verify import verify_store
+from arm_batch.runstate.verify_shard import Problem
+from arm_batch.storage.base import ObjectStore
 
 
 @dataclass(frozen=True)

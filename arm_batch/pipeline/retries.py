@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from arm_batch.store.generation import Generation, read_shards
-from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ImagePlan, ShardId, leave, read_plan, replace_plan
+from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.shard_plan import ImagePlan, ShardId, leave, read_plan, replace_plan
+from arm_batch.storage.base import ObjectStore
 
 
 def leave_to_retries(store: ObjectStore, generations: Sequence[Generation], shards: Sequence[ShardId]) -> None:

@@ -9,18 +9,18 @@ from operator import add
 
 import numpy as np
 
-from arm_batch.core.objective import Quality, predict
+from arm_batch.budget.revisions import Epochs
+from arm_batch.core.allocation.objective import Quality, predict
 from arm_batch.errors import StoreError
+from arm_batch.inputs.listing import Listing
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.runtime.epochs import Epochs
-from arm_batch.store.allocation import Verdict
-from arm_batch.store.commit import Commit, commit_key, visible_parts
-from arm_batch.store.damage import REPAIR
-from arm_batch.store.generation import Generation, count_copies
-from arm_batch.store.inputs import Listing
+from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.commit import Commit, commit_key, visible_parts
+from arm_batch.runstate.damage import REPAIR
+from arm_batch.runstate.generation import Generation, count_copies
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import pyarrow as pa
 
 import arm_batch.pipeline.job as job_module
 from arm_batch import open_dataset, pipeline
+from arm_batch.runstate.allocation import allocation_key, tables_of
+from arm_batch.runstate.commit import committed
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec
-from arm_batch.store.allocation import allocation_key, tables_of
-from arm_batch.store.commit import committed
-from arm_batch.store.generation import list_generations
-from arm_batch.store.local import LocalStore
-from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.local import LocalStore
 from tests.archives import silent
 
 IMAGES = 63

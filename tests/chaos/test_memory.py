@@ -15,15 +15,15 @@ import ray
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.stop import Stop
 from arm_batch.errors import StoppedError
+from arm_batch.execution.inline import InlineExecutor
+from arm_batch.execution.messages import ShardSummary
+from arm_batch.execution.planning import keep_plan
+from arm_batch.execution.protocol import BudgetPort
+from arm_batch.inputs.listing import Input, Listing
+from arm_batch.inputs.sources import Entry
 from arm_batch.pipeline import executors
-from arm_batch.runtime.executor import BudgetPort
-from arm_batch.runtime.inline import InlineExecutor
-from arm_batch.runtime.planning import keep_plan
-from arm_batch.runtime.work import ShardSummary
-from arm_batch.store.commit import Commit, Part, create_commit
-from arm_batch.store.inputs import Input, Listing
-from arm_batch.store.plan import ImagePlan, Shard, ShardId, ShardPlan
-from arm_batch.store.sources import Entry
+from arm_batch.runstate.commit import Commit, Part, create_commit
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from tests.archives import draw, job, silent, write_png
 
 Scale = Callable[[int, int], int]

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from arm_batch import pipeline
+from arm_batch.budget.quota import SharedPool
+from arm_batch.budget.quota_journal import PoolJournal
 from arm_batch.errors import StoppedError
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.runstate.commit import committed, listed
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec
-from arm_batch.store.commit import committed, listed
-from arm_batch.store.generation import list_generations
-from arm_batch.store.objects import open_store
-from arm_batch.store.pool_journal import PoolJournal
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.base import open_store
 from tests.archives import LADDER, draw, job, silent, write_png
 from tests.chaos.runs import KILLED, rows, start
 

@@ -15,16 +15,16 @@ import pytest
 import ray
 from ray.exceptions import RayError
 
-from arm_batch.core.census import N_CLASSES, ShardCensus, cells_of, gather
-from arm_batch.core.objective import solve
-from arm_batch.core.pool_grants import Demand
-from arm_batch.core.quality import psnr_of_mse
-from arm_batch.core.share_out import share_out
-from arm_batch.runtime.ray_named import NAMESPACE
-from arm_batch.runtime.ray_shared_pool import RayPool
-from arm_batch.runtime.shared_pool import SharedPool
-from arm_batch.store.objects import open_store
-from arm_batch.store.pool_journal import PoolJournal
+from arm_batch.budget.quota import SharedPool
+from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.core.allocation.apportion import share_out
+from arm_batch.core.allocation.histogram import N_CLASSES, ShardCensus, cells_of, gather
+from arm_batch.core.allocation.objective import solve
+from arm_batch.core.prediction.metrics import psnr_of_mse
+from arm_batch.core.quota.grants import Demand
+from arm_batch.execution.ray.named_actor import NAMESPACE
+from arm_batch.execution.ray.quota_actor import RayPool
+from arm_batch.storage.base import open_store
 from tests.core.tables import COSTS, census_of, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

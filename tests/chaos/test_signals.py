@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from arm_batch.cli import exit_codes
-from arm_batch.store.commit import listed
-from arm_batch.store.generation import list_generations
-from arm_batch.store.local import LocalStore
-from arm_batch.store.verify import verify_store
+from arm_batch.runstate.commit import listed
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
+from arm_batch.storage.local import LocalStore
 from tests.archives import draw, write_png
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

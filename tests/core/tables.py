@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from arm_batch.core.census import Census, take_census
-from arm_batch.core.lut import Lut
-from arm_batch.core.objective import class_errors
-from arm_batch.core.score import Score
+from arm_batch.core.allocation.histogram import Census, take_census
+from arm_batch.core.allocation.objective import class_errors
+from arm_batch.core.prediction.lut import Lut
+from arm_batch.core.tiling.scores import Score
 
 COSTS = np.array([1, 40, 70, 100])
 

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 from tests.corpus.scenes import RGB, RGB16, RGBA, palette
-from tests.images import chunk, opencv, png, saved, tiff, with_chunk
+from tests.image_files import chunk, opencv, png, saved, tiff, with_chunk
 
 WHOLE = {
     "rgb.png": saved(RGB, "PNG"),

@@ -26,7 +26,7 @@ from tests.corpus.scenes import (
     upright,
     vips,
 )
-from tests.images import WIDE, exif, opencv, saved
+from tests.image_files import WIDE, exif, opencv, saved
 
 LATER = [Image.fromarray(MORE), Image.fromarray(RGB)]
 

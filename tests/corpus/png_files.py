@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiling.grid import Pixels
 from tests.corpus.case import BROKEN, WRONG, Sound, Upscaled
 from tests.corpus.scenes import (
     COLOURS,
@@ -30,7 +30,7 @@ from tests.corpus.scenes import (
     upright,
     vips,
 )
-from tests.images import GREY_GAMMA, SRGB, WIDE, chunk, deep_png, exif, png, saved, with_chunk
+from tests.image_files import GREY_GAMMA, SRGB, WIDE, chunk, deep_png, exif, png, saved, with_chunk
 
 
 def rows(levels: Pixels, bits: int) -> bytes:

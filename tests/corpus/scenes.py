@@ -6,8 +6,8 @@ import numpy as np
 import pyvips
 from PIL import Image, ImageOps
 
-from arm_batch.core.tiles import Pixels
-from tests.images import smooth, to_srgb_by_pillow
+from arm_batch.core.tiling.grid import Pixels
+from tests.image_files import smooth, to_srgb_by_pillow
 
 RGB, RGB16 = smooth(0, 33, 47), smooth(0, 33, 47, depth=16)
 ALPHA, ALPHA16 = smooth(1, 33, 47, 1), smooth(1, 33, 47, 1, depth=16)

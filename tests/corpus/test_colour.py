@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from PIL import Image
 
 from arm_batch import pipeline
-from arm_batch.core.imaging import Reading
-from arm_batch.core.tiles import Pixels
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.store.codecs import decode
+from arm_batch.core.image_options import Reading
+from arm_batch.core.tiling.grid import Pixels
+from arm_batch.images import decode
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 from tests.archives import LADDER, job, silent
 from tests.corpus.test_corpus import rows_of
-from tests.images import GREY_GAMMA, SRGB, WIDE, deep_png, saved, tiff
+from tests.image_files import GREY_GAMMA, SRGB, WIDE, deep_png, saved, tiff
 
 HEIGHT, WIDTH = 96, 128
 

@@ -13,11 +13,11 @@ import pytest
 
 from arm_batch import cli, open_dataset
 from arm_batch.cli import exit_codes
-from arm_batch.runtime.work import DITHERED
-from arm_batch.store.codecs import decode
-from arm_batch.store.images import Images
-from arm_batch.store.objects import open_store
-from arm_batch.store.records import StoredImage
+from arm_batch.execution.messages import DITHERED
+from arm_batch.images import decode
+from arm_batch.runstate.image_reader import Images
+from arm_batch.runstate.rows import StoredImage
+from arm_batch.storage.base import open_store
 from tests.corpus.case import READING, Failed, Upscaled, in_levels_of_8
 from tests.corpus.files import SOUND
 from tests.corpus.outcomes import BROKEN_FILES

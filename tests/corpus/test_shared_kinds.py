@@ -12,8 +12,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from arm_batch.runtime.work import DITHERED
-from arm_batch.store.codecs import decode
+from arm_batch.execution.messages import DITHERED
+from arm_batch.images import decode
 from tests.corpus.test_corpus import rows_of, upscale
 
 FOLDER = Path(__file__).parents[3] / "shared" / "findings" / "images"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.tiling.grid import Pixels
 from tests.corpus.case import BROKEN, CMYK_BY_PROFILE, PLAIN_CMYK, WRONG, Failed, Sound, Upscaled
 from tests.corpus.scenes import (
     ALPHA16,
@@ -34,7 +34,7 @@ from tests.corpus.scenes import (
     upright,
     vips,
 )
-from tests.images import GREY_GAMMA, WIDE, exif, saved, tiff
+from tests.image_files import GREY_GAMMA, WIDE, exif, saved, tiff
 
 LAB = "Lab, converted to sRGB"
 LEVELS = "{} samples from 0 to 1 became 16 bits"

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from arm_batch.store.sources import Entry, Source
+from arm_batch.inputs.sources import Entry, Source
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ import pyarrow.parquet as pq
 
 from arm_batch.cli import exit_codes, main
 from arm_batch.errors import ArmBatchError
-from arm_batch.store.commit import committed, visible_parts
-from arm_batch.store.images import Images
-from arm_batch.store.objects import ObjectStore, open_store
-from arm_batch.store.records import from_table
+from arm_batch.runstate.commit import committed, visible_parts
+from arm_batch.runstate.image_reader import Images
+from arm_batch.runstate.rows import from_table
+from arm_batch.storage.base import ObjectStore, open_store
 from tests.fuzz.changes import change
 from tests.fuzz.outputs import State, keys_of, make_states
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arm_batch import pipeline
-from arm_batch.core.budget import parse_budget
+from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import StoppedError
-from arm_batch.nets.ladder_files import find_ladder
+from arm_batch.models.ladder_files import find_ladder
 from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits, Sink
-from arm_batch.store.objects import open_store
-from arm_batch.store.pool_journal import PoolJournal
+from arm_batch.storage.base import open_store
 from tests.archives import LADDER, draw, job, silent, write_png
 
 BUDGET = "40%"

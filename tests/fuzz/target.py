@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.giants import Giants
-from arm_batch.core.imaging import AUTO, Reading
+from arm_batch.core.image_options import AUTO, Reading
+from arm_batch.core.large_images import Giants
 from arm_batch.errors import ImageError
-from arm_batch.nets.infer import Upscaler
-from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
-from arm_batch.runtime.pictures import upscale_pictures
-from arm_batch.store.codecs import FORMATS, Picture, choose_format, decode, encode, fit_metadata
-from arm_batch.store.giants import open_strips, read_through
+from arm_batch.execution.in_memory import upscale_pictures
+from arm_batch.images import FORMATS, Picture, choose_format, decode, encode, fit_metadata
+from arm_batch.images.streaming import open_strips, read_through
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
 
 MAX_PIXELS = 2**16
 

@@ -11,12 +11,12 @@ import pytest
 
 from arm_batch import pipeline
 from arm_batch.errors import OutputError, StoreError
+from arm_batch.runstate.dataset import failures, open_dataset
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.manifest import read_manifest
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec, Resume, Sink
-from arm_batch.store.dataset import failures, open_dataset
-from arm_batch.store.generation import list_generations
-from arm_batch.store.manifest import read_manifest
-from arm_batch.store.objects import open_store
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.base import open_store
 from tests.archives import job, make_archive, silent
 
 REPAIR = Resume(repair=True)

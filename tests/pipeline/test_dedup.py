@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from arm_batch import pipeline
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.sample import parse_sample
-from arm_batch.core.selection import Selection
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.selection.sample import parse_sample
+from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import OutputError, StoppedError, UsageError
+from arm_batch.inputs.sources import Entry, Source
 from arm_batch.spec import JobSpec, PlanSpec, Resume, Sink
-from arm_batch.store.sources import Entry, Source
 from tests.archives import LADDER, draw, job, silent, write_png
 from tests.pipeline.test_inputs import rows
 from tests.pipeline.test_resume import stop_after

@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.execution.messages import DITHERED
+from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
-from arm_batch.runtime.work import DITHERED
-from arm_batch.store.codecs import decode
-from arm_batch.store.generation import list_generations
-from arm_batch.store.objects import open_store
-from arm_batch.store.verify import verify_store
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
+from arm_batch.storage.base import open_store
 from tests.archives import LADDER, job, silent
-from tests.images import saved, smooth
+from tests.image_files import saved, smooth
 
 GREY = smooth(4, 128, 128, channels=1)
 BITS = Image.fromarray(GREY[..., 0]).convert("1")

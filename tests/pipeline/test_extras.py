@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.selection import Selection
+from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import InputError, StoppedError
+from arm_batch.runstate.rows import SCHEMA
 from arm_batch.spec import JobSpec, PlanSpec, Resume, Sink
-from arm_batch.store.records import SCHEMA
 from tests.archives import LADDER, draw, job, silent, write_png
 from tests.pipeline.test_inputs import rows
 from tests.pipeline.test_resume import stop_after
@@ -177,7 +177,7 @@ def test_images_without_columns_may_be_followed_by_some_with(tmp_path: Path, png
 def test_a_column_that_is_too_large_stays_behind(
     tmp_path: Path, pngs: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arm_batch.store.parquet_columns.LARGEST", 3 << 20)
+    monkeypatch.setattr("arm_batch.inputs.parquet_columns.LARGEST", 3 << 20)
     write(
         tmp_path / "in", "p.parquet", pngs, {"big": [bytes([n]) * (1 << 20) for n in range(4)], "n": [1, 2, 3, 4]}
     )

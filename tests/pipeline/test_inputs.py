@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import Resume
-from arm_batch.store.generation import list_generations
-from arm_batch.store.local import LocalStore
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.local import LocalStore
 from tests.archives import draw, job, make_archive, silent, write_png
 
 

@@ -15,17 +15,17 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.imaging import Reading, Writing
-from arm_batch.core.tiles import Pixels, Upscaled
-from arm_batch.nets.infer import Upscaler
-from arm_batch.runtime import inline
-from arm_batch.store.codecs import Picture, decode
-from arm_batch.store.generation import list_generations
-from arm_batch.store.objects import open_store
-from arm_batch.store.plan import ShardId, read_plan
-from arm_batch.store.verify import verify_store
+from arm_batch.core.image_options import Reading, Writing
+from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.execution import inline
+from arm_batch.images import Picture, decode
+from arm_batch.models.inference import Upscaler
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.shard_plan import ShardId, read_plan
+from arm_batch.runstate.verify import verify_store
+from arm_batch.storage.base import open_store
 from tests.archives import job, silent
-from tests.images import SRGB, WIDE, deep_png, exif, saved, smooth, tiff
+from tests.image_files import SRGB, WIDE, deep_png, exif, saved, smooth, tiff
 
 RGB8, RGB16 = smooth(0), smooth(0, depth=16)
 ALPHA8, ALPHA16 = smooth(1, channels=1), smooth(1, channels=1, depth=16)

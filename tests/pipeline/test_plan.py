@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from arm_batch import pipeline
-from arm_batch.core.budget import Budget, parse_budget
-from arm_batch.core.census import OBJECTIVES, Objective
-from arm_batch.core.imaging import Writing
-from arm_batch.core.sample import parse_sample
-from arm_batch.core.selection import Selection
+from arm_batch.core.allocation.budget import Budget, parse_budget
+from arm_batch.core.allocation.histogram import OBJECTIVES, Objective
+from arm_batch.core.image_options import Writing
+from arm_batch.core.selection.sample import parse_sample
+from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import (
     ArmBatchError,
     BudgetError,
@@ -25,17 +25,17 @@ from arm_batch.errors import (
     StoreError,
     UsageError,
 )
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.outlook import Outlook, outlook_document
-from arm_batch.runtime import inline
-from arm_batch.runtime.survey import Beside, Sampled
-from arm_batch.runtime.work import JobContext
+from arm_batch.execution import inline
+from arm_batch.execution.messages import JobContext
+from arm_batch.execution.profiling import Beside, Sampled
+from arm_batch.forecast import Outlook, outlook_document
+from arm_batch.images import FORMATS
+from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.shard_plan import ShardPlan, write_plan
 from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits
-from arm_batch.store.codecs import FORMATS
-from arm_batch.store.generation import list_generations
-from arm_batch.store.local import LocalStore
-from arm_batch.store.objects import ObjectStore
-from arm_batch.store.plan import ShardPlan, write_plan
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.local import LocalStore
 from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
 from tests.pipeline.test_resume import assert_whole, files, read, rows, stop_after
 

@@ -17,20 +17,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.budget import parse_budget
-from arm_batch.core.imaging import Writing
+from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.image_options import Writing
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError, StoreError
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.runtime.inline import InlineExecutor
+from arm_batch.execution.inline import InlineExecutor
+from arm_batch.inputs.sources import Entry, Source
+from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.runstate import sinks
+from arm_batch.runstate.commit import Commit, committed, create_commit
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec, Resume
-from arm_batch.store import sinks
-from arm_batch.store.commit import Commit, committed, create_commit
-from arm_batch.store.generation import list_generations
-from arm_batch.store.local import LocalStore
-from arm_batch.store.objects import ObjectStore
-from arm_batch.store.overlap import AT_ONCE
-from arm_batch.store.sources import Entry, Source
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.local import LocalStore
+from arm_batch.storage.overlap import AT_ONCE
 from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
 
 

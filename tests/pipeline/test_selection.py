@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.sample import parse_sample
-from arm_batch.core.selection import Selection
+from arm_batch.core.selection.sample import parse_sample
+from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import InputError, OutputError, UsageError
 from arm_batch.spec import JobSpec, PlanSpec, Resume
 from tests.archives import LADDER, draw, job, silent, write_png

@@ -11,18 +11,18 @@ import cv2
 import pytest
 
 from arm_batch import pipeline
-from arm_batch.core.shared_pool import PoolState
+from arm_batch.budget.quota import SharedPool
+from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.core.quota.state import PoolState
 from arm_batch.errors import BudgetError, StoppedError
-from arm_batch.pipeline import pools
-from arm_batch.pipeline.run import Progress
+from arm_batch.pipeline import quota
+from arm_batch.pipeline.runner import Progress
 from arm_batch.report import RunSummary
-from arm_batch.runtime.shared_pool import SharedPool
+from arm_batch.runstate.allocation import Verdict, read_epochs
+from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import ExecutorName, JobSpec, PlanSpec, Resume
-from arm_batch.store.allocation import Verdict, read_epochs
-from arm_batch.store.generation import list_generations
-from arm_batch.store.objects import open_store
-from arm_batch.store.pool_journal import PoolJournal
-from arm_batch.store.verify import verify_store
+from arm_batch.storage.base import open_store
 from tests.archives import LADDER, draw, job, make_archive, silent, write_png
 from tests.chaos.runs import start
 
@@ -116,7 +116,7 @@ def test_one_that_ends_before_it_has_left_leaves_the_next_time(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pools, "_leave", die)
+        patch.setattr(quota, "_leave", die)
         with pytest.raises(KeyboardInterrupt):
             pipeline.upscale(spec, silent)
     assert all(claim.active for claim in state(tmp_path / "pool").jobs.values())

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from arm_batch import pipeline
-from arm_batch.core.budget import parse_budget, target_budget
-from arm_batch.core.census import OBJECTIVES, Objective
+from arm_batch.core.allocation.budget import parse_budget, target_budget
+from arm_batch.core.allocation.histogram import OBJECTIVES, Objective
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.report import RunSummary
 from arm_batch.spec import JobSpec, Resume

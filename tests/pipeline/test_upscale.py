@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.quality import psnr
-from arm_batch.core.tiles import Pixels
+from arm_batch.core.prediction.metrics import psnr
+from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
-from arm_batch.nets.ladder_files import find_ladder, load_ladder
-from arm_batch.store.codecs import decode
+from arm_batch.images import decode
+from arm_batch.models.ladder_files import find_ladder, load_ladder
 from tests.archives import LADDER, LR_SIZES, job, make_archive, silent
 
 

@@ -14,7 +14,7 @@ from botocore.response import StreamingBody
 
 
 class FakeClient:
-    """Answers as boto3's client does, as far as `arm_batch.store` asks it.
+    """Answers as boto3's client does, as far as `arm_batch.storage` asks it.
 
     Args:
         root: holds the buckets.

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import pytest
 
-from arm_batch.store.local import LocalStore
-from arm_batch.store.s3 import S3Store
+from arm_batch.storage.local import LocalStore
+from arm_batch.storage.s3.store import S3Store
 from tests.sequences.fake_s3 import FakeClient
 
 READING = {"list", "exists", "stat", "read", "fetch", "open", "fetch_range", "scratch_folder"}

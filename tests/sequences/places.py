@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-import arm_batch.store.dataset as dataset_module
-import arm_batch.store.s3 as s3_module
-from arm_batch.store.s3_requests import s3_client
+import arm_batch.runstate.dataset as dataset_module
+import arm_batch.storage.s3.store as s3_module
+from arm_batch.storage.s3.client import s3_client
 from tests.sequences.disk import Bucket, Disk, Folder
 from tests.sequences.fake_s3 import FakeClient
 

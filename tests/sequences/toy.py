@@ -17,14 +17,14 @@ import pytest
 from PIL import Image
 
 import arm_batch.cli.upscale as upscale_module
-import arm_batch.pipeline.main as main_module
+import arm_batch.execution.inline as inline_module
+import arm_batch.pipeline.upscale as main_module
 import arm_batch.report as report_module
-import arm_batch.runtime.inline as inline_module
-from arm_batch.core.giants import Giants
-from arm_batch.core.interpolate import interpolate_tiles
-from arm_batch.core.ladder import Subnet
-from arm_batch.core.tiles import Pixels, Stitcher, TileGrid, Upscaled
-from arm_batch.nets.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.core.large_images import Giants
+from arm_batch.core.prediction.ladder import Subnet
+from arm_batch.core.tiling.grid import Pixels, Stitcher, TileGrid, Upscaled
+from arm_batch.core.tiling.interpolation import interpolate_tiles
+from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.spec import JobSpec, ShardLimits
 
 SHIPPED = "fsrcnn-x2"

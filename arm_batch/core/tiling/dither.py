@@ -1,0 +1,116 @@
+"""Telling pictures in two tones, and such as show tones by the density of dots.
+
+Networks take dots for detail and sharpen them, which shifts the tones that they stand for; interpolation does not.
+Thresholds are measured, see "Dithered pictures" in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arm_batch.core.tiling.grid import Pixels
+
+Levels = NDArray[np.float32]
+
+_BLOCK = 32
+"""Px, the side of blocks that are looked at by themselves: a page may show a dithered picture among text."""
+
+_MOST_BLOCKS = 256
+"""More are not looked at: of larger pictures some, spread evenly."""
+
+_STRONG = 40.0
+"""Levels of 8 bits: alternation in most blocks that no continuous tones show, however many levels there are."""
+
+_COARSE = 24
+"""Levels of 8 bits between one colour of a palette and the next: of finer ones nets keep the tones."""
+
+_ALTERNATING = 12.0
+"""Levels of 8 bits: alternation in some blocks, of pictures of coarse palettes."""
+
+_MOST_COLOURS, _MOST_GREYS = 256, 256 // _COARSE + 1
+_ROWS_AT_ONCE = 16
+
+
+def is_dithered(pixels: Pixels) -> bool:
+    """Whether a picture has just two tones, or shows its tones by dots.
+
+    Args:
+        pixels: uint8 or uint16 ``(h, w, c)``, c = 1 or 3.
+    """
+    alternation = _alternation(pixels)
+    if np.median(alternation) > _STRONG:
+        return True
+    colours, counts = _few_colours(pixels)
+    if len(colours) <= 2:
+        return len(colours) == 2
+    return bool(np.percentile(alternation, 95) > _ALTERNATING and _spacing(colours, counts) >= _COARSE)
+
+
+def _alternation(pixels: Pixels) -> Levels:
+    """For each block how far pixels stand out from both neighbours across, or both down, in the mean."""
+    height, width, _ = pixels.shape
+    tall, wide = min(_BLOCK, height), min(_BLOCK, width)
+    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
+    chosen = np.linspace(0, rows * columns - 1, min(rows * columns, _MOST_BLOCKS)).astype(np.intp)
+    tops = np.minimum(chosen // columns * _BLOCK, height - tall)
+    lefts = np.minimum(chosen % columns * _BLOCK, width - wide)
+    blocks = np.stack([pixels[y : y + tall, x : x + wide] for y, x in zip(tops, lefts, strict=True)])
+    if blocks.dtype == np.uint16:
+        blocks = blocks >> 8
+    signed = blocks.astype(np.int16)
+    both = _standing_out(signed) + _standing_out(signed.transpose(0, 2, 1, 3))
+    return np.asarray(both / 2, np.float32)
+
+
+def _standing_out(blocks: NDArray[np.int16]) -> Levels:
+    steps = np.diff(blocks, axis=1)
+    before, after = steps[:, :-1], steps[:, 1:]
+    # A step up and one down again, or the other way round.
+    out = np.where((before > 0) != (after > 0), np.minimum(np.abs(before), np.abs(after)), 0)
+    if not out.size:
+        return np.zeros(len(blocks), np.float32)
+    return np.asarray(out.reshape(len(blocks), -1).mean(axis=1), np.float32)
+
+
+def _few_colours(pixels: Pixels) -> tuple[Levels, NDArray[np.int64]]:
+    """The colours of a picture and how many pixels have each; none of one that has many."""
+    channels = pixels.shape[2]
+    counts: Counter[int] = Counter()
+    for top in range(0, len(pixels), _ROWS_AT_ONCE):
+        strip = pixels[top : top + _ROWS_AT_ONCE].reshape(-1, channels)
+        if channels == 1:
+            seen = np.bincount(strip[:, 0])
+            codes = np.flatnonzero(seen)
+            counts.update(dict(zip(codes.tolist(), seen[codes].tolist(), strict=True)))
+        else:
+            whole = strip.astype(np.uint64) @ np.array([1, 1 << 16, 1 << 32], np.uint64)
+            found, times = np.unique(whole, return_counts=True)
+            counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+        if len(counts) > _MOST_COLOURS or (len(counts) > _MOST_GREYS and all(map(_is_grey, counts))):
+            return np.empty((0, channels), np.float32), np.empty(0, np.int64)
+    colours = np.array([[code >> 16 * band & 0xFFFF for band in range(channels)] for code in counts])
+    return _levels(colours.astype(pixels.dtype)), np.array(list(counts.values()), np.int64)
+
+
+def _is_grey(code: int) -> bool:
+    """Of one channel all are."""
+    return code >> 16 == 0 or code == (code & 0xFFFF) * 0x1_0001_0001
+
+
+def _spacing(colours: Levels, counts: NDArray[np.int64]) -> float:
+    """How far the nearest other colour is, for most pixels at least."""
+    apart = np.abs(colours[:, None] - colours[None]).max(axis=2)
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.min(axis=1)
+    order = np.argsort(nearest)
+    half = np.searchsorted(np.cumsum(counts[order]), counts.sum() / 2)
+    return float(nearest[order][half])
+
+
+def _levels(values: NDArray[np.generic]) -> Levels:
+    """Of 8 bits."""
+    levels = values.astype(np.float32)
+    return levels / np.float32(257) if values.dtype == np.uint16 else levels

@@ -1,0 +1,174 @@
+"""Scores: numbers that tell from a tile's pixels how much a costlier subnet would gain on it.
+
+A score is computed on the whole image, so that a tile's border sees its true surroundings, and then averaged
+over the tile. What lies beyond the image counts as zero: a tile that is half outside has half of the
+detail to win, as its error counts only inside.
+
+Sources: `laplacian` is the edge score of Chen et al., "ARM: Any-Time Super-Resolution Method", ECCV 2022; the
+others are this package's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from arm_batch.core.tiling.detail import N_FEATURES, detail_features, grey_levels, octave_energy, tile_means
+from arm_batch.core.tiling.grid import Pixels, Rows, TileGrid
+from arm_batch.core.tiling.loglinear import predict_log_linear
+from arm_batch.errors import LadderError
+
+FITTED_ALIGNMENT = 8
+"""Fitted scores average over blocks of up to 8 px, which must not straddle tiles."""
+
+MEASURED = ("laplacian", "octave")
+"""Scores that are the same for every ladder."""
+
+FITTED = ("gain", "level")
+"""Scores that a ladder's calibration fits: the squared error that the costliest subnet takes away, and the squared
+error of interpolation, both predicted from `detail_features`."""
+
+_MARGIN = 8
+_BAND_ROWS = 256
+_BAND_PX = 2**23
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of a LUT.
+
+    Attributes:
+        name: one of `MEASURED` or `FITTED`.
+        weights: of a fitted score, constant first; none for the others.
+    """
+
+    name: str
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.name not in MEASURED + FITTED:
+            raise LadderError(f"unknown score {self.name!r}; known: {', '.join(MEASURED + FITTED)}")
+        wanted = N_FEATURES + 1 if self.name in FITTED else 0
+        if len(self.weights) != wanted:
+            raise LadderError(f"score {self.name!r} takes {wanted} weights, not {len(self.weights)}")
+
+    def of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A fitted score of tiles with these `tile_features`, ``(n,)``."""
+        return predict_log_linear(np.array(self.weights), features).astype(np.float32)
+
+
+def check_alignment(scores: Sequence[Score], grid: TileGrid) -> None:
+    """Refuse fitted scores on tiles whose side is not a multiple of `FITTED_ALIGNMENT`; `LadderError`."""
+    if any(score.name in FITTED for score in scores):
+        _check_fitted(grid)
+
+
+def _check_fitted(grid: TileGrid) -> None:
+    if grid.tile % FITTED_ALIGNMENT:
+        raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
+
+
+def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+    """Score every tile of an image.
+
+    Args:
+        scores: what to compute.
+        image: uint8 or uint16, ``(h, w, 1)`` or ``(h, w, 3)``.
+        grid: how the image is cut; halos play no part.
+
+    Returns:
+        float32 ``(n_tiles, len(scores))``, tiles row by row, no value negative. `laplacian` in 0..255, the others
+        in squared 8-bit grey levels.
+
+    Raises:
+        LadderError: a fitted score on tiles whose side is not a multiple of `FITTED_ALIGNMENT`.
+    """
+    height, width = image.shape[:2]
+    return score_rows(scores, lambda start, stop: image[start:stop], height, width, grid)
+
+
+def score_rows(
+    scores: Sequence[Score], rows: Rows, height: int, width: int, grid: TileGrid
+) -> NDArray[np.float32]:
+    """`score_tiles` for an image that is read from top to bottom and never there as a whole.
+
+    Args:
+        scores: what to compute.
+        rows: of the image, as for `score_tiles`.
+        height: of the image, px.
+        width: of the image, px.
+        grid: how the image is cut.
+
+    Returns:
+        Exactly what `score_tiles` returns.
+    """
+    check_alignment(scores, grid)
+    fitted = any(score.name in FITTED for score in scores)
+    measured = [score.name for score in scores if score.name in MEASURED]
+    features = [np.empty((0, N_FEATURES), np.float32)]
+    means: dict[str, list[NDArray[np.float32]]] = {name: [] for name in measured}
+    for start, stop, inside in _bands(height, width, grid):
+        band = rows(start, stop)
+        if fitted:
+            features.append(detail_features(band, inside, grid.tile))
+        for name in measured:
+            means[name].append(_measure(name, band, inside, grid.tile))
+    columns = {name: np.concatenate(parts) for name, parts in means.items()}
+    if fitted:
+        found = np.concatenate(features)
+        columns |= {s.name: s.of_features(found) for s in scores if s.name in FITTED}
+    return np.stack([columns[score.name] for score in scores], axis=1)
+
+
+def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+    """What fitted scores are computed from: `detail_features` of every tile, ``(n_tiles, N_FEATURES)``.
+
+    Raises:
+        LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
+    """
+    _check_fitted(grid)
+    height, width = image.shape[:2]
+    bands = _bands(height, width, grid)
+    return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
+
+
+def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
+    """Absolute 3x3 Laplacian of the luma, saturated at 255.
+
+    Args:
+        image: uint8 or uint16, ``(h, w, 1)`` grey or ``(h, w, 3)`` RGB.
+
+    Returns:
+        uint8 ``(h, w)``.
+    """
+    grey = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if grey.dtype == np.uint16:
+        grey = cv2.convertScaleAbs(grey, alpha=1 / 257)
+    laplacian = cv2.Laplacian(np.ascontiguousarray(grey), cv2.CV_16S, ksize=3)
+    return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
+
+
+def _measure(name: str, band: Pixels, inside: slice, tile: int) -> NDArray[np.float32]:
+    values = laplacian_map(band) if name == "laplacian" else octave_energy(grey_levels(band))
+    return tile_means(values[inside], tile)
+
+
+def _bands(height: int, width: int, grid: TileGrid) -> Iterator[tuple[int, int, slice]]:
+    """Cut an image into bands of whole tile rows that fit into the cache, each with rows of its surroundings.
+
+    Yields:
+        The first row of the band with its margins, the one after its last, and where in it the rows of the tiles
+        lie.
+    """
+    # Of images so wide that their rows do not fit anyway, no more than memory is to hold.
+    step = grid.tile * max(1, min(_BAND_ROWS, _BAND_PX // width) // grid.tile)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        # Margins begin and end on even rows: halving must pair the same rows as in the whole image.
+        start = max(0, top - top % 2 - _MARGIN)
+        stop = min(height, bottom + bottom % 2 + _MARGIN)
+        yield start, stop, slice(top - start, bottom - start)

@@ -1,0 +1,96 @@
+"""Making a ladder of trained supernets: measure their subnets, keep those worth having, write the folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from arm_batch.core.prediction.lut import Lut
+from arm_batch.core.prediction.pruning import undominated
+from arm_batch.core.tiling.grid import TileGrid
+from arm_batch.errors import LadderError, UsageError
+from arm_batch.evaluation.calibrate import build_lut, calibration_pairs, sample_tiles
+from arm_batch.models.backbones.registry import Backbone
+from arm_batch.models.checkpoint import load_supernet, sha256_of
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import SupernetFile, images_digest, list_subnets, save_ladder, weights_digest
+
+
+@dataclass(frozen=True)
+class BuiltLadder:
+    """What was made.
+
+    Attributes:
+        subnets: names of those in the ladder, cheapest first.
+        dropped: names of those that are on the convex hull of cost and error in no bin.
+        lut: the table.
+    """
+
+    subnets: tuple[str, ...]
+    dropped: tuple[str, ...]
+    lut: Lut
+
+
+def build_ladder(
+    folder: Path,
+    name: str,
+    scale: int,
+    grid: TileGrid,
+    weights: Sequence[tuple[Backbone, Path]],
+    images: Sequence[Path],
+    scores: Sequence[str],
+) -> BuiltLadder:
+    """Measure all subnets of some supernets on `images` and write a ladder of those that a budget can use.
+
+    Args:
+        folder: of the ladder; made if missing. The weights are copied into it.
+        name: of the ladder.
+        scale: of the supernets.
+        grid: tiling that the ladder is for.
+        weights: one file for each backbone.
+        images: photographs that training has not seen; reduced as for training.
+        scores: that the table is looked up by, see `score_names`.
+
+    Raises:
+        InputError: an image cannot be read, or there are too few tiles.
+        LadderError: weights that are not of their backbone and scale, or no better than interpolation.
+        UsageError: a backbone twice.
+    """
+    if len({backbone.name for backbone, _ in weights}) < len(weights):
+        raise UsageError("each backbone can be given once")
+    supernets = [load_supernet(path, backbone, scale) for backbone, path in weights]
+    subnets, nets = list_subnets([(net, net.backbone.widths) for net in supernets], grid)
+    upscaler = Upscaler(nets, grid, scale, "cpu")
+    sample = sample_tiles(upscaler, len(subnets), grid, calibration_pairs(images, scale))
+    costs = np.array([subnet.flops for subnet in subnets], np.int64)
+    everything = build_lut(sample, scores, {})
+    # The allocation follows each bin's hull, so what is on none of them would never be bought.
+    kept = sorted({i for row in everything.mse for i in undominated(costs, row)})
+    used = [net for net in (nets[i] for i in kept) if net is not None]
+    if not used:
+        raise LadderError("no subnet is better than interpolation: train longer")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for supernet, (backbone, path) in zip(supernets, weights, strict=True):
+        widths = tuple(width for net, width in used if net is supernet)
+        if widths:
+            copied = folder / f"{backbone.name}{path.suffix}"
+            if copied.resolve() != path.resolve():
+                shutil.copyfile(path, copied)
+            files.append(SupernetFile(backbone.name, copied.name, sha256_of(copied), widths))
+    provenance = {
+        "weights": weights_digest(files),
+        "images": images_digest(images),
+        "names": " ".join(sorted(path.name for path in images)),
+    }
+    lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance)
+    save_ladder(folder, name, scale, grid, files, lut)
+    return BuiltLadder(
+        subnets=tuple(subnets[i].name for i in kept),
+        dropped=tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept),
+        lut=lut,
+    )

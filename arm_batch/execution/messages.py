@@ -1,0 +1,162 @@
+"""What travels between the stages of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.image_options import Reading, Writing
+from arm_batch.core.large_images import Giants
+from arm_batch.core.prediction.ladder import Ladder
+from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.images.picture import Metadata
+from arm_batch.inputs.sources import Entry, Source
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
+from arm_batch.spec import ShardLimits, Sink
+from arm_batch.storage.base import ObjectStore
+
+Indices = NDArray[np.intp]
+
+DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
+"""What the row of such an image says."""
+
+RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
+"""Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What every stage needs to know; the same for the whole run."""
+
+    source: Source
+    output: ObjectStore
+    ladder: Ladder
+    objective: Objective
+    sink: Sink
+    reading: Reading
+    writing: Writing
+    giants: Giants
+
+    def is_giant(self, image: ImagePlan) -> bool:
+        """Whether a planned image runs by itself, band by band."""
+        scale = self.ladder.scale
+        return image.error is None and self.giants.has_output(image.height * scale, image.width * scale)
+
+    def has_giants(self, plan: ShardPlan) -> bool:
+        """Whether any image of a shard is a giant; then its images run one by one."""
+        return any(self.is_giant(image) for image in plan.images)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that cannot be upscaled: its path, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShardSummary:
+    """The small part of a shard's plan that reaches the driver and the budget.
+
+    Attributes:
+        shard: which.
+        census: of its tiles.
+        pixels: of its images as they are read, by the format that they will be written in.
+        failures: what cannot be upscaled.
+        copies: images of it that are copies of others, and have no tiles.
+    """
+
+    shard: ShardId
+    census: ShardCensus
+    pixels: Mapping[str, int]
+    failures: tuple[Failure, ...]
+    copies: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tiles of one image that run in one batch: the image's position in the shard, and tile indices."""
+
+    image: int
+    tiles: Indices
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles of a shard that run on the same subnet in one call."""
+
+    subnet: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What stitching needs to know of an image that was read again for the run.
+
+    Attributes:
+        channels: 1 or 3.
+        dtype: of the pixels, as numpy names it.
+        interpolated: windows of the tiles that get interpolation; they are cheap and skip the actors.
+        planes: alpha and further bands, as of `Picture`.
+        has_alpha: whether the first of them is alpha.
+        metadata: beside the pixels.
+        error: why it could not be read, although planning could.
+    """
+
+    channels: int
+    dtype: str
+    interpolated: Pixels
+    planes: Pixels
+    has_alpha: bool
+    metadata: Metadata
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ShardHead:
+    """All that the last stage of a shard needs beside the upscaled tiles."""
+
+    plan: ShardPlan
+    headers: tuple[ImageHeader, ...]
+
+
+def shard_entries(
+    generation: int,
+    entries: Sequence[Entry],
+    outputs: Sequence[str],
+    limits: ShardLimits,
+    extras: pa.Table | None = None,
+) -> list[Shard]:
+    """Consecutive shards within `limits`; an image that is larger than all has one of its own, with its copies.
+
+    Args:
+        generation: that the shards are of.
+        entries: in the order in which they go into shards.
+        outputs: their output paths.
+        limits: of a shard.
+        extras: the input's columns of each entry; None where it has none.
+    """
+    shards: list[Shard] = []
+    start = size = 0
+
+    def cut(stop: int) -> None:
+        shard = ShardId(generation, len(shards))
+        own = None if extras is None else extras.slice(start, stop - start)
+        shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), None, own))
+
+    for position, entry in enumerate(entries):
+        weight = max(entry.size, 0)
+        full = position - start >= limits.images or size + weight > limits.source_bytes
+        if position > start and full and entry.copy_of is None:
+            cut(position)
+            start, size = position, 0
+        size += weight
+    if start < len(entries):
+        cut(len(entries))
+    return shards

@@ -1,0 +1,95 @@
+"""What a run needs to know of its machines to keep within a time: measured, on this archive and this cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from arm_batch.core.prediction.ladder import Ladder
+from arm_batch.errors import ImageError
+from arm_batch.execution.messages import JobContext
+from arm_batch.execution.planning import plan_image
+from arm_batch.execution.stages import interpolate_image
+from arm_batch.execution.streaming import interpolate_strip
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan
+
+SAMPLE_PIXELS = 2**18
+"""LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""
+
+Beside = tuple[float, int]
+"""Seconds, and the LR pixels that they went into."""
+
+
+Sampled = ShardId | Shard
+"""A shard whose plan is kept; or one whose plan is not, as in a dry run that writes nothing."""
+
+
+def sample_shards(shards: Sequence[Sampled], count: int) -> list[Sampled]:
+    """At most so many shards, evenly spread."""
+    count = min(count, len(shards))
+    return [shards[i * len(shards) // count] for i in range(count)]
+
+
+def measure_beside(context: JobContext, shard: Sampled) -> Beside:
+    """Take some images of a shard through everything but planning and the nets, and say how long that took.
+
+    Writing to the store is left out: it waits more than it works.
+    """
+    plan = read_plan(context.output, shard) if isinstance(shard, ShardId) else _plan_some(context, shard)
+    sizes = {
+        p: i.height * i.width for p, i in enumerate(plan.images) if i.error is None and i.entry.copy_of is None
+    }
+    if not sizes:
+        return 0.0, 0
+    giants = [position for position in sizes if context.is_giant(plan.images[position])]
+    if len(giants) == len(sizes):
+        return _measure_giant(context, plan.images[giants[0]])
+    for position in giants:
+        del sizes[position]
+    small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
+    seconds, pixels = 0.0, 0
+    for position in small or [min(sizes, key=sizes.__getitem__)]:
+        if not pixels and small:
+            # The first image of a process pays for what others find ready.
+            interpolate_image(context, plan, position)
+        started = time.perf_counter()
+        interpolate_image(context, plan, position)
+        seconds += time.perf_counter() - started
+        pixels += sizes[position]
+        if pixels >= SAMPLE_PIXELS:
+            break
+    return seconds, pixels
+
+
+def _plan_some(context: JobContext, shard: Shard) -> ShardPlan:
+    """The plan of the first images of a shard, no more than are looked at."""
+    images: list[ImagePlan] = []
+    for entry, output in zip(shard.entries, shard.outputs, strict=True):
+        if entry.copy_of is not None:
+            continue
+        images.append(plan_image(context, entry, output))
+        if sum(image.height * image.width for image in images) >= SAMPLE_PIXELS:
+            break
+    return ShardPlan(shard.id, tuple(images), shard.origin)
+
+
+def _measure_giant(context: JobContext, image: ImagePlan) -> Beside:
+    started = time.perf_counter()
+    try:
+        pixels = interpolate_strip(context, image)
+    except ImageError:
+        # The run will say so.
+        return 0.0, 0
+    return time.perf_counter() - started, pixels
+
+
+def per_megapixel(samples: Iterable[Beside]) -> float:
+    """Core seconds per megapixel of all samples together; 0 without any."""
+    told = list(samples)
+    pixels = sum(p for _, p in told)
+    return sum(s for s, _ in told) / pixels * 1e6 if pixels else 0.0
+
+
+def speed_key(kind: str, hardware: str, devices: int, ladder: Ladder) -> str:
+    """What measured speeds are kept under: all that decides them, also how many devices are at work at once."""
+    return f"{kind}, {hardware}, {devices} at once, tile {ladder.grid.window}, ladder {ladder.digest}"

@@ -1,0 +1,209 @@
+"""The stages of a shard after planning, as plain functions: every executor calls these and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.tiling.grid import Pixels, Stitcher, Upscaled, take
+from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
+from arm_batch.errors import ImageError
+from arm_batch.execution.batches import assign_images, interpolated, list_batches
+from arm_batch.execution.messages import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
+from arm_batch.execution.rows import copied_record, done_record, failed_record, note_of_not_finite
+from arm_batch.execution.streaming import upscale_giant
+from arm_batch.execution.world_files import world_beside
+from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
+from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.rows import ImageRecord, StoredImage
+from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to, read_plan
+from arm_batch.runstate.sinks import write_shard
+
+Outputs = Sequence[Sequence[Upscaled]]
+"""For each batch of a shard, for each of its pieces, the upscaled tiles."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A shard whose pixels are read and cut.
+
+    Attributes:
+        head: what the last stage needs.
+        batches: see `list_batches`.
+        windows: for each batch, for each of its pieces, the LR windows.
+    """
+
+    head: ShardHead
+    batches: list[Batch]
+    windows: list[list[Pixels]]
+
+
+def prepare_shard(context: JobContext, shard: ShardId, share: Share) -> Prepared:
+    """Read the shard's images again and cut the windows of every batch."""
+    plan = read_plan(context.output, shard)
+    return _cut(context, plan, assign_images(context, plan, share))
+
+
+def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Outputs) -> list[ImageRecord]:
+    """Stitch and encode the images of a shard.
+
+    Args:
+        context: of the run.
+        head: of the shard.
+        share: of the shard.
+        outputs: of each batch, in the order of `list_batches`.
+
+    Returns:
+        One row per image that is no copy, in plan order.
+    """
+    return _stitch_all(context, head, assign_images(context, head.plan, share), outputs)
+
+
+def upscale_image(context: JobContext, shard: ShardId, share: Share, position: int, run: RunBatch) -> ImageRecord:
+    """One image of a shard by itself, from reading to encoding: the same bytes as among its mates.
+
+    Of a giant the row names the file that waits for the commit.
+    """
+    plan = read_plan(context.output, shard)
+    assigned = assign_images(context, plan, share)[position : position + 1]
+    if context.is_giant(plan.images[position]):
+        return upscale_giant(context, shard, plan.images[position], assigned[0], run)
+    alone = replace(plan, images=plan.images[position : position + 1])
+    prepared = _cut(context, alone, assigned)
+    outputs = run_batches(prepared, run)
+    return _stitch_all(context, prepared.head, assigned, outputs)[0]
+
+
+def interpolate_image(context: JobContext, plan: ShardPlan, position: int) -> ImageRecord:
+    """One image of a shard without any net, from reading to encoding: the work there is beside the nets."""
+    image = plan.images[position]
+    alone = replace(plan, images=(image,))
+    assigned = [interpolated(context, image)]
+    return _stitch_all(context, _cut(context, alone, assigned).head, assigned, [])[0]
+
+
+def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
+    """Upscale all batches of a shard, one after the other."""
+    return [run(batch.subnet, cut) for batch, cut in zip(prepared.batches, prepared.windows, strict=True)]
+
+
+def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str) -> Commit:
+    """Write a shard's rows and commit them.
+
+    Args:
+        context: of the run.
+        plan: of the shard.
+        records: rows of its images that are no copies, in plan order.
+        attempt: a name that no other attempt at it has.
+    """
+    rows: dict[str, ImageRecord] = {}
+    given = iter(records)
+    for image in plan.images:
+        first = image.entry.copy_of
+        rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
+    left = {image.entry.path: retry for image in plan.images if (retry := left_to(image)) is not None}
+    return write_shard(
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left
+    )
+
+
+def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> Prepared:
+    batches = list_batches(assigned, len(context.ladder.subnets))
+    headers = []
+    # What an image that can no longer be read leaves in its place.
+    nothing = np.empty((0, context.ladder.grid.window, context.ladder.grid.window, 1), np.uint8)
+    windows: list[list[Pixels]] = [[nothing] * len(batch.pieces) for batch in batches]
+    contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
+    for position, image in enumerate(plan.images):
+        if image.entry.copy_of is not None:
+            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), None))
+            continue
+        try:
+            picture = _decode_planned(context, image, contents)
+        except ImageError as error:
+            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), str(error)))
+            continue
+        pixels, planes, metadata = picture.pixels, picture.planes, picture.metadata
+        cells = context.ladder.grid.windows(pixels)
+        for batch, cut in zip(batches, windows, strict=True):
+            for place, piece in enumerate(batch.pieces):
+                if piece.image == position:
+                    cut[place] = take(cells, piece.tiles)
+        interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
+        kind = str(pixels.dtype)
+        headers.append(ImageHeader(pixels.shape[2], kind, interpolated, planes, picture.has_alpha, metadata, None))
+    return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
+
+
+def _stitch_all(
+    context: JobContext, head: ShardHead, assigned: Sequence[Indices], outputs: Outputs
+) -> list[ImageRecord]:
+    batches = list_batches(assigned, len(context.ladder.subnets))
+    records = []
+    for position, (image, header) in enumerate(zip(head.plan.images, head.headers, strict=True)):
+        if image.entry.copy_of is not None:
+            continue
+        placed = [
+            (piece.tiles, upscaled)
+            for batch, results in zip(batches, outputs, strict=True)
+            for piece, upscaled in zip(batch.pieces, results, strict=True)
+            if piece.image == position
+        ]
+        try:
+            if header.error is not None:
+                raise ImageError(header.error)
+            picture = _stitch(context, image, header, np.flatnonzero(assigned[position] == 0), placed)
+            records.append(_done(context, image, assigned[position], picture))
+        except ImageError as error:
+            records.append(failed_record(context, image, str(error)))
+    return records
+
+
+def _is_read(image: ImagePlan) -> bool:
+    return image.error is None and image.entry.copy_of is None
+
+
+def _decode_planned(context: JobContext, image: ImagePlan, contents: Iterator[Callable[[], bytes]]) -> Picture:
+    """An image whose turn it is, of those that `_is_read` names; another fails as it did when it was planned."""
+    if image.error is not None:
+        raise ImageError(image.error)
+    picture = decode(next(contents)(), context.reading)
+    if picture.pixels.shape[:2] != (image.height, image.width):
+        raise ImageError("changed since it was planned")
+    return picture
+
+
+def _stitch(
+    context: JobContext,
+    image: ImagePlan,
+    header: ImageHeader,
+    interpolated: Indices,
+    placed: Sequence[tuple[Indices, Upscaled]],
+) -> Picture:
+    ladder = context.ladder
+    dtype = np.dtype(header.dtype)
+    stitcher = Stitcher(ladder.grid, image.height, image.width, header.channels, dtype, ladder.scale)
+    stitcher.add(interpolated, interpolate_tiles(header.interpolated, ladder.grid, ladder.scale))
+    for tiles, upscaled in placed:
+        stitcher.add(tiles, upscaled.pixels)
+    planes = enlarge_planes(header.planes, ladder.scale)
+    metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
+    metadata = enlarge_metadata(metadata, ladder.scale, image.width * ladder.scale, image.height * ladder.scale)
+    notes = image.notes + note_of_not_finite(sum(upscaled.not_finite for _, upscaled in placed))
+    return Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=notes)
+
+
+def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
+    assert image.format is not None
+    beside, told = world_beside(context, image, picture.metadata, context.sink == "files")
+    picture = fit_metadata(picture, image.format)
+    data = encode(picture, image.format, context.writing.quality)
+    channels = picture.pixels.shape[2] + picture.planes.shape[2]
+    stored, sha256 = StoredImage(data, image.output), hashlib.sha256(data).hexdigest()
+    notes = picture.notes + told
+    record = done_record(context, image, subnets, channels, 8 * picture.pixels.itemsize, stored, sha256, notes)
+    return replace(record, beside=beside)

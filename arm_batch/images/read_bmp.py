@@ -1,0 +1,91 @@
+"""Reading BMP with Pillow, and by hand where masks say which bits of a pixel are which colour."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from arm_batch.core.image_options import Reading
+from arm_batch.core.tiling.grid import Pixels
+from arm_batch.errors import ImageError
+from arm_batch.images.exif import plausible_dpi
+from arm_batch.images.read_pillow import read_pillow
+from arm_batch.images.samples import Samples, check_size, choose_frame
+
+_FILE_HEADER = 14
+_INFO_HEADER = 40
+_HEADER = "<IiiHHIIii"
+"""Its size, width, height, planes, bits, compression, size of the pixels, pixels per metre across and down."""
+
+_BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+_HEADER_WITH_MASKS, _HEADER_WITH_ALPHA = 52, 56
+
+_INCHES_PER_METRE = 39.3701
+
+_TYPES = {16: "<u2", 32: "<u4"}
+
+
+def read_bmp(data: bytes, reading: Reading) -> Samples:
+    """Samples of a BMP file.
+
+    Raises:
+        ImageError: it is refused, or broken.
+        Whatever Pillow trips over in a broken file.
+    """
+    if len(data) < _FILE_HEADER + _INFO_HEADER:
+        return read_pillow(data, reading, "bmp")
+    size, width, height, _, bits, compression, _, across, down = struct.unpack_from(_HEADER, data, _FILE_HEADER)
+    if size < _INFO_HEADER or compression not in (_BITFIELDS, _ALPHA_BITFIELDS) or bits not in _TYPES:
+        return read_pillow(data, reading, "bmp")
+    check_size(width, abs(height), reading)
+    _, notes = choose_frame(1, reading)
+    bands = _unmasked(_rows(data, width, height, bits), _masks(data, size, compression))
+    has_alpha = bands.shape[2] == 4
+    if has_alpha and not bands[..., 3].any():
+        # Many writers leave at zero what they call alpha.
+        bands, has_alpha = np.ascontiguousarray(bands[..., :3]), False
+    dpi = plausible_dpi(across / _INCHES_PER_METRE, down / _INCHES_PER_METRE)
+    return Samples(bands=bands, model="rgb", has_alpha=has_alpha, format="bmp", dpi=dpi, notes=notes)
+
+
+def _rows(data: bytes, width: int, height: int, bits: int) -> Pixels:
+    """Pixels as numbers ``(h, w)``, from top to bottom."""
+    (start,) = struct.unpack_from("<I", data, 10)
+    stride = -(-width * bits // 32) * 4
+    missing = start + stride * abs(height) - len(data)
+    # Some writers leave out what fills up the last row.
+    if missing > stride - width * bits // 8:
+        raise ImageError("cannot be decoded: rows are missing")
+    lines = np.frombuffer(data[start:].ljust(stride * abs(height), b"\0"), np.uint8, stride * abs(height))
+    pixels = lines.reshape(abs(height), stride)[:, : width * bits // 8].view(_TYPES[bits])
+    return pixels if height < 0 else pixels[::-1]
+
+
+def _masks(data: bytes, size: int, compression: int) -> tuple[int, ...]:
+    """Of red, green, blue and, where there is one, alpha: each some bits side by side."""
+    # They are part of longer headers, and follow the short one.
+    has_alpha = compression == _ALPHA_BITFIELDS if size < _HEADER_WITH_MASKS else size >= _HEADER_WITH_ALPHA
+    try:
+        masks = struct.unpack_from("<4I" if has_alpha else "<3I", data, _FILE_HEADER + _INFO_HEADER)
+    except struct.error:
+        raise ImageError("cannot be decoded: its header is broken") from None
+    for mask in masks:
+        lowest = mask & -mask
+        if mask and (mask // lowest) & (mask // lowest + 1):
+            raise ImageError(f"cannot be decoded: a mask of colour bits that are not side by side, {mask:#x}")
+    if not any(masks[:3]):
+        raise ImageError("cannot be decoded: its masks leave no colour")
+    return masks if len(masks) < 4 or masks[3] else masks[:3]
+
+
+def _unmasked(pixels: Pixels, masks: tuple[int, ...]) -> Pixels:
+    """Each channel stretched to 8 bits, ``(h, w, n)``."""
+    bands = np.zeros((*pixels.shape, len(masks)), np.uint8)
+    for band, mask in enumerate(masks):
+        if mask:
+            lowest = mask & -mask
+            peak = mask // lowest
+            values = (pixels & pixels.dtype.type(mask & np.iinfo(pixels.dtype).max)) // pixels.dtype.type(lowest)
+            bands[..., band] = np.rint(values * (255 / peak))
+    return bands

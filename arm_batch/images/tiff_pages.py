@@ -1,0 +1,129 @@
+"""Which page of a TIFF file is its image: never a thumbnail, a reduced copy or a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from arm_batch.core.image_options import Reading
+from arm_batch.errors import ImageError
+from arm_batch.images.samples import choose_frame
+from arm_batch.images.tiff_directories import Found, read_directories, read_directory
+
+_WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262
+_KIND, _OLD_KIND = 254, 255
+_BELOW = 330
+
+_REDUCED, _MASK = 1, 4
+"""Bits of a kind."""
+
+_OLD_REDUCED = 2
+
+_OF_SENSORS = (32803, 34892)
+"""Photometric interpretations: a colour filter array, and what was interpolated from one."""
+
+_CANON = b"CR"
+_HEADER = 16
+
+_MOST_BELOW = 64
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was chosen of a file.
+
+    Attributes:
+        found: its directory, and where that begins.
+        camera: the directory that says what is beside the pixels: the same, or the one above it.
+        notes: for the user.
+    """
+
+    found: Found
+    camera: Found
+    notes: tuple[str, ...]
+
+
+def choose_page(stream: BinaryIO, reading: Reading) -> Page:
+    """The page that is asked for, of those that show something at its full resolution.
+
+    Where a page is marked as a reduced picture or a mask, the pictures below it count in its place. Where nothing
+    else is there, reduced pictures do.
+
+    Raises:
+        ImageError: it is refused or not there; the file is broken, or holds what a sensor has measured.
+    """
+    stream.seek(0)
+    if stream.read(_HEADER)[8:10] == _CANON:
+        raise ImageError(_raw())
+    full: list[tuple[Found, Found]] = []
+    reduced: list[tuple[Found, Found]] = []
+    masks = 0
+    for found in _directories(stream):
+        pictures = [(found, found), *((below, found) for below in _below(stream, found))]
+        if any(picture[0].get(_PHOTOMETRIC) in _OF_SENSORS for picture, _ in pictures):
+            raise ImageError(_raw())
+        kinds = [_kind(picture) for picture, _ in pictures]
+        masks += kinds.count(_MASK)
+        reduced += [picture for picture, kind in zip(pictures, kinds, strict=True) if kind == _REDUCED]
+        shown = [picture for picture, kind in zip(pictures, kinds, strict=True) if kind == 0]
+        # What is below a full picture without being called reduced is another form of it: the largest counts.
+        full += [max(shown, key=_pixels)] if kinds[0] == 0 else shown
+    pages = full or sorted(reduced, key=_pixels)[-1:]
+    if not pages:
+        raise ImageError("cannot be decoded: its directory is missing")
+    index, told = choose_frame(len(pages), reading)
+    found, camera = pages[index]
+    if not (_WIDTH in found[0] and _HEIGHT in found[0]):
+        raise ImageError("cannot be decoded: its directory is broken or missing")
+    notes = list(told)
+    if not full:
+        notes.append("holds nothing but a reduced picture")
+    if masks:
+        notes.append("its transparency mask is left out")
+    return Page(found, camera, tuple(notes))
+
+
+def _raw() -> str:
+    return "is a camera's raw file: what its sensor has measured must be developed first"
+
+
+def _directories(stream: BinaryIO) -> Iterator[Found]:
+    """Those of the chain, up to one that is broken unless it is the first."""
+    count = 0
+    try:
+        for found in read_directories(stream):
+            count += 1
+            yield found
+    except ImageError:
+        if not count:
+            raise
+
+
+def _below(stream: BinaryIO, found: Found) -> list[Found]:
+    """The directories below one, but for those that are broken."""
+    offsets = found[0].get(_BELOW, ())
+    sound = []
+    for offset in (offsets if isinstance(offsets, tuple) else (offsets,))[:_MOST_BELOW]:
+        try:
+            below = read_directory(stream, offset)
+        except ImageError:
+            continue
+        if _WIDTH in below[0] and _HEIGHT in below[0]:
+            sound.append(below)
+    return sound
+
+
+def _kind(found: Found) -> int:
+    """`_REDUCED`, `_MASK`, or 0 for an image."""
+    directory, _ = found
+    kind = directory.get(_KIND, 0)
+    kind = kind if isinstance(kind, int) else 0
+    if kind & _MASK or directory.get(_PHOTOMETRIC) == _MASK:
+        return _MASK
+    return _REDUCED if kind & _REDUCED or directory.get(_OLD_KIND) == _OLD_REDUCED else 0
+
+
+def _pixels(picture: tuple[Found, Found]) -> int:
+    directory, _ = picture[0]
+    return int(directory.get(_WIDTH, 0)) * int(directory.get(_HEIGHT, 0))

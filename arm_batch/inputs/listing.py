@@ -1,0 +1,244 @@
+"""INPUT: finding its images, and telling what else is there."""
+
+from __future__ import annotations
+
+import stat as stat_bits
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pyarrow as pa
+
+from arm_batch.core.selection.selection import Selection
+from arm_batch.errors import InputError, ObjectError
+from arm_batch.inputs.columns import Extras, clean
+from arm_batch.inputs.folders import walk_folder
+from arm_batch.inputs.manifests import TEXT_LISTS, list_entries, names_images
+from arm_batch.inputs.parquet import parquet_names
+from arm_batch.inputs.parquet_columns import other_columns
+from arm_batch.inputs.paths import distinct_paths, safe_path, suffix_of, told_suffixes
+from arm_batch.inputs.sources import EXTENSIONS, Entry, Source, broken, is_image
+from arm_batch.inputs.tar_members import list_tars
+from arm_batch.inputs.uris import Places
+from arm_batch.runstate.rows import SCHEMA
+from arm_batch.storage.base import ObjectInfo, ObjectStore, open_store
+from arm_batch.storage.local import LocalStore
+
+Kind = Literal["image", ".tar", ".parquet"]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an input holds.
+
+    Attributes:
+        entries: its images, sorted by path, each path once.
+        left_out: what there is beside them, a line for each kind.
+        extras: columns that it has for its images; None for none.
+    """
+
+    entries: list[Entry]
+    left_out: tuple[str, ...] = ()
+    extras: Extras | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What files hold: entries in any order, paths perhaps twice, and a row of `table` for each entry."""
+
+    entries: list[Entry]
+    left_out: tuple[str, ...] = ()
+    table: pa.Table | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where the images are, and which part of it was meant.
+
+    Attributes:
+        store: the folder or prefix.
+        key: of the one file that was asked for; None for all of the store.
+        places: where the images are that the file lists; None where it is no list.
+        column: of images in Parquet files; None to find it.
+    """
+
+    store: ObjectStore
+    key: str | None
+    places: Places | None = None
+    column: str | None = None
+
+    @property
+    def source(self) -> Source:
+        """What reads its entries."""
+        return Source(self.store if self.places is None else self.places, self.column)
+
+    def listing(self, selection: Selection) -> Listing:
+        """The images that are there now and that the patterns of `selection` let through.
+
+        Raises:
+            InputError: the input is missing or holds no such image.
+            StoreError: the store cannot be reached.
+        """
+        found = self._all()
+        entries = [entry for entry in found.entries if selection.admits(entry.path)]
+        count = len(found.entries) - len(entries)
+        if not entries:
+            raise InputError(f"{self.store.url}: {selection.text} leaves none of {count:,} images")
+        told = (f"{count:,} images by --include and --exclude",) if count else ()
+        return Listing(entries, (*told, *found.left_out), found.extras)
+
+    def _all(self) -> Listing:
+        if self.key is None:
+            return list_store(self.store, self.column)
+        if self.places is not None:
+            return _sorted(_Found(*list_entries(self.store, self.key, self.places)))
+        try:
+            return _listing(self.store, [self.store.stat(self.key)], column=self.column)
+        except (FileNotFoundError, PermissionError, ObjectError) as error:
+            raise InputError(str(error)) from error
+
+
+def open_input(url: str, endpoint_url: str | None = None, column: str | None = None) -> Input:
+    """INPUT: a folder or prefix, one file that is or holds images, or one that lists them.
+
+    Args:
+        url: a path, ``file://`` or ``s3://`` URL.
+        endpoint_url: of an S3-compatible server other than AWS.
+        column: of images in Parquet files; None to find it.
+
+    Raises:
+        UsageError: the URL makes no sense.
+        StoreError: the store cannot be reached.
+    """
+    parent, separator, name = url.rstrip("/").rpartition("/")
+    if _kind(name) is not None or _is_text_list(name):
+        single = (
+            open_store(parent if parent or not separator else "/", endpoint_url) if separator else open_store(".")
+        )
+        try:
+            info = single.stat(name)
+        except (FileNotFoundError, PermissionError):
+            # Folders may be called so too; what is wrong otherwise, the listing says.
+            pass
+        except ObjectError as error:
+            raise InputError(str(error)) from error
+        else:
+            listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(single, info))
+            return Input(single, name, Places(endpoint_url) if listed else None, column)
+    return Input(open_store(url, endpoint_url), None, None, column)
+
+
+def list_store(store: ObjectStore, column: str | None = None) -> Listing:
+    """All images in a store.
+
+    What a file is, its extension tells. Image files are taken where there are any, else tar files, else Parquet
+    files as a dataset of images. Names that start with a dot, and what is in folders so called, are left out.
+
+    Raises:
+        InputError: the input is missing or holds no image.
+        StoreError: the store cannot be reached.
+    """
+    if not store.exists():
+        raise InputError(f"{store.url} {_what_instead(store)}")
+    if isinstance(store, LocalStore):
+        walk = walk_folder(store.root, lambda key: _kind(key) is not None)
+        infos, hidden, links = walk.infos, walk.hidden, walk.links
+        problems = [broken(path, path, reason) for path, reason in walk.problems]
+    else:
+        everything = list(store.list())
+        infos = [info for info in everything if not info.key.startswith(".") and "/." not in info.key]
+        hidden, links, problems = len(everything) - len(infos), [], []
+    found = _listing(store, infos, problems, column)
+    if not found.entries:
+        extensions = ", ".join(sorted(EXTENSIONS))
+        raise InputError(f"{store.url} holds no image: no {extensions}, no .tar and no .parquet file")
+    told = (f"{hidden:,} files or folders whose names begin with a dot",) if hidden else ()
+    return Listing(found.entries, (*found.left_out, *links, *told), found.extras)
+
+
+def _listing(
+    store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence[Entry] = (), column: str | None = None
+) -> Listing:
+    by_kind: dict[Kind, list[ObjectInfo]] = {kind: [] for kind in _LISTED}
+    others: Counter[str] = Counter()
+    for info in infos:
+        kind = _kind(info.key)
+        if kind is None:
+            others[suffix_of(info.key)] += 1
+        else:
+            by_kind[kind].append(info)
+    taken = next((kind for kind, found in by_kind.items() if found), None)
+    # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
+    unread = [entry for entry in problems if _kind(entry.path) in (None, taken)]
+    found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken], column)
+    passed = {kind: len(infos) for kind, infos in by_kind.items() if infos and kind != taken}
+    passed_over = [
+        f"{n:,} {kind} files: where there are {taken} files, those are taken" for kind, n in passed.items()
+    ]
+    if others:
+        passed_over.append(f"files: {told_suffixes(others)}")
+    return _sorted(replace(found, left_out=(*passed_over, *found.left_out)), unread)
+
+
+def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
+    """By path, with entries that no file was opened for."""
+    entries = [*found.entries, *unread]
+    paths = distinct_paths(entry.path for entry in entries)
+    named = (e if e.path == path else replace(e, path=path) for e, path in zip(entries, paths, strict=True))
+    extras = None
+    if found.table is not None:
+        rows = dict(zip(paths, range(len(found.entries)), strict=False))
+        extras = Extras(clean(found.table, SCHEMA.names), rows)
+    return Listing(sorted(named, key=lambda entry: entry.path), found.left_out, extras)
+
+
+def _files(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
+    del store, column
+    return _Found([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
+
+
+def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
+    del column
+    return _Found(*list_tars(store, infos))
+
+
+def _rows(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
+    names = parquet_names(store, infos, column)
+    entries = [
+        Entry(path, info.key, row, -1, info.etag)
+        for info, paths in zip(infos, names, strict=True)
+        for row, path in enumerate(paths)
+    ]
+    table, left_out = other_columns(store, infos, column)
+    return _Found(entries, left_out, table)
+
+
+_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo], str | None], _Found]] = {
+    "image": _files,
+    ".tar": _members,
+    ".parquet": _rows,
+}
+"""What the images of each kind of file are; of several kinds the first that is there is taken."""
+
+
+def _kind(key: str) -> Kind | None:
+    if is_image(key):
+        return "image"
+    suffix = PurePosixPath(key).suffix.lower()
+    return next((kind for kind in _LISTED if kind == suffix), None)
+
+
+def _is_text_list(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in TEXT_LISTS
+
+
+def _what_instead(store: ObjectStore) -> str:
+    if not isinstance(store, LocalStore):
+        return "does not exist or is empty"
+    try:
+        mode = Path(store.root).stat().st_mode
+    except OSError:
+        return "does not exist"
+    return "is a file of no kind that is read" if stat_bits.S_ISREG(mode) else "is not a folder"

@@ -1,0 +1,68 @@
+"""How long a device takes for a tile of each subnet."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from arm_batch.core.tiling.grid import Pixels, TileGrid, Upscaled
+from arm_batch.models.inference import MICRO_BATCH
+
+Run = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
+"""Upscales windows with the subnet of this number, as `Upscaler.run` does."""
+
+ROUNDS = 3
+ENOUGH_S = 0.4
+PLENTY_S = 2.0
+"""Rounds go on until there are `ROUNDS` and they took `ENOUGH_S`, or fewer that took `PLENTY_S`."""
+
+PASSES = 2
+"""Forward passes a round: what a batch costs beside them is then in the figure."""
+
+
+def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list[float]:
+    """Wall seconds per tile of each subnet but interpolation, for which it says 0.
+
+    The pixels do not matter to how long a net takes. A first pass of each subnet does not count: buffers are made
+    then.
+
+    Args:
+        run: what is measured.
+        n_subnets: of the ladder.
+        grid: of the ladder.
+        device: ``cpu`` or ``cuda``.
+    """
+    windows = np.full((PASSES * MICRO_BATCH[device], grid.window, grid.window, 3), 128, np.uint8)
+    seconds = [0.0]
+    for subnet in range(1, n_subnets):
+        run(subnet, [windows[: MICRO_BATCH[device]]])
+        rounds: list[float] = []
+        while sum(rounds) < (PLENTY_S if len(rounds) < ROUNDS else ENOUGH_S):
+            started = time.perf_counter()
+            run(subnet, [windows])
+            rounds.append(time.perf_counter() - started)
+        seconds.append(statistics.median(rounds) / len(windows))
+    return seconds
+
+
+def hardware(device: str) -> str:
+    """What makes two devices alike, such as ``AMD EPYC 9B14, 2 cores, torch 2.9.1``."""
+    if device == "cuda":
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    return f"{_cpu_model()}, {os.cpu_count()} cores, torch {torch.__version__}"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())

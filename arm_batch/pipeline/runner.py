@@ -1,0 +1,199 @@
+"""Running one generation: plan what is not planned, allocate once, run what is not committed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+from arm_batch.budget.archive_budget import ArchiveBudget
+from arm_batch.core.allocation.budget import Budget, parse_budget
+from arm_batch.core.allocation.deadline import Deadline, wall_budget
+from arm_batch.core.stop import Stop
+from arm_batch.errors import BudgetError, StoppedError, StoreError
+from arm_batch.execution.messages import ShardSummary
+from arm_batch.execution.protocol import BudgetPort, Executor
+from arm_batch.pipeline.clock import Clock
+from arm_batch.pipeline.generations import budget_of
+from arm_batch.pipeline.job import Job
+from arm_batch.pipeline.quota import claim_of, give_back
+from arm_batch.pipeline.retries import leave_to_retries
+from arm_batch.runstate.allocation import read_waves
+from arm_batch.runstate.generation import Generation, discard_generation, list_generations, read_shards
+from arm_batch.runstate.shard_plan import Shard, ShardId, planned
+from arm_batch.storage.base import ObjectStore
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (``plan``, ``run``), shards done and shards in all."""
+
+
+class GenerationRunner:
+    """Brings generations of one job to their end, on one executor.
+
+    Args:
+        executor: where they run.
+        job: that they belong to.
+        clock: of the attempt.
+        progress: is told of each shard.
+        stop: is asked whether to stop.
+    """
+
+    def __init__(self, executor: Executor, job: Job, clock: Clock, progress: Progress, stop: Stop) -> None:
+        self._executor = executor
+        self._job = job
+        self._clock = clock
+        self._progress = progress
+        self._stop = stop
+        # Where on the clock the next generation's time begins: what went before the first is part of its time.
+        self._begun = 0.0
+
+    def run(self, generation: Generation, added: Budget | None) -> None:
+        """Bring a generation to its end: afterwards every shard of it is committed.
+
+        Args:
+            generation: which.
+            added: to its budget, for what is not committed yet.
+
+        Raises:
+            BudgetError: no plan meets its budget; then it is as if it had never been.
+            StoppedError: `stop` said so first.
+        """
+        budget = self._host(generation)
+        with self._clock("plan"):
+            if budget.recorded() is None:
+                self._allocate(generation, budget)
+            else:
+                self._plan_again(generation, budget)
+        if added is not None:
+            budget.add(added, f"added {added.text} ({self._job.attempt})")
+        with self._clock("run"):
+            self._run(generation, budget)
+        give_back(self._job, [generation])
+        self._begun = self._clock.now
+
+    def _host(self, generation: Generation) -> BudgetPort:
+        job = self._job
+        asked = parse_budget(budget_of(generation))
+        claim = claim_of(self._executor, job, generation)
+        return self._executor.host(
+            ArchiveBudget(job.ladder, job.context.objective, asked, job.output, generation, claim),
+            f"{generation.run_id}-{generation.name}",
+        )
+
+    def _allocate(self, generation: Generation, budget: BudgetPort) -> None:
+        """Plan all shards, of which an earlier attempt may have planned some, and allocate to all of them."""
+        asked = parse_budget(budget_of(generation))
+        try:
+            if asked.seconds is not None:
+                # Whether it can be met at all is known before the first image is read.
+                wall_budget(asked, self._executor.held())
+            kept = planned(self._job.output, generation.number)
+            unplanned = unplanned_shards(self._job.output, generation, kept)
+            summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
+            deadline = None if asked.seconds is None else self._deadline(generation)
+            budget.allocate([summary.census for summary in summaries], self._executor.at_once(), deadline)
+        except BudgetError:
+            discard_generation(self._job.output, generation)
+            raise
+
+    def _deadline(self, generation: Generation) -> Deadline:
+        fleet = self._executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
+        # Measuring takes time too.
+        return Deadline(fleet, self._clock.now - self._begun)
+
+    def _plan_again(self, generation: Generation, budget: BudgetPort) -> None:
+        """Plan shards whose plans were lost after the allocation; they must come out as they were."""
+        kept = planned(self._job.output, generation.number)
+        if len(kept) == generation.shards:
+            return
+        for summary in self._executor.plan(unplanned_shards(self._job.output, generation, kept), self._stop):
+            if not budget.fits(summary.shard.index, summary.census):
+                raise StoreError(
+                    f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
+                )
+
+    def _run(self, generation: Generation, budget: BudgetPort) -> None:
+        """Run the shards that are not committed."""
+        # What the budget does not know to be done, it is told of by whoever does it, here below.
+        done = budget.done()
+        todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
+        if todo:
+            leave_to_retries(self._job.output, list_generations(self._job.output), todo)
+        self._progress("run", len(done), generation.shards)
+        for commit in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
+            done.add(commit.shard.index)
+            self._job.commits.note(commit)
+            self._progress("run", len(done), generation.shards)
+        _check_done(self._stop, "run", generation, len(done))
+
+
+def unplanned_shards(store: ObjectStore, generation: Generation, kept: set[int]) -> Iterator[Shard]:
+    """The shards of a generation, in order, but for those whose plans are kept, by number."""
+    if len(kept) < generation.shards:
+        yield from (shard for shard in read_shards(store, generation) if shard.id.index not in kept)
+
+
+def plan_shards(
+    executor: Executor,
+    generation: Generation,
+    kept: set[int],
+    unplanned: Iterable[Shard],
+    progress: Progress,
+    stop: Stop,
+) -> list[ShardSummary]:
+    """Plan the shards of a generation.
+
+    Args:
+        executor: where to.
+        generation: whose.
+        kept: numbers of those that an earlier attempt has planned.
+        unplanned: the others.
+        progress: told of each.
+        stop: asked between them.
+
+    Returns:
+        The summaries of all shards, in order.
+
+    Raises:
+        StoppedError: `stop` said so first.
+    """
+    summaries: dict[int, ShardSummary] = {}
+
+    def note(summary: ShardSummary) -> None:
+        summaries[summary.shard.index] = summary
+        progress("plan", len(summaries), generation.shards)
+
+    for summary in executor.summarize([ShardId(generation.number, index) for index in sorted(kept)]):
+        note(summary)
+    for summary in executor.plan(unplanned, stop):
+        note(summary)
+    _check_done(stop, "plan", generation, len(summaries))
+    return [summaries[index] for index in range(generation.shards)]
+
+
+def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[ShardId]:
+    """The order to run shards in: wave after wave, see `core.waves`.
+
+    The creator of a generation begins each wave at its front, others anywhere: two at once then share the work.
+    """
+    if job.attempt == generation.attempt:
+        return todo
+    ordered: list[ShardId] = []
+    waves = read_waves(job.output, generation)
+    for _, wave in itertools.groupby(todo, lambda shard: waves.of(shard.index)):
+        shards = list(wave)
+        start = int(job.attempt, 16) % len(shards)
+        ordered += shards[start:] + shards[:start]
+    return ordered
+
+
+def _check_done(stop: Stop, stage: str, generation: Generation, done: int) -> None:
+    if done == generation.shards:
+        return
+    if stop():
+        raise StoppedError(
+            f"stopped with {done:,} of {generation.shards:,} shards through the stage `{stage}`; nothing is lost: "
+            "run the same command again to go on"
+        )
+    raise StoreError(
+        f"{generation.shards - done} shards of {generation.name} came to nothing in the stage `{stage}`"
+    )

@@ -1,0 +1,149 @@
+"""The run as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import islice
+
+from arm_batch.core.allocation.budget import Budget, parse_budget
+from arm_batch.core.stop import Stop, never
+from arm_batch.errors import BudgetError, OutputError
+from arm_batch.execution.plan_ahead import MOST_SHARDS
+from arm_batch.inputs.listing import Listing
+from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.pipeline.adopt import adopt_plan
+from arm_batch.pipeline.clock import Clock
+from arm_batch.pipeline.executors import started
+from arm_batch.pipeline.generations import begin_run, budget_of, extend_run, find_run, new_images, retry_run
+from arm_batch.pipeline.job import Job, check_writers, open_job
+from arm_batch.pipeline.quota import give_back
+from arm_batch.pipeline.repair import Repair, repair
+from arm_batch.pipeline.runner import GenerationRunner, Progress, unplanned_shards
+from arm_batch.pipeline.summary import Notes, summarize
+from arm_batch.report import RUN_KEY, RunSummary
+from arm_batch.runstate.allocation import is_allocated
+from arm_batch.runstate.commit import listed
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
+from arm_batch.runstate.shard_plan import Shard, ShardId, planned
+from arm_batch.runstate.staging import publish_waiting
+from arm_batch.spec import JobSpec
+
+
+def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary:
+    """Upscale an archive within a budget, or go on where an earlier attempt at it was broken off.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was written.
+        StoppedError: `stop` said so before the end.
+        StoreError: a store failed for good; starting again goes on.
+        OutputError: OUTPUT is of another run, or holds damage that was to be repaired and cannot be.
+    """
+    _check_added(spec)
+    clock = Clock()
+    with clock("list"):
+        files = load_ladder(find_ladder(spec.ladder))
+        job = open_job(spec, files)
+        generations = find_run(job)
+        repaired = repair(job, generations) if generations and spec.resume.repair else Repair()
+        publish_waiting(job.output)
+        if spec.plan is not None:
+            generations = adopt_plan(job, spec.plan, generations)
+        elif not generations:
+            if spec.resume.add_budget is not None:
+                raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
+            generations = [begin_run(job)]
+        missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
+        unplanned = _without_plans(job, generations, repaired) if spec.resume.repair else set()
+        if spec.resume.add_budget is not None and not missing:
+            raise BudgetError("every image is done: there is nothing to spend an added budget on")
+        waiting = new_images(job, generations, complete=not missing)
+    with ExitStack() as stack:
+        runner = _LazyRunner(stack, job, files, clock, progress, stop)
+        runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
+        if spec.resume.extend and waiting.entries:
+            generations.append(extend_run(job, generations, waiting))
+            waiting = Listing([], waiting.left_out)
+            runner.run(generations[-1:])
+        if spec.resume.retry_failed and (retry := retry_run(job, generations)) is not None:
+            generations.append(retry)
+            runner.run([retry])
+    if not is_finished(job.output):
+        give_back(job, generations)
+    commits = finish(job.output, generations, job.commits)
+    summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock))
+    job.output.write(RUN_KEY, document.encode())
+    if repaired.left:
+        raise OutputError(f"{job.output.url} stays damaged: {'; '.join(repaired.left[:3])}")
+    return summary
+
+
+def _without_plans(job: Job, generations: Sequence[Generation], repaired: Repair) -> set[int]:
+    """The generations that lack plans of their shards which can be made again."""
+    lost = {g.number: set(range(g.shards)) - planned(job.output, g.number) for g in generations}
+    return {n for n, shards in lost.items() if any(ShardId(n, index) not in repaired.kept for index in shards)}
+
+
+def _check_added(spec: JobSpec) -> None:
+    """Refuse to add what cannot be added to the budget.
+
+    Raises:
+        BudgetError: it is neither a share nor FLOPs, or the budget is a pool's.
+    """
+    added = spec.resume.add_budget
+    if added is None:
+        return
+    if spec.budget.pool is not None:
+        raise BudgetError("the budget is a pool's: raise that, with `arm-batch budget add`")
+    if added.kind not in ("share", "flops"):
+        # Once it is allocated, a budget of whatever kind is one of FLOPs.
+        raise BudgetError(
+            f"--add-budget {added.text}: add a share such as 10%, or FLOPs; "
+            "`arm-batch plan` tells how long each budget takes"
+        )
+
+
+class _LazyRunner:
+    """Runs generations on an executor that is started for the first of them and ends with `stack`."""
+
+    def __init__(
+        self, stack: ExitStack, job: Job, files: LadderFiles, clock: Clock, progress: Progress, stop: Stop
+    ) -> None:
+        self._stack = stack
+        self._job = job
+        self._files = files
+        self._clock = clock
+        self._progress = progress
+        self._stop = stop
+        self._runner: GenerationRunner | None = None
+
+    def run(self, generations: Sequence[Generation], added: Budget | None = None) -> None:
+        """Run generations one after the other, the last with an added budget."""
+        for generation in generations:
+            # It no longer tells the truth, and readers of a complete output may look at nothing else.
+            self._job.output.delete(MANIFEST_KEY)
+            if self._runner is None:
+                if generation.attempt != self._job.attempt:
+                    check_writers(self._job)
+                self._runner = self._start(generation)
+            self._runner.run(generation, added if generation is generations[-1] else None)
+
+    def _start(self, generation: Generation) -> GenerationRunner:
+        """Start the executor for a generation, and more after it."""
+        spec = self._job.spec
+        with self._clock("start"):
+            executor = self._stack.enter_context(
+                started(spec.executor, self._job.context, self._files, spec.workers, self._first(generation))
+            )
+        return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)
+
+    def _first(self, generation: Generation) -> list[Shard]:
+        """What is to be planned of a generation, one more than can be planned while a cluster starts at most."""
+        output = self._job.output
+        # Whether a time can be met is known before any image is read; and plans that are lost after the allocation
+        # have to come out as they were, which the budget sees to.
+        if parse_budget(budget_of(generation)).seconds is not None or is_allocated(output, generation):
+            return []
+        unplanned = unplanned_shards(output, generation, planned(output, generation.number))
+        return list(islice(unplanned, MOST_SHARDS + 1))

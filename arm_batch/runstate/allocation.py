@@ -1,0 +1,303 @@
+"""The allocations of a generation as they lie in OUTPUT: made once, shared by every worker and every resume.
+
+Epoch 0 is the allocation of the whole generation. Later epochs allocate anew to shards that have not begun, with
+what failed images gave back or what was added to the budget.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from arm_batch.core.allocation.deadline import Forecast
+from arm_batch.core.allocation.histogram import Census, ShardCensus, add_up
+from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.objective import Quality
+from arm_batch.core.allocation.waves import Waves
+from arm_batch.core.json_records import Amount, Cost, Count, Key, Name, Positive, Record, encode_record
+from arm_batch.errors import StoreError
+from arm_batch.runstate.damage import LOST
+from arm_batch.runstate.generation import Generation, generation_prefix
+from arm_batch.storage.base import ObjectStore, is_safe_key
+from arm_batch.storage.json_documents import read_record
+from arm_batch.storage.tables import Tables, read_tables, write_tables
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the budget of a generation came to.
+
+    Attributes:
+        allocation: over the generation.
+        census: that it was made for.
+        total: FLOPs that may be spent.
+        full: FLOPs of the largest subnet everywhere.
+        costs: FLOPs of one tile by subnet, ``(n_subnets,)``.
+        quality: predicted; ``None`` when no image could be read.
+        shards: numbers of the shards that it is for, ascending; for each the last epoch that names it counts.
+        waves: of the generation, for the cluster that epoch 0 was made on; the same in all epochs.
+        reason: what the epoch is for.
+        forecast: of a budget of time; ``None`` for others.
+    """
+
+    allocation: Allocation
+    census: Census
+    total: int
+    full: int
+    costs: tuple[int, ...]
+    quality: Quality | None
+    shards: tuple[int, ...]
+    waves: Waves
+    reason: str = "plan"
+    forecast: Forecast | None = None
+
+
+class _Record(Record, frozen=True):
+    """A `Verdict` as it lies in the store, without its arrays: `tables` is the key of those."""
+
+    what: ClassVar[str] = "an allocation"
+    remedy: ClassVar[str] = LOST
+
+    run_id: Name
+    attempt: Name
+    reason: str
+    tables: Key
+    budget_flops: Count
+    full_flops: Count
+    costs: tuple[Cost, ...]
+    quality: Quality | None
+    spend: Count
+    price: Amount
+    subnet_tiles: tuple[Count, ...]
+    forecast: Forecast | None = None
+    waves: tuple[Positive, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    def check(self) -> None:
+        """See `Record`."""
+        if not self.costs or list(self.costs) != sorted(set(self.costs)):
+            raise ValueError("at `$.costs`: expected FLOPs that ascend")
+        if not is_safe_key(self.tables):
+            raise ValueError("at `$.tables`: expected the key of a file")
+
+    def waves_of(self, generation: Generation) -> Waves:
+        """Before they were written down, waves followed from the number of shards alone."""
+        return Waves.even(generation.shards) if self.waves is msgspec.UNSET else Waves(self.waves)
+
+
+def allocation_key(generation: Generation, epoch: int = 0) -> str:
+    """Where an allocation of a generation lies."""
+    name = "allocation.json" if epoch == 0 else f"epoch-{epoch:04d}.json"
+    return f"{generation_prefix(generation.number)}{name}"
+
+
+def tables_prefix(number: int) -> str:
+    """What the keys of the tables of a generation's allocation begin with."""
+    return f"{generation_prefix(number)}tables-"
+
+
+def is_allocated(store: ObjectStore, generation: Generation) -> bool:
+    """Whether there is an allocation of a generation, damaged or not."""
+    try:
+        store.stat(allocation_key(generation))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def read_epochs(store: ObjectStore, generation: Generation) -> list[Verdict]:
+    """All allocations of a generation, in order; none before it is allocated.
+
+    Raises:
+        StoreError: a file of one is damaged or missing.
+    """
+    verdicts = []
+    for epoch in itertools.count():
+        found = read_allocation(store, generation, epoch)
+        if found is None:
+            break
+        verdicts.append(found[0])
+    return verdicts
+
+
+def read_allocation(
+    store: ObjectStore, generation: Generation, epoch: int = 0
+) -> tuple[Verdict, list[ShardCensus]] | None:
+    """An allocation of a generation, ``None`` before there is one; with that of epoch 0 the census of each shard.
+
+    Raises:
+        StoreError: a file of it is damaged or missing.
+    """
+    key = allocation_key(generation, epoch)
+    record = read_record(store, key, _Record)
+    if record is None:
+        return None
+    if record.run_id != generation.run_id or not record.tables.startswith(tables_prefix(generation.number)):
+        raise StoreError(f"{store.url}/{key} is the allocation of another generation; {LOST}")
+    _check_waves(store, key, record, generation)
+    tables = read_tables(store, record.tables, LOST)
+    allocation = Allocation(tables.counts("allocation", 3), record.spend, record.price)
+    verdict = Verdict(
+        allocation,
+        Census(allocation.tiles.sum(axis=2), tables.counts("images"), tables.counts("pixels")),
+        total=record.budget_flops,
+        full=record.full_flops,
+        costs=record.costs,
+        quality=record.quality,
+        shards=tuple(tables.counts("shards").tolist()),
+        waves=record.waves_of(generation),
+        reason=record.reason,
+        forecast=record.forecast,
+    )
+    parts = _unpack(tables)
+    told = _misfit(verdict, parts, record, generation, epoch)
+    if told:
+        raise StoreError(f"{store.url}/{key} does not fit its tables ({told}); {LOST}")
+    return verdict, parts
+
+
+def read_waves(store: ObjectStore, generation: Generation) -> Waves:
+    """The waves of a generation that is allocated.
+
+    Raises:
+        StoreError: it is not, or its allocation is damaged.
+    """
+    key = allocation_key(generation)
+    record = read_record(store, key, _Record)
+    if record is None:
+        raise StoreError(f"{store.url}/{key} is missing; {LOST}")
+    _check_waves(store, key, record, generation)
+    return record.waves_of(generation)
+
+
+def _check_waves(store: ObjectStore, key: str, record: _Record, generation: Generation) -> None:
+    if record.waves_of(generation).shards != generation.shards:
+        raise StoreError(f"{store.url}/{key} has waves of other than {generation.shards:,} shards; {LOST}")
+
+
+def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
+    """Keys of the tables that the allocations of a generation name."""
+    records = (read_record(store, allocation_key(generation, epoch), _Record) for epoch in itertools.count())
+    return {record.tables for record in itertools.takewhile(bool, records) if record}
+
+
+def stray_tables(store: ObjectStore, generation: Generation, keys: Iterable[str]) -> list[str]:
+    """Which of these tables no allocation names, nor ever will.
+
+    Tables are written before the record that names them. Of an epoch that has no record yet they may be those of a
+    driver that is just adding it.
+
+    Args:
+        store: the output.
+        generation: whose tables they are.
+        keys: of tables, listed before this is called.
+    """
+    named = tables_of(store, generation)
+    own = [key for key in keys if key.startswith(tables_prefix(generation.number)) and key not in named]
+    coming = f"{tables_prefix(generation.number)}{len(named):04d}-"
+    return [key for key in own if key < coming]
+
+
+def write_allocation(
+    store: ObjectStore, generation: Generation, epoch: int, verdict: Verdict, parts: Sequence[ShardCensus]
+) -> tuple[Verdict, list[ShardCensus]]:
+    """Write the allocation of an epoch down, unless there is one; returns the one that counts.
+
+    Args:
+        store: the output.
+        generation: whose allocation it is.
+        epoch: its number.
+        verdict: what to write.
+        parts: the census of each shard, with epoch 0; the later ones go by that.
+    """
+    key = allocation_key(generation, epoch)
+    attempt = uuid.uuid4().hex
+    # The number of the epoch tells whoever tidies up whether somebody may still be about to name it.
+    tables_key = f"{tables_prefix(generation.number)}{epoch:04d}-{attempt}.npz"
+    record = _Record(
+        run_id=generation.run_id,
+        attempt=attempt,
+        reason=verdict.reason,
+        tables=tables_key,
+        budget_flops=verdict.total,
+        full_flops=verdict.full,
+        costs=verdict.costs,
+        quality=verdict.quality,
+        forecast=verdict.forecast,
+        spend=verdict.allocation.spend,
+        price=verdict.allocation.price,
+        waves=verdict.waves.sizes,
+        subnet_tiles=tuple(verdict.allocation.tiles.sum(axis=(0, 1)).tolist()),
+    )
+    write_tables(store, tables_key, _packed(verdict, parts))
+    if store.create(key, encode_record(record)):
+        return verdict, list(parts)
+    store.delete(tables_key)
+    found = read_allocation(store, generation, epoch)
+    if found is None:
+        raise StoreError(f"{store.url}/{key} was there and is gone")
+    return found
+
+
+def _packed(verdict: Verdict, parts: Sequence[ShardCensus]) -> dict[str, Counts]:
+    """Everything of an allocation that is an array; what the shards have, one after the other."""
+    return {
+        "shards": np.array(verdict.shards, np.int64),
+        "allocation": verdict.allocation.tiles,
+        "images": verdict.census.images,
+        "pixels": verdict.census.pixels,
+        "shard_cells": np.array([len(part.cells) for part in parts], np.int64),
+        "cells": _joined([part.cells for part in parts]),
+        "tiles": _joined([part.tiles for part in parts]),
+        "shard_classes": np.array([len(part.classes) for part in parts], np.int64),
+        "classes": _joined([part.classes for part in parts]),
+        "class_images": _joined([part.images for part in parts]),
+        "class_pixels": _joined([part.pixels for part in parts]),
+    }
+
+
+def _unpack(tables: Tables) -> list[ShardCensus]:
+    by_cell, by_class = tables.counts("shard_cells"), tables.counts("shard_classes")
+    columns = []
+    for lengths, names in ((by_cell, ("cells", "tiles")), (by_class, ("classes", "class_images", "class_pixels"))):
+        for name in names:
+            column = tables.counts(name)
+            if lengths.sum() != len(column) or len(lengths) != len(by_cell):
+                raise tables.damaged(f"`{name}` does not divide into the shards")
+            columns.append(np.split(column, np.cumsum(lengths)[:-1]))
+    return [ShardCensus(*values) for values in zip(*columns, strict=True)]
+
+
+def _misfit(
+    verdict: Verdict, parts: Sequence[ShardCensus], record: _Record, generation: Generation, epoch: int
+) -> str | None:
+    """What of an allocation contradicts the rest of it; ``None`` for nothing."""
+    census, tiles = verdict.census, verdict.allocation.tiles
+    n_classes, n_bins = census.tiles.shape
+    if census.images.shape != (n_classes,) or census.pixels.shape != (n_classes,):
+        return "its classes differ"
+    if not census.is_sound:
+        return "it counts images without pixels or tiles, or these without images"
+    if tiles.sum(axis=(0, 1)).tolist() != list(record.subnet_tiles) or len(record.costs) != tiles.shape[2]:
+        return "its tiles by subnet differ"
+    shards = verdict.shards
+    if list(shards) != sorted(set(shards)) or not all(shard < generation.shards for shard in shards):
+        return "its shards are not those of the generation"
+    if epoch > 0:
+        return None
+    if len(shards) != generation.shards or len(parts) != generation.shards:
+        return "its shards are not those of the generation"
+    if not all(part.lies_in(n_classes, n_bins) for part in parts):
+        return "a shard counts what is not there"
+    counted = add_up(parts, n_classes, n_bins)
+    pairs = ((counted.tiles, census.tiles), (counted.images, census.images), (counted.pixels, census.pixels))
+    return None if all((one == other).all() for one, other in pairs) else "its shards do not add up"
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> Counts:
+    return np.concatenate([np.empty(0, np.int64), *arrays]).astype(np.int64)

@@ -1,0 +1,173 @@
+"""Reading an output back: is all there, whole, and as the plan and the records say?"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from arm_batch.core.allocation.knapsack import spend_of
+from arm_batch.core.large_images import Giants
+from arm_batch.errors import StoreError
+from arm_batch.runstate.allocation import Verdict, allocation_key, read_epochs
+from arm_batch.runstate.commit import Commit, commit_key, listed, replaced_shards
+from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.manifest import MANIFEST_KEY, manifest_of, missing_shards, read_manifest
+from arm_batch.runstate.shard_plan import ShardId, plan_key, planned, read_plan
+from arm_batch.runstate.sinks import DATA
+from arm_batch.runstate.staging import STAGING, staged_of
+from arm_batch.runstate.tars import TARS
+from arm_batch.runstate.verify_shard import READ_BACK, Findings, Problem, verify_record, verify_shard
+from arm_batch.storage.base import ObjectStore
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What reading an output back came to.
+
+    Attributes:
+        problems: all that is wrong.
+        images: rows that count.
+        failed: rows among them with the status ``failed``.
+        left: shards still to do.
+    """
+
+    problems: tuple[Problem, ...]
+    images: int
+    failed: int
+    left: int
+
+
+def verify_store(
+    store: ObjectStore, generations: Sequence[Generation], giants: Giants = READ_BACK
+) -> Verification:
+    """Read back every plan, record, part and image of an output.
+
+    Args:
+        store: the output.
+        generations: of the run.
+        giants: which images are read in strips.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    problems: list[Problem] = []
+    verdicts: dict[int, list[Verdict]] = {}
+    shards = listed(store)
+    for generation in generations:
+        problems += _verify_listing(store, generation)
+        try:
+            epochs = read_epochs(store, generation)
+        except StoreError as error:
+            problems.append(Problem(allocation_key(generation), str(error), "none"))
+            continue
+        verdicts[generation.number] = epochs
+        problems += _verify_plans(store, generation, bool(epochs), shards)
+    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
+    with ThreadPoolExecutor(os.cpu_count()) as readers:
+        records = list(readers.map(partial(verify_record, store), sorted(shards)))
+        commits = [record for record in records if isinstance(record, Commit)]
+        replaced = replaced_shards(commits)
+        staged = staged_of(store, commits)
+
+        def verified(commit: Commit) -> Findings:
+            own = costs.get(commit.shard.generation, ())
+            return verify_shard(store, commit, own, commit.shard in replaced, staged, giants)
+
+        each = list(readers.map(verified, commits))
+    problems += [record for record in records if isinstance(record, Problem)]
+    problems += [problem for findings in each for problem in findings.problems]
+    problems += _verify_ledger(generations, verdicts, commits)
+    problems += _verify_rows(each)
+    problems += _verify_strays(generations, shards)
+    left = missing_shards(generations, shards)
+    if not left and len(commits) == len(shards):
+        problems += _verify_end(store, generations, commits)
+    failed = sum(len(findings.failed) for findings in each)
+    return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, len(left))
+
+
+def _verify_listing(store: ObjectStore, generation: Generation) -> Iterator[Problem]:
+    try:
+        for _ in read_shards(store, generation):
+            pass
+    except StoreError as error:
+        yield Problem(generation.listing, str(error), "none")
+
+
+def _verify_plans(
+    store: ObjectStore, generation: Generation, allocated: bool, committed: set[ShardId]
+) -> Iterator[Problem]:
+    """The plans of shards that are still to do; those of others are read with their shards."""
+    kept = planned(store, generation.number)
+    for shard in (ShardId(generation.number, index) for index in range(generation.shards)):
+        # Before the allocation it may simply not be planned yet.
+        if shard not in committed and (allocated or shard.index in kept):
+            try:
+                read_plan(store, shard)
+            except StoreError as error:
+                yield Problem(plan_key(shard), str(error), "plan again", shard)
+
+
+def _verify_ledger(
+    generations: Sequence[Generation], verdicts: Mapping[int, Sequence[Verdict]], commits: Sequence[Commit]
+) -> Iterator[Problem]:
+    """No generation spent more than its budget, and no epoch was allocated more."""
+    for generation in generations:
+        if generation.number not in verdicts:
+            # It is damaged, which was told.
+            continue
+        epochs = verdicts[generation.number]
+        own = [commit for commit in commits if commit.shard.generation == generation.number]
+        if not epochs and own:
+            told = f"{len(own)} shards are committed without an allocation"
+            yield Problem(allocation_key(generation), told, "none")
+        for number, epoch in enumerate(epochs):
+            cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
+            if cost != epoch.allocation.spend or cost > epoch.total:
+                key = allocation_key(generation, number)
+                yield Problem(key, "its spend does not fit its tiles and budget", "none")
+        spent = sum(commit.flops for commit in own)
+        if epochs and spent > epochs[-1].total:
+            told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
+            yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
+
+
+def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:
+    images = Counter(path for findings in each for path in (*findings.done, *findings.failed))
+    for path, count in images.items():
+        if count > 1:
+            yield Problem(DATA, f"{path} has {count} rows", "none")
+
+
+def _verify_strays(generations: Sequence[Generation], shards: set[ShardId]) -> Iterator[Problem]:
+    everything = {ShardId(g.number, index) for g in generations for index in range(g.shards)}
+    for stray in sorted(shards - everything):
+        yield Problem(commit_key(stray), "no generation has this shard", "none", stray)
+
+
+def _verify_end(
+    store: ObjectStore, generations: Sequence[Generation], commits: Sequence[Commit]
+) -> Iterator[Problem]:
+    """Once all is committed there is a manifest that names all parts, and nothing waits to be moved or removed."""
+    right = manifest_of(generations, commits)
+    try:
+        manifest = read_manifest(store)
+    except StoreError as error:
+        yield Problem(MANIFEST_KEY, str(error), "finish")
+        return
+    if manifest is None:
+        yield Problem(MANIFEST_KEY, "all is committed, but the run was not finished: start it again", "finish")
+        return
+    if manifest != right:
+        yield Problem(MANIFEST_KEY, "does not name the parts that count", "finish")
+    named = {part.key for part in (*right.parts, *right.tars)}
+    for prefix in (DATA, TARS, STAGING):
+        for info in store.list(prefix):
+            if info.key not in named:
+                yield Problem(info.key, "no record names it", "finish")

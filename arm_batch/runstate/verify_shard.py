@@ -1,0 +1,219 @@
+"""Reading one shard back: its record, plan, parts, rows and images."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+from arm_batch.core.image_options import Reading
+from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
+from arm_batch.errors import ImageError, ObjectError, StoreError
+from arm_batch.images.streaming import open_strips, read_through
+from arm_batch.runstate.commit import Commit, Part, commit_key, read_commit
+from arm_batch.runstate.image_reader import Images
+from arm_batch.runstate.parts import read_part, read_table
+from arm_batch.runstate.rows import SCHEMA, ImageRecord, from_table, output_schema
+from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to, plan_key, read_plan
+from arm_batch.storage.base import ObjectStore, hash_stream
+
+_ANY_SIZE = Reading(max_pixels=sys.maxsize)
+"""What was committed needs no guard."""
+
+READ_BACK = Giants(streamed=DEFAULT_GIANTS.pixels)
+"""Only giants are in formats that can be read in strips."""
+
+Repair = Literal["none", "again", "plan again", "finish"]
+"""What mends a problem: nothing can; the shard is run again; it is planned again; the run is finished again."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it should be.
+
+    Attributes:
+        key: of the object.
+        what: one line for a person.
+        repair: what mends it.
+        shard: that it belongs to, None for none.
+    """
+
+    key: str
+    what: str
+    repair: Repair
+    shard: ShardId | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found of one shard.
+
+    Attributes:
+        problems: all that is wrong.
+        commit: its record.
+        done: paths of the inputs that were upscaled.
+        failed: paths of those that were not, and that no retry has taken over.
+    """
+
+    problems: tuple[Problem, ...]
+    commit: Commit
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def verify_record(store: ObjectStore, shard: ShardId) -> Commit | Problem | None:
+    """The commit record of a shard, or what is wrong with it; None where it has gone meanwhile."""
+    try:
+        commit = read_commit(store, shard)
+    except StoreError as error:
+        return Problem(commit_key(shard), str(error), "again", shard)
+    if commit is not None and commit.shard != shard:
+        return Problem(commit_key(shard), f"is the record of {commit.shard}", "again", shard)
+    return commit
+
+
+def verify_shard(
+    store: ObjectStore,
+    commit: Commit,
+    costs: tuple[int, ...],
+    replaced: bool,
+    staged: Mapping[str, str],
+    giants: Giants,
+) -> Findings:
+    """Read back one shard: its plan, parts, rows and images.
+
+    Args:
+        store: the output.
+        commit: its record.
+        costs: FLOPs of a tile by subnet; empty where they are not known.
+        replaced: whether a retry has taken the place of its failed rows, which then may be gone.
+        staged: where images lie that are not yet at their places.
+        giants: which images are read in strips.
+    """
+    shard = commit.shard
+    problems: list[Problem] = []
+    plan: ShardPlan | None = None
+    try:
+        plan = read_plan(store, shard)
+    except StoreError as error:
+        # The rows may be sound all the same.
+        problems.append(Problem(plan_key(shard), str(error), "plan again", shard))
+    rows, broken = _read_parts(store, commit, replaced, plan)
+    problems += broken
+    if not broken:
+        told = _verify_rows(commit, plan, rows, commit.failures if replaced else 0)
+        problems += [Problem(commit_key(shard), each, "again", shard) for each in told]
+        problems += _verify_images(Images(store, staged), giants, commit, plan, rows, costs)
+    done, failed = (tuple(row.path for row in rows if row.status == status) for status in ("ok", "failed"))
+    return Findings(tuple(problems), commit, done, failed)
+
+
+def _read_parts(
+    store: ObjectStore, commit: Commit, replaced: bool, plan: ShardPlan | None
+) -> tuple[list[ImageRecord], list[Problem]]:
+    """The rows of all parts that count, and which parts are broken."""
+    rows: list[ImageRecord] = []
+    problems: list[Problem] = []
+    for part in (commit.done, None if replaced else commit.failed, commit.tar):
+        try:
+            if part is not None and part is commit.tar:
+                read_part(store, part)
+            elif part is not None:
+                rows += _read_rows(store, part, plan)
+        except StoreError as error:
+            assert part is not None
+            problems.append(Problem(part.key, str(error), "again", commit.shard))
+    return rows, problems
+
+
+def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan | None) -> list[ImageRecord]:
+    table = read_table(store, part)
+    own = table.select([name for name in SCHEMA.names if name in table.column_names]).schema
+    if plan is None:
+        sound = own.equals(SCHEMA)
+    else:
+        sound = table.schema.equals(output_schema(None if plan.extras is None else plan.extras.schema))
+    if not sound:
+        raise StoreError("the part has other columns")
+    return from_table(table)
+
+
+def _verify_rows(commit: Commit, plan: ShardPlan | None, rows: list[ImageRecord], unread: int) -> Iterator[str]:
+    """The rows that were read, and `unread` failed ones, are those of the plan and of the record."""
+    if plan is not None:
+        wanted = Counter(image.entry.path for image in plan.images if left_to(image) is None)
+        found = Counter(row.path for row in rows)
+        missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
+        if missing != unread or extra:
+            yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
+        if plan.origin != commit.origin:
+            yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
+    failed = sum(row.status == "failed" for row in rows) + unread
+    if failed != commit.failures:
+        yield f"{failed} rows failed, the record says {commit.failures}"
+    flops = sum(row.flops for row in rows)
+    if flops != commit.flops:
+        yield f"its rows spent {flops:,} FLOPs, the record says {commit.flops:,}"
+    if len({*map(len, (*(row.subnet_tiles for row in rows), commit.subnet_tiles))}) > 1:
+        yield "its rows and the record differ in the number of subnets"
+    elif rows and tuple(map(sum, zip(*(row.subnet_tiles for row in rows), strict=True))) != commit.subnet_tiles:
+        yield "its rows have other tiles than the record says"
+
+
+def _verify_images(
+    images: Images,
+    giants: Giants,
+    commit: Commit,
+    plan: ShardPlan | None,
+    rows: list[ImageRecord],
+    costs: tuple[int, ...],
+) -> Iterator[Problem]:
+    planned = () if plan is None else plan.images
+    sizes = {image.entry.path: (image.height, image.width) for image in planned}
+    for row in rows:
+        if row.status == "ok":
+            key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
+            for told in _verify_image(images, giants, row, sizes.get(row.path), costs):
+                yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
+
+
+def _verify_image(
+    images: Images, giants: Giants, row: ImageRecord, lr_size: tuple[int, int] | None, costs: tuple[int, ...]
+) -> Iterator[str]:
+    """`lr_size` is that of the plan, where there is one."""
+    height, width = row.height or 0, row.width or 0
+    if lr_size is not None:
+        height, width = (side * row.scale for side in lr_size)
+    if (row.height, row.width) != (height, width):
+        yield f"its row says {row.width} x {row.height} px, the plan {width} x {height}"
+    fits = len(row.subnet_tiles) == len(costs)
+    if costs and not (
+        fits and row.flops == sum(n * cost for n, cost in zip(row.subnet_tiles, costs, strict=True))
+    ):
+        yield "its FLOPs are not those of its tiles"
+    if row.image is None:
+        yield "its row has no image"
+        return
+    try:
+        with images.open(row.image) as stream:
+            yield from _verify_pixels(stream, giants, row, height, width)
+    except (FileNotFoundError, PermissionError, ObjectError) as error:
+        yield f"its image cannot be read: {error}"
+
+
+def _verify_pixels(stream: BinaryIO, giants: Giants, row: ImageRecord, height: int, width: int) -> Iterator[str]:
+    if hash_stream(stream) != row.sha256:
+        yield "its image is not what was committed: the SHA-256 differs"
+        return
+    try:
+        strips = open_strips(stream, _ANY_SIZE, giants)
+        if (strips.height, strips.width) != (height, width):
+            yield f"its image has {strips.width} x {strips.height} px, not {width} x {height}"
+        read_through(strips)
+    except ImageError as error:
+        yield f"its image does not decode: {error}"

@@ -1,0 +1,89 @@
+"""A dry run's result as a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rich.console import Console
+
+from arm_batch.cli.forecast import outlook_lines, outlook_table
+from arm_batch.core.allocation.bootstrap import Interval
+from arm_batch.core.allocation.objective import Quality
+from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
+
+
+def outcome(percent: int, decibels: float) -> Outcome:
+    return Outcome(
+        percent * 10**9, percent / 100, Quality(0, 0, decibels), None, (1, 2), {"cpu": 7200.0, "gpu": 60.0}
+    )
+
+
+CURVE = tuple(outcome(percent, 25 + percent / 100) for percent in (1, 5, 10, 19, 40, 42, 70, 100))
+
+OUTLOOK = Outlook(
+    input="/in",
+    plan=None,
+    ladder="fsrcnn-x4",
+    subnets=("bicubic", "fsrcnn-56"),
+    objective="image-psnr",
+    format="webp",
+    images=1000,
+    scored=1000,
+    seed=None,
+    failures=(),
+    waiting=0,
+    left_out=(),
+    copies=0,
+    tiles=Estimate(123_456, None),
+    full_flops=Estimate(100e9, None),
+    output_pixels=Estimate(2_000_000_000, None),
+    bytes_per_pixel=0.18,
+    output_bytes=Estimate(360_000_000, None),
+    devices={"cpu": 16, "gpu": 1},
+    curve=CURVE,
+    knee=CURVE[5],
+    asked=None,
+)
+
+
+def table(outlook: Outlook) -> list[list[str]]:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(outlook_table(outlook))
+    return [line.split() for line in capture.get().splitlines() if "FLOP" in line][1:]
+
+
+def test_the_table_shows_round_spends_the_knee_and_what_was_asked() -> None:
+    shown = table(OUTLOOK)
+    assert [row[0] for row in shown] == ["1.0%", "5.0%", "10.0%", "19.0%", "40.0%", "42.0%", "70.0%", "100.0%"]
+    assert shown[0] == ["1.0%", "1.00", "GFLOP", "25.01", "+0.00", "2.0", "h", "60.0", "s", "bicubic"]
+    assert shown[5][-1] == "knee"
+    asked = table(replace(OUTLOOK, asked=Asked("33%", outcome(33, 25.33), None)))
+    assert ["33.0%", "33.00", "GFLOP", "25.33", "+0.32", "2.0", "h", "60.0", "s", "33%"] in asked
+    same = table(replace(OUTLOOK, asked=Asked("42%", CURVE[5], None)))
+    assert (len(same), same[5][-2:]) == (len(shown), ["knee,", "42%"])
+
+
+def test_the_lines_tell_how_sure_a_sample_is() -> None:
+    lines = "\n".join(outlook_lines(OUTLOOK))
+    assert "images     1,000 (0 cannot be upscaled)" in lines
+    assert "100%       100.00 GFLOP: fsrcnn-56 everywhere" in lines
+    assert "2,000,000,000 pixels; about 360.0 MB as webp" in lines
+    assert "predicted" in lines
+    assert "time       expected after planning with 16 cpu or 1 gpu, from" in lines
+    assert "time" not in "\n".join(outlook_lines(replace(OUTLOOK, devices={})))
+    sample = replace(
+        OUTLOOK, seed=7, scored=50, full_flops=Estimate(100e9, Interval(90e9, 110e9)), waiting=3, plan="/plan"
+    )
+    lines = "\n".join(outlook_lines(sample))
+    assert "1,000, of which 50 drawn at random (seed 7) were scored" in lines
+    assert "100.00 GFLOP (90.00 GFLOP to 110.00 GFLOP)" in lines
+    assert "3 images came to the input later" in lines
+    assert "/plan" in lines
+
+
+def test_without_a_curve_or_with_a_refused_budget_they_say_so() -> None:
+    empty = replace(OUTLOOK, curve=(), knee=None, asked=Asked("70dB", None, "no budget reaches 70 dB"))
+    lines = "\n".join(outlook_lines(empty))
+    assert "none: no image can be read" in lines
+    assert "asked      70dB: no budget reaches 70 dB" in lines
