@@ -39,7 +39,7 @@ from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.shard_plan import ShardId, read_plan
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 
 LADDER, SCALE = "fsrcnn-x2", 2
 STRIP = 256

@@ -26,10 +26,10 @@ from arm_batch.cli.options import parse_reductions
 from arm_batch.core.allocation.knapsack import allocate
 from arm_batch.core.prediction.ladder import interpolation_flops
 from arm_batch.core.prediction.metrics import psnr_of_mse
-from arm_batch.evaluation.evaluate import bicubic
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet
+from arm_batch.models.tensors import bicubic
 from arm_batch.training.config import TrainConfig
 from arm_batch.training.data import Crops, CropSampler, load_pair, split_images
 from arm_batch.training.trainer import train

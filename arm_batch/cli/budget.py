@@ -14,7 +14,8 @@ from arm_batch.core.allocation.budget import POOL, parse_budget
 from arm_batch.core.quota.state import PoolState
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.report import human_flops
-from arm_batch.storage.base import ObjectStore, honours_create, open_store
+from arm_batch.storage.base import ObjectStore, honours_create
+from arm_batch.storage.open import open_store
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Pools of FLOPs that several jobs draw from.")
 

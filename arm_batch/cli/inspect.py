@@ -12,7 +12,8 @@ from arm_batch.report import human_flops
 from arm_batch.runstate.generation import Generation, list_generations
 from arm_batch.runstate.status import GenerationProgress, read_progress
 from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 
 PROBLEMS_SHOWN = 50
 

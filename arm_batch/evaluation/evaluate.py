@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from arm_batch.core.prediction.ladder import INTERPOLATION, interpolation_flops
 from arm_batch.core.prediction.metrics import luma, psnr, ssim
 from arm_batch.errors import InputError
 from arm_batch.models.backbones.flops import Flops
 from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.tensors import Forward, bicubic, to_pixels, to_tensor
 from arm_batch.training.data import EXTENSIONS, Pair, Pixels
-
-Forward = Callable[[Tensor], Tensor]
-"""RGB in [0, 1], ``(n, 3, h, w)`` to ``(n, 3, scale * h, scale * w)``, not clamped."""
 
 FLOPS_TILE_PX = 32
 """FLOPs are told for one LR tile of this side, as in the published tables."""
@@ -138,22 +133,6 @@ def upscale_image(lr: Pixels, network: Forward) -> Pixels:
     with torch.no_grad():
         (pixels,) = to_pixels(network(to_tensor(lr[None])))
     return np.asarray(pixels, np.uint8)
-
-
-def bicubic(scale: int) -> Forward:
-    """Bicubic interpolation by torch (a = -0.75, border pixels repeated), in the form of a network."""
-    return partial(F.interpolate, scale_factor=float(scale), mode="bicubic", align_corners=False)
-
-
-def to_tensor(pixels: Pixels) -> Tensor:
-    """uint8 RGB ``(n, h, w, 3)`` to float32 ``(n, 3, h, w)`` in [0, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-
-
-def to_pixels(tensor: Tensor) -> Pixels:
-    """Float RGB ``(n, 3, h, w)`` to uint8 ``(n, h, w, 3)``, clamped to [0, 1] and rounded."""
-    grey_levels = tensor.clamp(0, 1).mul(255).round().to(torch.uint8)
-    return np.ascontiguousarray(grey_levels.permute(0, 2, 3, 1).numpy())
 
 
 def _read_rgb(path: Path) -> Pixels:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from arm_batch.evaluation.evaluate import Forward, bicubic, measure, read_pairs, upscale_image
+from arm_batch.evaluation.evaluate import measure, read_pairs, upscale_image
 from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.tensors import Forward, bicubic
 from arm_batch.training.data import Pixels
 from arm_batch.training.degradation import REDUCTIONS, add_noise, compress
 

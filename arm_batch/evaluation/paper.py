@@ -20,9 +20,10 @@ from arm_batch.core.json_records import decode_json
 from arm_batch.core.prediction.metrics import psnr
 from arm_batch.core.tiling.scores import laplacian_map
 from arm_batch.errors import InputError, LadderError
-from arm_batch.evaluation.evaluate import Forward, bicubic, read_pairs, to_pixels, to_tensor
+from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.checkpoint import load_supernet
+from arm_batch.models.tensors import Forward, bicubic, to_pixels, to_tensor
 from arm_batch.training.data import Pair, Pixels
 
 Floats = NDArray[np.float64]

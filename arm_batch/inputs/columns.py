@@ -27,7 +27,7 @@ class Extras:
     """Columns for the entries of a listing.
 
     Attributes:
-        table: see `clean`.
+        table: as the input has it, or as `clean` leaves it.
         rows: of each entry, by path; an entry that has none gets nulls.
     """
 

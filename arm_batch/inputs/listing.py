@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat as stat_bits
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -22,9 +22,9 @@ from arm_batch.inputs.paths import distinct_paths, safe_path, suffix_of, told_su
 from arm_batch.inputs.sources import EXTENSIONS, Entry, Source, broken, is_image
 from arm_batch.inputs.tar_members import list_tars
 from arm_batch.inputs.uris import Places
-from arm_batch.runstate.rows import SCHEMA
-from arm_batch.storage.base import ObjectInfo, ObjectStore, open_store
+from arm_batch.storage.base import ObjectInfo, ObjectStore
 from arm_batch.storage.local import LocalStore
+from arm_batch.storage.open import open_store
 
 Kind = Literal["image", ".tar", ".parquet"]
 
@@ -74,8 +74,12 @@ class Input:
         """What reads its entries."""
         return Source(self.store if self.places is None else self.places, self.column)
 
-    def listing(self, selection: Selection) -> Listing:
+    def listing(self, selection: Selection, reserved: Collection[str] = ()) -> Listing:
         """The images that are there now and that the patterns of `selection` let through.
+
+        Args:
+            selection: the patterns.
+            reserved: columns that an output has already: those of the input that are called so get other names.
 
         Raises:
             InputError: the input is missing or holds no such image.
@@ -87,7 +91,8 @@ class Input:
         if not entries:
             raise InputError(f"{self.store.url}: {selection.text} leaves none of {count:,} images")
         told = (f"{count:,} images by --include and --exclude",) if count else ()
-        return Listing(entries, (*told, *found.left_out), found.extras)
+        extras = found.extras and replace(found.extras, table=clean(found.extras.table, reserved))
+        return Listing(entries, (*told, *found.left_out), extras)
 
     def _all(self) -> Listing:
         if self.key is None:
@@ -190,7 +195,7 @@ def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
     extras = None
     if found.table is not None:
         rows = dict(zip(paths, range(len(found.entries)), strict=False))
-        extras = Extras(clean(found.table, SCHEMA.names), rows)
+        extras = Extras(found.table, rows)
     return Listing(sorted(named, key=lambda entry: entry.path), found.left_out, extras)
 
 

@@ -11,7 +11,8 @@ from arm_batch.pipeline.job import Job
 from arm_batch.runstate.generation import Generation, list_generations, read_shards
 from arm_batch.runstate.shard_plan import ShardId, planned, read_plan, write_plan
 from arm_batch.spec import differences
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 
 
 def adopt_plan(job: Job, url: str, generations: Sequence[Generation]) -> list[Generation]:

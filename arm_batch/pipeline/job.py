@@ -14,8 +14,10 @@ from arm_batch.execution.messages import JobContext
 from arm_batch.inputs.listing import Input, Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import CommitLog
+from arm_batch.runstate.rows import SCHEMA
 from arm_batch.spec import JobSpec
-from arm_batch.storage.base import ObjectStore, honours_create, open_store
+from arm_batch.storage.base import ObjectStore, honours_create
+from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
 
 
@@ -55,7 +57,7 @@ class Job:
         Raises:
             InputError: it is missing or holds none.
         """
-        return self.input.listing(self.spec.selection)
+        return self.input.listing(self.spec.selection, SCHEMA.names)
 
 
 def open_job(spec: JobSpec, files: LadderFiles) -> Job:

@@ -22,10 +22,12 @@ from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output
 from arm_batch.pipeline.runner import Progress, plan_shards
 from arm_batch.runstate.generation import Generation, create_generation, list_generations, read_names, read_shards
+from arm_batch.runstate.rows import SCHEMA
 from arm_batch.runstate.shard_plan import Shard, ShardId, planned
 from arm_batch.spec import PlanSpec, differences, fingerprint
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.null import Nowhere
+from arm_batch.storage.open import open_store
 
 
 def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
@@ -55,7 +57,8 @@ def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
         spec.budget.flops(1)
     files = load_ladder(find_ladder(spec.ladder))
     context, settings = _open(spec, files)
-    found = open_input(spec.input, spec.endpoint_url, spec.reading.column).listing(spec.selection)
+    where = open_input(spec.input, spec.endpoint_url, spec.reading.column)
+    found = where.listing(spec.selection, SCHEMA.names)
     task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)

@@ -12,7 +12,8 @@ from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.runstate.allocation import read_waves
 from arm_batch.runstate.generation import Generation
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 
 
 def claim_of(executor: Executor, job: Job, generation: Generation) -> PoolClaim | None:

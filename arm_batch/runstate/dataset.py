@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from arm_batch.errors import OutputError
 from arm_batch.runstate.commit import committed, visible_parts
 from arm_batch.runstate.damage import REPAIR, damage_told
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 from arm_batch.storage.s3.store import S3Store
 
 

@@ -1,7 +1,7 @@
 """Training a supernet: L1 or squared error on random crops, averaged weights.
 
-How long and how fast is a matter of `config` beside this module, which subnets a step trains of `strategies`, on what
-of `sampling`, how they move of `optimizers`, how good they are of `validation`, and what is kept on disk of
+How long and how fast is a matter of `config` beside this module, which subnets a step trains of `strategies`, on
+what of `sampling`, how they move of `optimizers`, how good they are of `validation`, and what is kept on disk of
 `checkpoints`.
 """
 

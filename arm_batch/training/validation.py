@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from arm_batch.evaluation.evaluate import bicubic
 from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.tensors import bicubic
 from arm_batch.training.data import Crops
 
 CHUNK = 16

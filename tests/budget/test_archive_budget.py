@@ -18,7 +18,8 @@ from arm_batch.runstate.allocation import allocation_key, read_allocation, read_
 from arm_batch.runstate.commit import Commit, commit_key, create_commit
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 from tests.archives import LADDER
 from tests.storage.counting import CountingStore
 

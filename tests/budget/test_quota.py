@@ -23,7 +23,8 @@ from arm_batch.core.quota.events import Event
 from arm_batch.core.quota.grants import Demand
 from arm_batch.core.quota.state import Claim, PoolState
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.storage.base import ObjectInfo, open_store
+from arm_batch.storage.base import ObjectInfo
+from arm_batch.storage.open import open_store
 from tests.core.tables import COSTS, census_of, table
 
 PORTIONS = 3

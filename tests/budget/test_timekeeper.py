@@ -20,7 +20,7 @@ from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.commit import Commit, create_commit
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import LADDER
 from tests.core.tables import census_of
 

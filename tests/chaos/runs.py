@@ -18,8 +18,9 @@ from arm_batch.runstate.commit import committed
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
+from arm_batch.storage.open import open_store
 from tests.archives import silent
 
 IMAGES = 63

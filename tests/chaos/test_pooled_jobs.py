@@ -19,7 +19,7 @@ from arm_batch.runstate.commit import committed, listed
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import LADDER, draw, job, silent, write_png
 from tests.chaos.runs import KILLED, rows, start
 

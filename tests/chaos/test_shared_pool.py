@@ -24,7 +24,7 @@ from arm_batch.core.prediction.metrics import psnr_of_mse
 from arm_batch.core.quota.grants import Demand
 from arm_batch.execution.ray.named_actor import NAMESPACE
 from arm_batch.execution.ray.quota_actor import RayPool
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.core.tables import COSTS, census_of, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

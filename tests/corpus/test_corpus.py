@@ -17,7 +17,7 @@ from arm_batch.execution.messages import DITHERED
 from arm_batch.images import decode
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.rows import StoredImage
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.corpus.case import READING, Failed, Upscaled, in_levels_of_8
 from tests.corpus.files import SOUND
 from tests.corpus.outcomes import BROKEN_FILES

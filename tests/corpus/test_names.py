@@ -14,7 +14,7 @@ from arm_batch import open_dataset
 from arm_batch.cli import exit_codes
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.corpus.scenes import patch
 from tests.corpus.test_corpus import rows_of, snapshot, upscale
 from tests.image_files import saved

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from arm_batch.errors import InputError, UsageError
-from arm_batch.evaluation.evaluate import bicubic, evaluate, read_pairs, to_pixels, to_tensor, upscale_image
+from arm_batch.evaluation.evaluate import evaluate, read_pairs, upscale_image
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet
+from arm_batch.models.tensors import bicubic, to_pixels, to_tensor
 
 PUBLISHED_Y_DB = [
     ("fsrcnn", "Set5", (29.69, 30.42, 30.62)),

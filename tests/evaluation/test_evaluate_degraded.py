@@ -9,10 +9,11 @@ import torch
 
 from arm_batch.core.prediction.metrics import luma, psnr
 from arm_batch.errors import InputError
-from arm_batch.evaluation.evaluate import bicubic, upscale_image
+from arm_batch.evaluation.evaluate import upscale_image
 from arm_batch.evaluation.evaluate_degraded import KINDS, WORSE_DB, evaluate_degraded
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.tensors import bicubic
 from arm_batch.training.data import downscale
 from arm_batch.training.degradation import compress
 

@@ -11,7 +11,7 @@ import torch
 
 from arm_batch.core.prediction.metrics import psnr
 from arm_batch.errors import InputError, LadderError
-from arm_batch.evaluation.evaluate import bicubic, read_pairs
+from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.evaluation.paper import (
     MEAN,
     PaperLut,
@@ -24,6 +24,7 @@ from arm_batch.evaluation.paper import (
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import save_weights
+from arm_batch.models.tensors import bicubic
 
 CASES = [
     ("fsrcnn", "Set5"),

@@ -24,7 +24,7 @@ from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.rows import ImageRecord, from_table
 from arm_batch.runstate.verify import Verification, verify_store
 from arm_batch.spec import JobSpec, Resume
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import draw, job, make_archive, silent, write_png
 
 BANDED = Giants(pixels=1000, band_bytes=1)

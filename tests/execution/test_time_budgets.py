@@ -20,7 +20,7 @@ from arm_batch.report import RunSummary
 from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.generation import list_generations
 from arm_batch.spec import Resume
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import job, make_archive, silent
 
 

@@ -31,7 +31,8 @@ from arm_batch.errors import ArmBatchError
 from arm_batch.runstate.commit import committed, visible_parts
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.rows import from_table
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 from tests.fuzz.changes import change
 from tests.fuzz.outputs import State, keys_of, make_states
 

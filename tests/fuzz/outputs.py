@@ -14,7 +14,7 @@ from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import find_ladder
 from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits, Sink
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import LADDER, draw, job, silent, write_png
 
 BUDGET = "40%"

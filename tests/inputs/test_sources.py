@@ -16,8 +16,9 @@ from arm_batch.errors import ImageError, InputError, StoreError
 from arm_batch.inputs import parquet, sources
 from arm_batch.inputs.listing import list_store, open_input
 from arm_batch.inputs.sources import Entry, Source
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
+from arm_batch.storage.open import open_store
 
 ALL = EVERYTHING
 

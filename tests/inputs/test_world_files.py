@@ -16,8 +16,8 @@ from arm_batch.execution.world_files import LEFT_OUT
 from arm_batch.inputs.world_files import enlarged_world, parse_world, read_world, world_text
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import open_store
 from arm_batch.storage.local import LocalStore
+from arm_batch.storage.open import open_store
 from tests.archives import job, silent
 from tests.image_files import saved, smooth
 from tests.images.test_geotiff import AREA, SAID, geotiff, keys

@@ -16,7 +16,7 @@ from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.manifest import read_manifest
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec, Resume, Sink
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import job, make_archive, silent
 
 REPAIR = Resume(repair=True)

@@ -13,7 +13,7 @@ from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import LADDER, job, silent
 from tests.image_files import saved, smooth
 

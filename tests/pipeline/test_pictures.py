@@ -23,7 +23,7 @@ from arm_batch.models.inference import Upscaler
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.shard_plan import ShardId, read_plan
 from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import job, silent
 from tests.image_files import SRGB, WIDE, deep_png, exif, saved, smooth, tiff
 

@@ -11,7 +11,7 @@ from arm_batch.cli import exit_codes, main
 from arm_batch.errors import UsageError
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from arm_batch.storage.s3.client import s3_client
 from tests.archives import draw, job, silent, write_png
 

@@ -22,7 +22,7 @@ from arm_batch.runstate.allocation import Verdict, read_epochs
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import ExecutorName, JobSpec, PlanSpec, Resume
-from arm_batch.storage.base import open_store
+from arm_batch.storage.open import open_store
 from tests.archives import LADDER, draw, job, make_archive, silent, write_png
 from tests.chaos.runs import start
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from arm_batch.storage.base import ObjectStore, open_store
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -8,8 +8,9 @@ from threading import Barrier
 import pytest
 
 from arm_batch.errors import StoreError, UsageError
-from arm_batch.storage.base import ObjectStore, honours_create, open_store
+from arm_batch.storage.base import ObjectStore, honours_create
 from arm_batch.storage.local import LocalStore
+from arm_batch.storage.open import open_store
 from arm_batch.storage.retry import Patience
 from arm_batch.storage.s3.store import S3Store
 from tests.faults.plan import Fault

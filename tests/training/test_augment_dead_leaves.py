@@ -55,10 +55,10 @@ def test_a_crop_between_its_leaves_stays_as_it_was_and_leaves_are_cut_from_crops
 
 def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeypatch):
     crops = noise(40)
-    monkeypatch.setattr(augment_dead_leaves, "FLAT_SHARE", 0.0)
+    monkeypatch.setattr(leaves, "FLAT_SHARE", 0.0)
     pieces = leaves._fill(crops, 40, np.random.default_rng(1))
     assert all(any(torch.equal(piece, crop) for crop in crops) for piece in pieces)
-    monkeypatch.setattr(augment_dead_leaves, "FLAT_SHARE", 1.0)
+    monkeypatch.setattr(leaves, "FLAT_SHARE", 1.0)
     flat = leaves._fill(crops, 40, np.random.default_rng(1))
     assert torch.equal(flat, flat[..., :1, :1].expand_as(flat))
     pixels = {tuple(p) for p in crops.permute(0, 2, 3, 1).reshape(-1, 3).tolist()}

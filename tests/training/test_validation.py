@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from arm_batch.evaluation.evaluate import bicubic
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.tensors import bicubic
 from arm_batch.training.validation import CHUNK, Gain, Group, Validated, validate
 
 WIDTHS = (16, 32)
