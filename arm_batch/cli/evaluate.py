@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,32 +57,36 @@ def evaluate_command(
         return
     if degrade is not None:
         rows = evaluate_degraded(_load_nets(subject, backbone, scale), data, _parse_kinds(degrade), limit)
-        for line in _degraded_table(rows):
-            typer.echo(line)
-        if json_file is not None:
-            json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        _tell(_degraded_table(rows), json_file, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
         return
     if plot is not None:
         check_plot(plot)
     shares = _parse_budgets(budgets)
     compared = [parse_weights(text) for text in against or []]
-    if Path(subject).is_file():
-        files, supernet = None, load_supernet(Path(subject), get_backbone(backbone), scale)
-        fixed = evaluate(supernet, data, limit=limit)
-    else:
-        files = load_ladder(find_ladder(subject))
-        fixed = [row for supernet, widths in _supernets(files) for row in evaluate(supernet, data, widths, limit)]
-        scale = files.ladder.scale
-    others = [load_supernet(path, family, scale) for family, path in compared]
-    subnets = list({row.name: row for row in fixed}.values())
+    files = None if Path(subject).is_file() else load_ladder(find_ladder(subject))
+    subnets = _evaluated(_load_nets(subject, backbone, scale) if files is None else _supernets(files), data, limit)
+    of_scale = scale if files is None else files.ladder.scale
+    others = [load_supernet(path, family, of_scale) for family, path in compared]
     published = [row for other in others for row in evaluate(other, data, limit=limit)[1:]]
     curve = [] if files is None else evaluate_budgets(files, data, shares, limit)
-    for line in _table(subnets, curve, published):
-        typer.echo(line)
-    if json_file is not None:
-        json_file.write_text(_document(subject, data, subnets, curve, published))
+    _tell(_table(subnets, curve, published), json_file, _document(subject, data, subnets, curve, published))
     if plot is not None:
         plot_evaluation(plot, subject, subnets, curve, published)
+
+
+def _evaluated(
+    nets: Iterable[tuple[Supernet, tuple[int, ...]]], data: Path, limit: int | None
+) -> list[SubnetQuality]:
+    """Interpolation and all subnets, each once."""
+    rows = [row for supernet, widths in nets for row in evaluate(supernet, data, widths, limit)]
+    return list({row.name: row for row in rows}.values())
+
+
+def _tell(lines: Iterable[str], json_file: Path | None, document: str) -> None:
+    for line in lines:
+        typer.echo(line)
+    if json_file is not None:
+        json_file.write_text(document)
 
 
 def _parse_budgets(text: str) -> list[float]:

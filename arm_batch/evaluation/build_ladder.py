@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.pruning import undominated
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import LadderError, UsageError
-from arm_batch.evaluation.calibrate import build_lut, calibration_pairs, sample_tiles
+from arm_batch.evaluation.calibrate import TileSample, build_lut, calibration_pairs, sample_tiles
 from arm_batch.models.backbones.registry import Backbone
 from arm_batch.models.checkpoint import load_supernet, sha256_of
 from arm_batch.models.inference import Upscaler
@@ -66,22 +67,17 @@ def build_ladder(
     subnets, nets = list_subnets([(net, net.backbone.widths) for net in supernets], grid)
     upscaler = Upscaler(nets, grid, scale, "cpu")
     sample = sample_tiles(upscaler, len(subnets), grid, calibration_pairs(images, scale))
-    costs = np.array([subnet.flops for subnet in subnets], np.int64)
-    everything = build_lut(sample, scores, {})
-    # The allocation follows each bin's hull, so what is on none of them would never be bought.
-    kept = sorted({i for row in everything.mse for i in undominated(costs, row)})
+    kept = _worth_buying(sample, scores, subnets)
     used = [net for net in (nets[i] for i in kept) if net is not None]
     if not used:
         raise LadderError("no subnet is better than interpolation: train longer")
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for supernet, (backbone, path) in zip(supernets, weights, strict=True):
-        widths = tuple(width for net, width in used if net is supernet)
-        if widths:
-            copied = folder / f"{backbone.name}{path.suffix}"
-            if copied.resolve() != path.resolve():
-                shutil.copyfile(path, copied)
-            files.append(SupernetFile(backbone.name, copied.name, sha256_of(copied), widths))
+    of_net = [tuple(width for net, width in used if net is supernet) for supernet in supernets]
+    files = [
+        _take_in(folder, backbone, path, widths)
+        for (backbone, path), widths in zip(weights, of_net, strict=True)
+        if widths
+    ]
     provenance = {
         "weights": weights_digest(files),
         "images": images_digest(images),
@@ -94,3 +90,20 @@ def build_ladder(
         dropped=tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept),
         lut=lut,
     )
+
+
+def _worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[Subnet]) -> list[int]:
+    """Positions of the subnets that are on the convex hull of cost and error in some bin.
+
+    The allocation follows each bin's hull, so what is on none of them would never be bought.
+    """
+    costs = np.array([subnet.flops for subnet in subnets], np.int64)
+    return sorted({i for row in build_lut(sample, scores, {}).mse for i in undominated(costs, row)})
+
+
+def _take_in(folder: Path, backbone: Backbone, weights: Path, widths: tuple[int, ...]) -> SupernetFile:
+    """Copy weights into the folder of a ladder, unless they lie there already."""
+    copied = folder / f"{backbone.name}{weights.suffix}"
+    if copied.resolve() != weights.resolve():
+        shutil.copyfile(weights, copied)
+    return SupernetFile(backbone.name, copied.name, sha256_of(copied), widths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import ImageError
@@ -41,21 +41,26 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
     }
     if not sizes:
         return 0.0, 0
-    giants = [position for position in sizes if context.is_giant(plan.images[position])]
-    if len(giants) == len(sizes):
-        return _measure_giant(context, plan.images[giants[0]])
-    for position in giants:
-        del sizes[position]
-    small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
+    whole = {p: size for p, size in sizes.items() if not context.is_giant(plan.images[p])}
+    if not whole:
+        return _measure_giant(context, plan.images[next(iter(sizes))])
+    small = {p: size for p, size in whole.items() if size <= SAMPLE_PIXELS}
+    if small:
+        # The first image of a process pays for what others find ready.
+        interpolate_image(context, plan, next(iter(small)))
+        return _measure_some(context, plan, small)
+    smallest = min(whole, key=whole.__getitem__)
+    return _measure_some(context, plan, {smallest: whole[smallest]})
+
+
+def _measure_some(context: JobContext, plan: ShardPlan, sizes: Mapping[int, int]) -> Beside:
+    """Images of a shard until they come to `SAMPLE_PIXELS`; `sizes` are by position, in px."""
     seconds, pixels = 0.0, 0
-    for position in small or [min(sizes, key=sizes.__getitem__)]:
-        if not pixels and small:
-            # The first image of a process pays for what others find ready.
-            interpolate_image(context, plan, position)
+    for position, size in sizes.items():
         started = time.perf_counter()
         interpolate_image(context, plan, position)
         seconds += time.perf_counter() - started
-        pixels += sizes[position]
+        pixels += size
         if pixels >= SAMPLE_PIXELS:
             break
     return seconds, pixels

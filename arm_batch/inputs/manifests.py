@@ -125,11 +125,10 @@ def _of_table(text: str, delimiter: str, where: str) -> tuple[Names, pa.Table]:
     for number, row in enumerate(body, 1):
         if len(row) != len(header):
             raise InputError(f"{where}: row {number} has {len(row)} cells where the header has {len(header)}")
+    names = [name or f"column {number}" for number, name in enumerate(header, 1)]
     # All of it stays text: guesses at types would change as lines are added.
-    columns = [pa.array(column, pa.string()) for column in zip(*body, strict=True)] or [
-        pa.array([], pa.string())
-    ] * len(header)
-    table = pa.Table.from_arrays(columns, [name or f"column {number}" for number, name in enumerate(header, 1)])
+    columns = [pa.array([row[place] for row in body], pa.string()) for place in range(len(header))]
+    table = pa.Table.from_arrays(columns, names)
     return [(number, row[position]) for number, row in enumerate(body, 1)], table
 
 

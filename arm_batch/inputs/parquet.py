@@ -57,19 +57,24 @@ def image_column(schema: pa.Schema, where: str, named: str | None = None) -> Ima
     names = next(
         (name for name in _NAME_COLUMNS if name in schema.names and is_text(schema.field(name).type)), None
     )
+    field = schema.field(_column_of_images(schema, where, named))
+    has_paths = pa.types.is_struct(field.type) and is_text(_member(field.type, "path"))
+    return ImageColumn(field.name, str(_image_leaf(field)), names or (f"{field.name}.path" if has_paths else None))
+
+
+def _column_of_images(schema: pa.Schema, where: str, named: str | None) -> str:
     found = [field.name for field in schema if _image_leaf(field) is not None]
-    wanted = named if named is not None else _IMAGE_COLUMN if _IMAGE_COLUMN in found else None
-    if wanted is None and len(found) == 1:
-        wanted = found[0]
-    if wanted is None or wanted not in found:
-        there = ", ".join(schema.names) or "none"
-        if named is not None:
+    there = ", ".join(schema.names) or "none"
+    if named is not None:
+        if named not in found:
             raise InputError(f"{where}: the column {named} holds no images' bytes. There are: {there}")
+        return named
+    if _IMAGE_COLUMN in found:
+        return _IMAGE_COLUMN
+    if len(found) != 1:
         hint = f"; --image-column says which of {', '.join(found)}" if found else ""
         raise InputError(f"{where}: which column holds the images? There are: {there}{hint}")
-    field = schema.field(wanted)
-    has_paths = pa.types.is_struct(field.type) and is_text(_member(field.type, "path"))
-    return ImageColumn(wanted, str(_image_leaf(field)), names or (f"{wanted}.path" if has_paths else None))
+    return str(found[0])
 
 
 def _image_leaf(field: Any) -> str | None:
@@ -97,20 +102,23 @@ def parquet_names(store: Readable, infos: Sequence[ObjectInfo], column: str | No
     """
     given = [_given_names(store, info, column) for info in infos]
     counts = Counter(name for names in given for name in names if name is not None)
-    paths: list[list[str]] = []
-    numbered: set[str] = set()
-    for info, names in zip(infos, given, strict=True):
-        numbers = [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(len(names))]
-        own = [name is not None and counts[name] == 1 and is_safe_key(name) for name in names]
-        numbered.update(number for number, keep in zip(numbers, own, strict=True) if not keep)
-        paths.append([str(n) if keep else number for n, number, keep in zip(names, numbers, own, strict=True)])
-    if numbered & counts.keys():
+    numbers = [_numbered(info, len(names)) for info, names in zip(infos, given, strict=True)]
+    own = [[name is not None and counts[name] == 1 and is_safe_key(name) for name in names] for names in given]
+    if any(
+        number in counts and not keep
+        for of_file, kept in zip(numbers, own, strict=True)
+        for number, keep in zip(of_file, kept, strict=True)
+    ):
         # Names that look like our numbers: then numbers for all.
-        return [
-            [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(len(names))]
-            for info, names in zip(infos, given, strict=True)
-        ]
-    return paths
+        return numbers
+    return [
+        [str(name) if keep else number for name, number, keep in zip(*rows, strict=True)]
+        for rows in zip(given, numbers, own, strict=True)
+    ]
+
+
+def _numbered(info: ObjectInfo, rows: int) -> list[str]:
+    return [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(rows)]
 
 
 def read_row(store: Readable, key: str, etag: str, row: int, column: str | None = None) -> bytes:

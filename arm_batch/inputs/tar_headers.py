@@ -7,7 +7,7 @@ much at once where members are small.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 BLOCK = 512
@@ -107,20 +107,25 @@ def read_headers(window: Window) -> Iterator[Member]:
             extra |= _extra(header, _attributes(window, start, header.size))
             position = start + _filled(header.size)
             continue
-        size = _size(header, extra, position)
         if header.type == tarfile.GNUTYPE_SPARSE:
             start = _after_map(window, block, start)
-        end = start + (0 if header.type in NO_DATA else size)
-        sparse = header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in extra)
-        name = extra.get("GNU.sparse.name", extra.get("path", header.name))
-        if end > window.size:
-            raise DamageError(f"this tar file is cut off within {name.rpartition('/')[2]!a}")
+        member = _member(header, extra, start, _size(header, extra, position))
+        data = 0 if header.type in NO_DATA else member.size
+        if start + data > window.size:
+            raise DamageError(f"this tar file is cut off within {member.name.rpartition('/')[2]!a}")
         if header.type != tarfile.XGLTYPE:
-            yield Member(name, header.type, start, size, extra.get("linkpath", header.linkname), sparse)
+            yield member
             extra = {}
-        position = start + _filled(end - start)
+        position = start + _filled(data)
     if not empty:
         raise NoEnd
+
+
+def _member(header: tarfile.TarInfo, extra: Mapping[str, str], start: int, size: int) -> Member:
+    """A member, by its header and by what those before it say of it."""
+    sparse = header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in extra)
+    name = extra.get("GNU.sparse.name", extra.get("path", header.name))
+    return Member(name, header.type, start, size, extra.get("linkpath", header.linkname), sparse)
 
 
 def _attributes(window: Window, start: int, size: int) -> bytes:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from arm_batch.core.stop import Stop, never
 
@@ -51,25 +51,19 @@ def overlapped(
     Yields:
         For each item a function that returns what `act` returned, or raises what it raised.
     """
-    jobs: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+    threads = _Threads(act)
     ahead: deque[tuple[Future[R], int]] = deque()
-    waiting = deque[T]()
-    source = iter(items)
-    held = threads = 0
+    held = 0
+    coming = _Peekable(items)
     try:
         while True:
-            while len(ahead) < at_once:
-                if not waiting:
-                    waiting.extend(itertools.islice(source, 1))
-                if not waiting or (ahead and held + weight(waiting[0]) > most):
+            while len(ahead) < at_once and (item := coming.first):
+                heavy = weight(item[0])
+                if ahead and held + heavy > most:
                     break
-                item = waiting.popleft()
-                ahead.append((Future(), weight(item)))
-                held += ahead[-1][1]
-                if threads < len(ahead):
-                    threading.Thread(target=_work, args=(act, jobs), daemon=True).start()
-                    threads += 1
-                jobs.put((ahead[-1][0], item))
+                ahead.append((threads.begin(item[0], len(ahead) + 1), heavy))
+                held += heavy
+                coming.take()
             if not ahead or not _has_come(ahead[0][0], stop):
                 return
             yield ahead[0][0].result
@@ -77,8 +71,49 @@ def overlapped(
     finally:
         for future, _ in ahead:
             future.cancel()
-        for _ in range(threads):
-            jobs.put(None)
+        threads.end()
+
+
+class _Peekable(Generic[T]):
+    """Items one by one, of which the next may be looked at before it is taken."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._source = iter(items)
+        self._first: list[T] = []
+
+    @property
+    def first(self) -> list[T]:
+        """The next item in a list; an empty list where there is none."""
+        if not self._first:
+            self._first = list(itertools.islice(self._source, 1))
+        return self._first
+
+    def take(self) -> None:
+        """Go on to the item after."""
+        self._first = []
+
+
+class _Threads(Generic[T, R]):
+    """Threads that take items from one queue, started as they are needed."""
+
+    def __init__(self, act: Callable[[T], R]) -> None:
+        self._act = act
+        self._jobs: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+        self._started = 0
+
+    def begin(self, item: T, at_once: int) -> Future[R]:
+        """Have `item` worked on, by one of at least `at_once` threads."""
+        if self._started < at_once:
+            threading.Thread(target=_work, args=(self._act, self._jobs), daemon=True).start()
+            self._started += 1
+        future: Future[R] = Future()
+        self._jobs.put((future, item))
+        return future
+
+    def end(self) -> None:
+        """Let the threads end once the queue is empty."""
+        for _ in range(self._started):
+            self._jobs.put(None)
 
 
 def _work(act: Callable[[T], R], jobs: SimpleQueue[tuple[Future[R], T] | None]) -> None:

@@ -88,17 +88,7 @@ def parse_budget(text: str) -> Budget:
         if not pool:
             raise BudgetError(f"the budget {text!r} names no pool: {_WANTED}")
         return Budget(text.strip(), "pool", Decimal(0), pool)
-    match = _PATTERN.fullmatch(text)
-    if match is None:
-        raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
-    unit = match[2].lower()
-    unit = unit if unit in UNITS else unit.removesuffix("s")
-    if unit not in UNITS:
-        raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {_WANTED}")
-    try:
-        number = Decimal(match[1])
-    except InvalidOperation:
-        raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
+    number, unit = _number_and_unit(text)
     if number <= 0:
         raise BudgetError(f"the budget {text!r} must be more than nothing")
     if abs(number.adjusted()) > _MAGNITUDES:
@@ -108,6 +98,20 @@ def parse_budget(text: str) -> Budget:
     if kind == "share" and amount > 1:
         raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
     return Budget(f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind, amount)
+
+
+def _number_and_unit(text: str) -> tuple[Decimal, str]:
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
+    unit = match[2].lower()
+    unit = unit if unit in UNITS else unit.removesuffix("s")
+    if unit not in UNITS:
+        raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {_WANTED}")
+    try:
+        return Decimal(match[1]), unit
+    except InvalidOperation:
+        raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
 
 
 def target_budget(decibels: float) -> Budget:

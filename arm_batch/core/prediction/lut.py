@@ -62,6 +62,10 @@ class Lut:
     provenance: dict[str, str]
 
     def __post_init__(self) -> None:
+        self._check_shapes()
+        self._check_values()
+
+    def _check_shapes(self) -> None:
         if len(self.scores) not in (1, 2) or self.cuts.ndim != 2:
             raise LadderError("LUT: one or two scores are needed, and cuts for each bin of the first")
         if len(self.scores) == 1 and self.cuts.shape[1] != 0:
@@ -72,6 +76,8 @@ class Lut:
             raise LadderError("LUT: there must be one row of values for each bin")
         if not self.mse.shape == self.psnr_db.shape == self.standard_error.shape:
             raise LadderError("LUT: the tables of values differ in shape")
+
+    def _check_values(self) -> None:
         values = (self.edges, self.cuts, self.mse, self.psnr_db, self.standard_error)
         if not all(np.isfinite(array).all() for array in values):
             raise LadderError("LUT: values are missing or not finite")

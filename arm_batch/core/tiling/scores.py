@@ -110,17 +110,16 @@ def score_rows(
     fitted = any(score.name in FITTED for score in scores)
     measured = [score.name for score in scores if score.name in MEASURED]
     features = [np.empty((0, N_FEATURES), np.float32)]
-    means: dict[str, list[NDArray[np.float32]]] = {name: [] for name in measured}
+    means = [np.empty((0, len(measured)), np.float32)]
     for start, stop, inside in _bands(height, width, grid):
         band = rows(start, stop)
         if fitted:
             features.append(detail_features(band, inside, grid.tile))
-        for name in measured:
-            means[name].append(_measure(name, band, inside, grid.tile))
-    columns = {name: np.concatenate(parts) for name, parts in means.items()}
-    if fitted:
-        found = np.concatenate(features)
-        columns |= {s.name: s.of_features(found) for s in scores if s.name in FITTED}
+        if measured:
+            means.append(np.stack([_measure(name, band, inside, grid.tile) for name in measured], axis=1))
+    columns = dict(zip(measured, np.concatenate(means).T, strict=True))
+    found = np.concatenate(features)
+    columns |= {score.name: score.of_features(found) for score in scores if score.name in FITTED}
     return np.stack([columns[score.name] for score in scores], axis=1)
 
 
