@@ -85,7 +85,8 @@ def check_size(width: int, height: int, reading: Reading, bands: int = 1) -> Non
     if width < 1 or height < 1:
         raise ImageError("has no pixels")
     if width * height * -(-bands // _BANDS_AT_ONCE) > reading.max_pixels:
-        raise ImageError(f"{width} x {height} px are more than the {reading.max_pixels:,} allowed")
+        of_bands = f" of {bands:,} bands" if bands > _BANDS_AT_ONCE else ""
+        raise ImageError(f"{width} x {height} px{of_bands} are more than the {reading.max_pixels:,} allowed")
 
 
 def choose_frame(count: int, reading: Reading) -> tuple[int, tuple[str, ...]]:

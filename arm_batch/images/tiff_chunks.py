@@ -10,7 +10,7 @@ from typing import BinaryIO
 from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.tiff_directories import Found
-from arm_batch.images.tiff_entries import Entry, Layout, numbers, part_of, read_entries
+from arm_batch.images.tiff_entries import Entry, layout_of, numbers, part_of, read_entries
 from arm_batch.images.tiff_unpack import side_by_side
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -35,8 +35,7 @@ class Chunks:
     """Writes directories for the strips or tiles of a page; `ImageError` where these are not all there."""
 
     def __init__(self, stream: BinaryIO, found: Found) -> None:
-        stream.seek(0)
-        self._stream, self._layout = stream, Layout.of(stream.read(16))
+        self._stream, self._layout = stream, layout_of(stream)
         self._directory, offset = found
         self._entries = read_entries(stream, offset)
         self.tiled = _TILE_WIDTH in self._directory

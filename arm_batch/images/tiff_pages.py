@@ -11,7 +11,7 @@ from arm_batch.errors import ImageError
 from arm_batch.images.samples import choose_frame
 from arm_batch.images.tiff_directories import Found, read_directories, read_directory
 
-_WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262
+_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 259, 262, 277
 _KIND, _OLD_KIND = 254, 255
 _BELOW = 330
 
@@ -19,6 +19,10 @@ _REDUCED, _MASK = 1, 4
 """Bits of a kind."""
 
 _OLD_REDUCED = 2
+
+_WHITE_IS_0, _BLACK_IS_0, _RGB = 0, 1, 2
+_OF_FAX = (2, 3, 4)
+"""Compressions."""
 
 _OF_SENSORS = (32803, 34892)
 """Photometric interpretations: a colour filter array, and what was interpolated from one."""
@@ -77,11 +81,22 @@ def choose_page(stream: BinaryIO, reading: Reading) -> Page:
     if not (_WIDTH in found[0] and _HEIGHT in found[0]):
         raise ImageError("cannot be decoded: its directory is broken or missing")
     notes = list(told)
+    if _PHOTOMETRIC not in found[0]:
+        found[0][_PHOTOMETRIC], guessed = _guessed(found)
+        notes.append(f"it does not say what its colours are: taken for {guessed}")
     if not full:
         notes.append("holds nothing but a reduced picture")
     if masks:
         notes.append("its transparency mask is left out")
     return Page(found, camera, tuple(notes))
+
+
+def _guessed(found: Found) -> tuple[int, str]:
+    """A photometric interpretation for a directory that has none, and what it is called."""
+    directory, _ = found
+    if directory.get(_COMPRESSION, 1) in _OF_FAX:
+        return _WHITE_IS_0, "black on white"
+    return (_RGB, "RGB") if directory.get(_SAMPLES, 1) >= len("RGB") else (_BLACK_IS_0, "grey")
 
 
 def _raw() -> str:

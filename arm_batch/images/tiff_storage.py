@@ -16,7 +16,15 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from arm_batch.errors import ImageError
 from arm_batch.images.tiff_chunks import Chunks, Step
 from arm_batch.images.tiff_directories import Found
-from arm_batch.images.tiff_entries import Entry, Patch, with_directories, with_first
+from arm_batch.images.tiff_entries import (
+    Entry,
+    Patch,
+    layout_of,
+    numbers,
+    read_entries,
+    with_directories,
+    with_first,
+)
 from arm_batch.images.tiff_unpack import Bits, Units, join_chroma, unpack_bits
 from arm_batch.images.vips import Vips
 
@@ -74,9 +82,9 @@ def open_stored(stream: BinaryIO, found: Found, open: Open, as_rgb: bool = False
         ImageError: it is broken, or of a kind that is not read.
         VipsError: likewise.
     """
-    directory, offset = found
+    directory, _ = found
     if is_plain(directory) and not as_rgb:
-        image = open(with_first(stream, offset), 0)
+        image = open(_first(stream, found), 0)
         return Stored(image, image.height, image.width)
     chunks = Chunks(stream, found)
     height, width = int(directory[_HEIGHT]), int(directory[_WIDTH])
@@ -94,6 +102,17 @@ def open_stored(stream: BinaryIO, found: Found, open: Open, as_rgb: bool = False
     if _has_tiled_planes(directory):
         return Stored(_joined(open, stream, chunks.planes()), height, width)
     return Stored(_joined(open, stream, [chunks.as_rgb()]), height, width)
+
+
+def _first(stream: BinaryIO, found: Found) -> Patch:
+    """The file with this page first, which says what its colours are, as libvips wants, also where it does not."""
+    directory, offset = found
+    entries = read_entries(stream, offset)
+    if _PHOTOMETRIC in entries:
+        return with_first(stream, offset)
+    return with_directories(
+        stream, [entries | {_PHOTOMETRIC: numbers(layout_of(stream), directory[_PHOTOMETRIC])}]
+    )
 
 
 def _has_tiled_planes(directory: ImageFileDirectory_v2) -> bool:
