@@ -8,6 +8,7 @@ import numpy as np
 
 from arm_batch.core.tiling.grid import Pixels
 from arm_batch.images.exif import Exif
+from arm_batch.images.texts import Text
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Metadata:
         xmp: a packet, likewise.
         dpi: pixels per inch across and down, ``None`` where not told.
         geo: where on earth it lies, as tags of TIFF; None where not told.
+        texts: of PNG, and comments of JPEG.
     """
 
     icc: bytes | None = None
@@ -27,6 +29,7 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     geo: Exif | None = None
+    texts: tuple[Text, ...] = ()
 
     def stripped(self) -> Metadata:
         """The profile, and where it lies: neither is about who took it, or with what."""

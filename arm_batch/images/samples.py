@@ -30,6 +30,7 @@ from arm_batch.images.geotiff import no_data, without_no_data
 from arm_batch.images.icc import make_profile
 from arm_batch.images.picture import Metadata, Picture
 from arm_batch.images.spaces import Space
+from arm_batch.images.texts import Text
 from arm_batch.images.xmp import lasting_xmp, orientation_of_xmp, srgb_xmp
 
 _BANDS_AT_ONCE = 4
@@ -56,6 +57,7 @@ class Samples:
         xmp: the packet.
         dpi: where EXIF does not tell.
         geo: where on earth it lies, as tags of TIFF.
+        texts: of PNG, and comments of JPEG.
         notes: for the user.
     """
 
@@ -70,6 +72,7 @@ class Samples:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     geo: Exif | None = None
+    texts: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -172,7 +175,8 @@ def _metadata(
     xmp = None if samples.xmp is None else lasting_xmp(samples.xmp, notes)
     if converted:
         exif, xmp = as_srgb(exif), None if xmp is None else srgb_xmp(xmp)
-    return Metadata(icc, serialise(exif) or None, xmp, dpi, _geo(samples, direction, notes))
+    geo = _geo(samples, direction, notes)
+    return Metadata(icc, serialise(exif) or None, xmp, dpi, geo, samples.texts)
 
 
 def _geo(samples: Samples, direction: int, notes: list[str]) -> Exif | None:
