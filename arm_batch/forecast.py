@@ -74,7 +74,7 @@ class Outlook:
         bytes_per_pixel: that upscaled photographs were measured to take in `format`.
         output_bytes: `output_pixels` times `bytes_per_pixel`.
         devices: how many of each kind were measured; empty where nothing was.
-        curve: by spend, from interpolation everywhere to all that helps; empty where no image can be read.
+        curve: by spend, from interpolation everywhere to all that helps; empty where no image is for nets.
         knee: the point of the curve beyond which a FLOP buys less than the average one.
         asked: the budget that was asked about.
     """

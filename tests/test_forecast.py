@@ -84,6 +84,7 @@ def test_the_lines_tell_how_sure_a_sample_is() -> None:
 
 def test_without_a_curve_or_with_a_refused_budget_they_say_so() -> None:
     empty = replace(OUTLOOK, curve=(), knee=None, asked=Asked("70dB", None, "no budget reaches 70 dB"))
-    lines = "\n".join(outlook_lines(empty))
+    lines = "\n".join(outlook_lines(replace(empty, output_pixels=Estimate(0, None))))
     assert "none: no image can be read" in lines
+    assert "none: all images are in two tones or dithered" in "\n".join(outlook_lines(empty))
     assert "asked      70dB: no budget reaches 70 dB" in lines

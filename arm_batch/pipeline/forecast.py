@@ -102,7 +102,8 @@ class _Archive:
         census = gather(self._parts, spec.objective, ladder.lut)
         self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
-        self.pixels = np.array([part.pixels.sum() for part in self._parts], np.float64)
+        # Also of images that are interpolated, which no census counts.
+        self.pixels = np.array([sum(summary.pixels.values()) for summary in scored.summaries], np.float64)
         self.bytes_unscaled = np.array([_bytes(summary.pixels) for summary in scored.summaries], np.float64)
         self._draws: Counts | None = None
         if spec.selection.sample is not None:

@@ -42,10 +42,6 @@ class Strips:
     notes: tuple[str, ...]
     rows: Rows
 
-    def rows_of_colours(self, start: int, stop: int) -> Pixels:
-        """The rows without the planes."""
-        return np.ascontiguousarray(self.rows(start, stop)[..., : self.colours])
-
 
 def read_through(strips: Strips) -> None:
     """Decode all of it, to see whether that works; `ImageError` where it does not."""
