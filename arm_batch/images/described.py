@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 
-from arm_batch.images.boxes import find_box, list_boxes, primary_properties
+from arm_batch.images.av1 import colour_codes
+from arm_batch.images.boxes import find_box, list_boxes, primary_item, primary_properties
 from arm_batch.images.exif import Exif
 from arm_batch.images.exif.tags import DETAILS, INTEROP
 from arm_batch.images.spaces import (
@@ -66,11 +67,14 @@ def space_of_png(chunks: Mapping[bytes, bytes]) -> Space | None:
 
 
 def space_of_heif(data: bytes) -> Space | None:
-    """What the codes of an AVIF or HEIF file say: of its container, else none."""
-    for box in primary_properties(data):
+    """What the codes of an AVIF or HEIF file say: of its container, else of the picture in AVIF, else none."""
+    properties = primary_properties(data)
+    for box in properties:
         if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx" and box.stop - box.start >= 8:
             return space_of_codes(*struct.unpack_from(">HH", data, box.start + 4))
-    return None
+    is_av1 = any(box.kind == b"av1C" for box in properties)
+    codes = colour_codes(primary_item(data)) if is_av1 else None
+    return None if codes is None else space_of_codes(*codes)
 
 
 def described_by_jp2(data: bytes) -> Described:
