@@ -214,7 +214,7 @@ def test_a_format_that_cannot_be_written_in_strips_is_not_chosen(archive, tmp_pa
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("budget", ["50%", "30s"])
+@pytest.mark.parametrize("budget", ["50%", "3h"])
 def test_ray_gives_the_same(archive, tmp_path, budget):
     expected = run(archive, tmp_path / "reference", SOME)
     spec = replace(job(archive, tmp_path / "out", budget, executor="ray", shard_images=3), giants=SOME)
