@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.deadline import Forecast
-from arm_batch.core.allocation.histogram import Objective
 from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.measures import MEASURES, Objective
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.core.prediction.ladder import Ladder
 
@@ -30,14 +31,6 @@ LIBRARIES = (
     "ray",
     "torch",
 )
-
-
-MEASURES: dict[Objective, str] = {
-    "image-psnr": "mean PSNR of images",
-    "mse": "PSNR of the pooled error",
-    "psnr": "mean PSNR of tiles",
-}
-"""What the figure of an objective is, for a person."""
 
 
 @dataclass(frozen=True)
@@ -168,20 +161,6 @@ def _version(library: str) -> str | None:
         return version(library)
     except PackageNotFoundError:
         return None
-
-
-def human_flops(flops: int) -> str:
-    """Such as ``2.50 TFLOP``.
-
-    >>> human_flops(2_500_000_000_000)
-    '2.50 TFLOP'
-    """
-    amount = float(flops)
-    for unit in ("", "K", "M", "G", "T", "P"):
-        if amount < 1000:
-            return f"{amount:.2f} {unit}FLOP"
-        amount /= 1000
-    return f"{amount:.2f} EFLOP"
 
 
 def describe(summary: RunSummary) -> list[str]:

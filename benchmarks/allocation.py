@@ -27,8 +27,9 @@ from measured_tiles import (
 from numpy.typing import NDArray
 
 from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.histogram import Objective, image_class, take_census
+from arm_batch.core.allocation.histogram import image_class, take_census
 from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.metrics import PEAK

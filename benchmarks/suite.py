@@ -31,7 +31,7 @@ from PIL import Image, ImageOps
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.images import decode
-from arm_batch.spec import DEFAULT_LADDER, JobSpec
+from arm_batch.spec import DEFAULT_LADDER, JobSpec, PlanSpec
 
 SCALE = 4
 
@@ -106,15 +106,8 @@ READERS: dict[str, Callable[[Path], Shown | None]] = {"Pillow": by_pillow, "Open
 
 def outcomes(folder: Path, output: Path, budget: str) -> Iterator[Outcome]:
     """Take a folder through the main job and compare what comes out."""
-    spec = JobSpec(
-        input=str(folder),
-        output=str(output),
-        budget=parse_budget(budget),
-        ladder=DEFAULT_LADDER,
-        scale=SCALE,
-        sink="files",
-        executor="inline",
-    )
+    plan = PlanSpec(input=str(folder), ladder=DEFAULT_LADDER, scale=SCALE, executor="inline")
+    spec = JobSpec(plan=plan, output=str(output), budget=parse_budget(budget), sink="files")
     pipeline.upscale(spec, no_progress)
     for row in sorted(open_dataset(str(output)).to_table().to_pylist(), key=lambda row: str(row["path"])):
         yield outcome(folder, output, row)

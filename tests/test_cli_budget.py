@@ -11,9 +11,9 @@ import pytest
 from arm_batch.budget.quota import SharedPool
 from arm_batch.budget.quota_journal import PoolJournal
 from arm_batch.cli import exit_codes
+from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.quota.grants import Demand
-from arm_batch.report import human_flops
 from arm_batch.storage.open import open_store
 from tests.archives import make_archive
 from tests.core.tables import COSTS, census_of, table

@@ -14,8 +14,9 @@ from arm_batch.budget.wave_gate import WaveOpener
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.deadline import Deadline
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.allocation.ledger import Ledger
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated, allocate_for
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder

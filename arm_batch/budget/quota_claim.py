@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arm_batch.budget.quota import PoolPort
-from arm_batch.core.allocation.histogram import Objective, ShardCensus, gather
+from arm_batch.core.allocation.histogram import ShardCensus, gather
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.quota.grants import Demand

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.json_records import Index, Name, Positive, Record, encode_record
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.quota.events import Event

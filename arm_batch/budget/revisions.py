@@ -9,8 +9,9 @@ import numpy as np
 
 from arm_batch.core.allocation.apportion import Share, share_out
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.histogram import Objective, ShardCensus, class_count, gather
+from arm_batch.core.allocation.histogram import ShardCensus, class_count, gather
 from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder

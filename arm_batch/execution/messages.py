@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import Giants
 from arm_batch.core.prediction.ladder import Ladder

@@ -33,7 +33,7 @@ def adopt_plan(job: Job, url: str, generations: Sequence[Generation]) -> list[Ge
         OutputError: OUTPUT holds a run of another plan.
         BudgetError: no plan meets the budget.
     """
-    store = open_store(url, job.spec.endpoint_url)
+    store = open_store(url, job.spec.plan.endpoint_url)
     plan = _complete_plan(store)
     told = differences(plan.settings, {name: job.settings[name] for name in plan.settings})
     if told:

@@ -11,7 +11,7 @@ from arm_batch.core.stop import Stop, never
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.inputs.listing import Listing
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.pipeline.adopt import adopt_plan
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
@@ -43,13 +43,13 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     _check_added(spec)
     clock = Clock()
     with clock("list"):
-        files = load_ladder(find_ladder(spec.ladder))
+        files = load_ladder(spec.plan.ladder)
         job = open_job(spec, files)
         generations = find_run(job)
         repaired = repair(job, generations) if generations and spec.resume.repair else Repair()
         publish_waiting(job.output)
-        if spec.plan is not None:
-            generations = adopt_plan(job, spec.plan, generations)
+        if spec.adopt is not None:
+            generations = adopt_plan(job, spec.adopt, generations)
         elif not generations:
             if spec.resume.add_budget is not None:
                 raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
@@ -131,10 +131,10 @@ class _LazyRunner:
 
     def _start(self, generation: Generation) -> GenerationRunner:
         """Start the executor for a generation, and more after it."""
-        spec = self._job.spec
+        plan = self._job.spec.plan
         with self._clock("start"):
             executor = self._stack.enter_context(
-                started(spec.executor, self._job.context, self._files, spec.workers, self._first(generation))
+                started(plan.executor, self._job.context, self._files, plan.workers, self._first(generation))
             )
         return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)
 

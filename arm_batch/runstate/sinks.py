@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +18,8 @@ from arm_batch.runstate.rows import SCHEMA, ImageRecord, StoredImage, output_sch
 from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.staging import discard, publish, split_staged, staged_key, staging_folder
 from arm_batch.runstate.tars import pack, tar_key
+from arm_batch.spec import Sink
 from arm_batch.storage.base import ObjectStore
-
-Sink = Literal["parquet", "files", "webdataset"]
 
 DATA = "data/"
 """Folder of the output that holds the rows."""

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from arm_batch.models.backbones.slimmable import Supernet
-from arm_batch.training.strategies import Loss, Strategy, set_gradients
+from arm_batch.training.choices import Loss, Strategy
+from arm_batch.training.strategies import set_gradients
 
 WARM_UP_RUNS = 3
 """Before a recording: cuDNN chooses its algorithms then, which a recording cannot."""

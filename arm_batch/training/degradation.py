@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,9 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from arm_batch.errors import ImageError
+from arm_batch.training.choices import DegradeName
 from arm_batch.training.data import Pixels, downscale, downscale_crops
-
-DegradeName = Literal["none", "mild", "archive"]
 
 MARGIN = 8
 """LR px by which a crop is larger before it is degraded: blur then has true surroundings, and the grid of JPEG

@@ -25,7 +25,7 @@ from arm_batch.core.allocation.histogram import ShardCensus, gather
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.quota.grants import Demand
 from arm_batch.errors import BudgetError
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.commit import Commit, committed, create_commit
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
@@ -33,7 +33,7 @@ from arm_batch.storage.open import open_store
 from tests.archives import LADDER
 from tests.core.tables import census_of
 
-LADDER_ = load_ladder(find_ladder(LADDER)).ladder
+LADDER_ = load_ladder(LADDER).ladder
 SHARDS = 16
 AT_ONCE = 8
 """Shards: so that a job has waves of 1, 1, 2, 4, 4 and 4."""

@@ -25,7 +25,7 @@ from arm_batch.runstate.rows import ImageRecord, from_table
 from arm_batch.runstate.verify import Verification, verify_store
 from arm_batch.spec import JobSpec, Resume
 from arm_batch.storage.open import open_store
-from tests.archives import draw, job, make_archive, silent, write_png
+from tests.archives import draw, job, make_archive, replanned, silent, write_png
 
 BANDED = Giants(pixels=1000, band_bytes=1)
 """Outputs in bands of one row of tiles, inputs at once."""
@@ -38,7 +38,7 @@ SOME = Giants(pixels=70 * 80 * 16, streamed=70 * 80 * 4, band_bytes=1)
 
 
 def rows(output: Path | str, endpoint: str | None = None) -> dict[str, ImageRecord]:
-    return {row.path: row for row in from_table(open_dataset(str(output), endpoint).to_table())}
+    return {row.path: row for row in from_table(open_dataset(str(output), endpoint_url=endpoint).to_table())}
 
 
 def stored(output: Path, row: ImageRecord) -> bytes:
@@ -47,7 +47,7 @@ def stored(output: Path, row: ImageRecord) -> bytes:
 
 
 def run(archive: Path, output: Path, giants: Giants, **more: Any) -> dict[str, ImageRecord]:
-    pipeline.upscale(replace(job(archive, output), giants=giants, **more), silent)
+    pipeline.upscale(replanned(replace(job(archive, output), **more), giants=giants), silent)
     return rows(output)
 
 
@@ -146,7 +146,7 @@ def die_in_a_giant(spec: JobSpec, calls: int) -> None:
 
 def test_a_kill_in_the_middle_costs_that_image_alone(archive, tmp_path):
     output = tmp_path / "out"
-    spec = replace(job(archive, output, shard_images=1), giants=SOME)
+    spec = replanned(job(archive, output, shard_images=1), giants=SOME)
     process = multiprocessing.get_context("forkserver").Process(target=die_in_a_giant, args=(spec, 12))
     process.start()
     process.join()
@@ -165,7 +165,7 @@ def test_an_archive_of_nothing_but_giants_can_be_timed(archive, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(archive / "tall.png", folder)
-    pipeline.upscale(replace(job(folder, tmp_path / "out", budget="10min"), giants=SOME), silent)
+    pipeline.upscale(replanned(job(folder, tmp_path / "out", budget="10min"), giants=SOME), silent)
     row = rows(tmp_path / "out")["tall.png"]
     assert row.status == "ok"
     assert row.subnet_tiles[-1] == row.tiles
@@ -200,7 +200,7 @@ def test_copies_share_the_file_of_a_giant(archive, tmp_path):
 def test_into_s3(archive, tmp_path, s3_bucket, s3_endpoint):
     output = f"s3://{s3_bucket}/out"
     spec = job(archive, output, endpoint_url=s3_endpoint)
-    pipeline.upscale(replace(spec, giants=SOME), silent)
+    pipeline.upscale(replanned(spec, giants=SOME), silent)
     assert verified(output, s3_endpoint).problems == ()
     found, local = rows(output, s3_endpoint), run(archive, tmp_path / "out", SOME)
     assert {path: row.sha256 for path, row in found.items()} == {path: row.sha256 for path, row in local.items()}
@@ -217,7 +217,7 @@ def test_a_format_that_cannot_be_written_in_strips_is_not_chosen(archive, tmp_pa
 @pytest.mark.parametrize("budget", ["50%", "3h"])
 def test_ray_gives_the_same(archive, tmp_path, budget):
     expected = run(archive, tmp_path / "reference", SOME)
-    spec = replace(job(archive, tmp_path / "out", budget, executor="ray", shard_images=3), giants=SOME)
+    spec = replanned(job(archive, tmp_path / "out", budget, executor="ray", shard_images=3), giants=SOME)
     summary = pipeline.upscale(spec, silent)
     assert summary.failed == 0
     assert verified(tmp_path / "out").problems == ()

@@ -13,7 +13,7 @@ from arm_batch.budget.quota_journal import PoolJournal
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import find_ladder
-from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits, Sink
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, ShardLimits, Sink
 from arm_batch.storage.open import open_store
 from tests.archives import LADDER, draw, job, silent, write_png
 
@@ -113,15 +113,13 @@ def _output_state(name: str, sink: Sink, finished: bool) -> State:
     return State(name, commands, name, finished)
 
 
-def _plan_spec(root: Path) -> PlanSpec:
-    return PlanSpec(
-        input=str(root / INPUT),
-        ladder=LADDER,
-        scale=4,
+def _plan_spec(root: Path) -> DryRunSpec:
+    return DryRunSpec(
+        plan=PlanSpec(
+            input=str(root / INPUT), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)
+        ),
         output=str(root / "plan"),
-        executor="inline",
         survey=False,
-        limits=ShardLimits(images=2),
     )
 
 

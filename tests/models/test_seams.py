@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arm_batch.core.tiling.grid import Pixels, Stitcher, TileGrid, take
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.training.data import downscale
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
@@ -38,7 +38,7 @@ def inside(length: int, grid: TileGrid, scale: int, first: int) -> tuple[NDArray
 
 @pytest.mark.parametrize("name", ["fsrcnn-x4", "mixed-x4", "carn-x4", "srresnet-x4", "fsrcnn-x2", "carn-x2"])
 def test_errors_at_the_borders_of_tiles_are_those_elsewhere(name: str) -> None:
-    files = load_ladder(find_ladder(name))
+    files = load_ladder(name)
     grid, scale = files.ladder.grid, files.ladder.scale
     upscaler = Upscaler(files.nets, grid, scale, "cpu")
     sums, counts = np.zeros(2), np.zeros(2)

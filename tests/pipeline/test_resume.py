@@ -22,7 +22,7 @@ from arm_batch.core.image_options import Writing
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError, StoreError
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.inputs.sources import Entry, Source
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate import sinks
 from arm_batch.runstate.commit import Commit, committed, create_commit
 from arm_batch.runstate.generation import list_generations
@@ -31,7 +31,7 @@ from arm_batch.spec import JobSpec, Resume
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.overlap import AT_ONCE
-from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
+from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, replanned, silent, write_png
 
 
 def rows(output: Path) -> pa.Table:
@@ -334,7 +334,7 @@ def test_what_changed_images_give_back_buys_upgrades_for_others(tmp_path: Path) 
         write_png(archive / f"{seed:02d}.png", draw(99, 60, 90))
     summary = pipeline.upscale(spec, silent)
     assert summary.failed == 3
-    largest_step = int(np.diff(load_ladder(find_ladder(LADDER)).ladder.costs).max())
+    largest_step = int(np.diff(load_ladder(LADDER).ladder.costs).max())
     assert summary.budget_flops - largest_step < summary.spent_flops <= summary.budget_flops
     assert_whole(tmp_path / "out")
 
@@ -393,7 +393,7 @@ def test_other_settings_are_refused_naming_each_difference(spec: JobSpec, tmp_pa
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, *stop_after("run", 1))
     before = files(tmp_path / "out")
-    other = replace(spec, budget=job("a", "b", budget="60%").budget, writing=Writing("jpeg", 80))
+    other = replanned(replace(spec, budget=job("a", "b", budget="60%").budget), writing=Writing("jpeg", 80))
     with pytest.raises(OutputError) as caught:
         pipeline.upscale(other, silent)
     for told in ("budget was '50%', is '60%'", "format was 'auto', is 'jpeg'", "quality was '95', is '80'"):

@@ -21,12 +21,12 @@ from tests.runstate.test_sinks import record
 def test_only_what_is_committed_is_read(store: ObjectStore) -> None:
     endpoint = getattr(store, "endpoint_url", None)
     with pytest.raises(OutputError, match="holds no output"):
-        open_dataset(store.url, endpoint)
+        open_dataset(store.url, endpoint_url=endpoint)
     for shard in range(3):
         write_shard(store, ShardId(0, shard), [record(f"{shard}.png", b"%d" % shard)], "parquet", "x")
     store.write("data/part-g0000-000001-orphan.parquet", store.read("data/part-g0000-000001-x.parquet"))
     store.write("data/part-g0000-000002-broken.parquet", b"half")
-    dataset = open_dataset(store.url, endpoint)
+    dataset = open_dataset(store.url, endpoint_url=endpoint)
     assert dataset.schema.equals(SCHEMA)
     table = dataset.to_table(columns=["path", "image"])
     assert table["path"].to_pylist() == ["0.png", "1.png", "2.png"]

@@ -14,8 +14,9 @@ from arm_batch.runstate import sinks
 from arm_batch.runstate.commit import Commit, committed
 from arm_batch.runstate.rows import SCHEMA, ImageRecord, StoredImage, from_table, image_id
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import Sink, write_shard
+from arm_batch.runstate.sinks import write_shard
 from arm_batch.runstate.staging import publish_waiting, staged_key, staged_of, staging_folder
+from arm_batch.spec import Sink
 from arm_batch.storage.base import ObjectStore
 from tests.runstate.test_rows import FAILED, OK
 

@@ -115,7 +115,7 @@ class Oracle:
 
     def _rows(self) -> tuple[list[dict[str, Any]], list[str]]:
         try:
-            table = open_dataset(self.settings.output, self.settings.endpoint_url)
+            table = open_dataset(self.settings.output, endpoint_url=self.settings.endpoint_url)
             rows = table.to_table(columns=[*table.schema.names, "__filename"]).to_pylist()
         except OutputError:
             return [], []

@@ -83,6 +83,7 @@ def parse_budget(text: str) -> Budget:
     >>> parse_budget("1.5 gpu-hours").seconds
     5400.0
     """
+    _check_text(text)
     if text.strip().startswith(POOL):
         pool = text.strip().removeprefix(POOL)
         if not pool:
@@ -114,6 +115,12 @@ def _number_and_unit(text: str) -> tuple[Decimal, str]:
         raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
 
 
+def _check_text(given: object) -> None:
+    """Types are hints: from a notebook anything may come."""
+    if not isinstance(given, str):
+        raise BudgetError(f"a budget is text, and not {given!r}: {_WANTED}")
+
+
 def target_budget(decibels: float) -> Budget:
     """The budget that is whatever a predicted quality takes, as `parse_budget` reads ``28dB``.
 
@@ -126,3 +133,17 @@ def target_budget(decibels: float) -> Budget:
     if not math.isfinite(decibels):
         raise BudgetError(f"the target {decibels} dB is not a number")
     return parse_budget(f"{decibels:.12g}dB")
+
+
+def human_flops(flops: int) -> str:
+    """Such as ``2.50 TFLOP``.
+
+    >>> human_flops(2_500_000_000_000)
+    '2.50 TFLOP'
+    """
+    amount = float(flops)
+    for unit in ("", "K", "M", "G", "T", "P"):
+        if amount < 1000:
+            return f"{amount:.2f} {unit}FLOP"
+        amount /= 1000
+    return f"{amount:.2f} EFLOP"

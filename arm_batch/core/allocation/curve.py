@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Census, Objective
+from arm_batch.core.allocation.histogram import Census
 from arm_batch.core.allocation.knapsack import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError

@@ -9,17 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arm_batch.core.allocation.knapsack import Counts
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.prediction.lut import Lut
-
-Objective = Literal["psnr", "mse", "image-psnr"]
-
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 CLASSES_PER_OCTAVE = 4
 """Images of one class differ in their error by at most 0.75 dB."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.histogram import Objective, cells_of, take_census
+from arm_batch.core.allocation.histogram import cells_of, take_census
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import solve
 from arm_batch.core.prediction.ladder import Ladder
 

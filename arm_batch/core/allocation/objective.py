@@ -23,8 +23,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.allocation.histogram import Census, Objective
+from arm_batch.core.allocation.histogram import Census
 from arm_batch.core.allocation.knapsack import Allocation, Counts, allocate, cheapest
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.metrics import PEAK
 

@@ -17,13 +17,6 @@ Rows = Callable[[int, int], Pixels]
 """Rows ``[start, stop)`` of an image, asked for from top to bottom: neither limit ever becomes less."""
 
 
-MAX_TILE = 1024
-"""LR px, of a ladder's: a batch of larger ones does not fit into the memory of usual machines."""
-
-MAX_HALO = 128
-"""LR px, of a ladder's: no net here sees farther."""
-
-
 class Upscaled(NamedTuple):
     """What became of some tiles of one image.
 

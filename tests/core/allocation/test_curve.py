@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, spend_for
-from arm_batch.core.allocation.histogram import OBJECTIVES, Census
+from arm_batch.core.allocation.histogram import Census
 from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.measures import OBJECTIVES
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, archives, census_of, table

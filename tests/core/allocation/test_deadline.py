@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.deadline import Deadline, Fleet, solve_timed, wall_budget
-from arm_batch.core.allocation.histogram import OBJECTIVES, Census
+from arm_batch.core.allocation.histogram import Census
 from arm_batch.core.allocation.knapsack import spend_of
 from arm_batch.core.allocation.lp import Pool
+from arm_batch.core.allocation.measures import OBJECTIVES
 from arm_batch.core.allocation.objective import class_errors, solve
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, archives, census_of, log_error, table
