@@ -19,8 +19,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.prediction.metrics import psnr
-from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.images import Picture, decode, encode
 from arm_batch.images.vips import from_array
 from arm_batch.models.inference import Upscaler

@@ -25,8 +25,9 @@ import pyvips
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import DEFAULT_GIANTS
-from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.execution.batches import assign_images
 from arm_batch.execution.messages import JobContext
 from arm_batch.images import Metadata

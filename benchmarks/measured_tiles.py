@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats, Indices, Pixels
 from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.prediction.metrics import PEAK
-from arm_batch.core.tiling.grid import Pixels, TileGrid, take
+from arm_batch.core.tiling.grid import TileGrid, take
 from arm_batch.evaluation.calibrate import TileSample, calibration_pairs, sample_tiles
 from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.models.inference import Upscaler
@@ -21,9 +21,6 @@ SCALE = 4
 GRID = TileGrid(32, 2)
 TILES_PER_LAYING = 16
 """Calibration tiles of one image, size and shift: with 65 images some 8,000."""
-
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

@@ -29,17 +29,16 @@ from arm_batch import pipeline
 from arm_batch.core.allocation.apportion import Share, assign
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.arrays import Indices, Scores
 from arm_batch.core.image_options import Writing
 from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.core.tiling.scores import laplacian_map
-from arm_batch.execution.messages import Indices
 from arm_batch.execution.ray.cluster import ENVIRONMENT
 from arm_batch.images import Picture, decode, encode
 from arm_batch.models.backbones.fsrcnn import Fsrcnn
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.report import RunSummary
-from arm_batch.runstate.shard_plan import Scores
 from arm_batch.spec import JobSpec, PlanSpec
 
 LADDER = "fsrcnn-x4"

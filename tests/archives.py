@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume, ShardLimits, Sink
 
 LADDER = "fsrcnn-x4"

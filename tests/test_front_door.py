@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import arm_batch
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, StoppedError, UsageError
 from arm_batch.images import decode
 from tests.archives import LR_SIZES, draw, make_archive, write_png

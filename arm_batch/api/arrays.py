@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from arm_batch.core.allocation.measures import Objective
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError, UsageError
 from arm_batch.execution.in_memory import InMemoryUpscaler, array_of, picture_of
 from arm_batch.models.ladder_files import LadderFiles

@@ -10,10 +10,11 @@ import numpy as np
 from arm_batch.core.allocation.apportion import Share, share_out
 from arm_batch.core.allocation.curve import Planner
 from arm_batch.core.allocation.histogram import ShardCensus, class_count, gather
-from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import StoreError
 from arm_batch.runstate.allocation import Verdict, allocation_key, read_allocation, write_allocation

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats, Indices, Singles
 from arm_batch.core.prediction.calibrate_lut import N_BINS, MeasuredTiles, tabulate
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.tiling.grid import TileGrid, take
@@ -23,8 +23,6 @@ DEFAULT_SCORES = ("gain", "level")
 REDUCTIONS = (2, 4)
 """Each image is measured at these sizes: photographs reduced further are sharper, and archives hold both kinds."""
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class TileSample:
@@ -37,10 +35,10 @@ class TileSample:
         image: number of the image, ``(n,)``.
     """
 
-    features: NDArray[np.float32]
-    measured: NDArray[np.float32]
+    features: Singles
+    measured: Singles
     mse: Floats
-    image: NDArray[np.intp]
+    image: Indices
 
 
 TILES_PER_LAYING = 128

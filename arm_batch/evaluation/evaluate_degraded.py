@@ -9,27 +9,27 @@ from pathlib import Path
 
 import numpy as np
 
+from arm_batch.core.arrays import Pixels8
 from arm_batch.evaluation.evaluate import measure, read_pairs, upscale_image
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.tensors import Forward, bicubic
-from arm_batch.training.data import Pixels
 from arm_batch.training.degradation import REDUCTIONS, add_noise, compress
 
 WORSE_DB = 0.05
 """An image counts as worse than its interpolation from so much on."""
 
-Degrade = Callable[[Pixels, int, np.random.Generator], Pixels]
+Degrade = Callable[[Pixels8, int, np.random.Generator], Pixels8]
 """HR image, scale and what draws its noise to its LR image."""
 
 
 def _made(
-    hr: Pixels,
+    hr: Pixels8,
     scale: int,
     rng: np.random.Generator,
     reduction: str = "bicubic",
     noise: float = 0.0,
     quality: int | None = None,
-) -> Pixels:
+) -> Pixels8:
     lr = REDUCTIONS[reduction](hr, scale)
     if noise:
         lr = add_noise(lr, noise, 0.0, rng)
@@ -105,7 +105,7 @@ def evaluate_degraded(
 
 def _inputs(
     data: Path, scale: int, kinds: Sequence[str], limit: int | None
-) -> Iterator[tuple[str, str, Pixels, Pixels]]:
+) -> Iterator[tuple[str, str, Pixels8, Pixels8]]:
     for number, (file, pair) in enumerate(read_pairs(data, scale, limit)):
         for kind in kinds:
             # The same noise whatever else is measured.

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats, Indices, Pixels8, Singles
 from arm_batch.core.json_records import decode_json
 from arm_batch.core.prediction.metrics import psnr
 from arm_batch.core.tiling.scores import laplacian_map
@@ -24,9 +24,7 @@ from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.checkpoint import load_supernet
 from arm_batch.models.tensors import Forward, bicubic, to_pixels, to_tensor
-from arm_batch.training.data import Pair, Pixels
-
-Floats = NDArray[np.float64]
+from arm_batch.training.data import Pair
 
 PATCH = 32
 """Side of a patch, LR px."""
@@ -87,7 +85,7 @@ class PaperLut:
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise LadderError(f"{path}: not a LUT of the published code ({error!r})") from error
 
-    def choose(self, scores: Floats, eta: float) -> NDArray[np.intp]:
+    def choose(self, scores: Floats, eta: float) -> Indices:
         """The subnet that the published rule picks for each patch: argmax of ``eta * psnr - flops``.
 
         Args:
@@ -101,7 +99,7 @@ class PaperLut:
         gain = eta * self.flops[-1] * self.psnr_db[:, bins] - self.flops[:, None]
         return np.asarray(gain.argmax(axis=0), np.intp)
 
-    def flops_percent(self, choice: NDArray[np.intp]) -> float:
+    def flops_percent(self, choice: Indices) -> float:
         """Paper FLOPs of these choices, ``(n,)``, in percent of the widest subnet everywhere."""
         return float(100 * self.flops[choice].mean() / self.flops[-1])
 
@@ -137,9 +135,9 @@ class PatchOutputs:
     rows: int
     columns: int
     scores: Floats
-    pixels: Pixels
+    pixels: Pixels8
 
-    def combine(self, choice: NDArray[np.intp]) -> NDArray[np.float32]:
+    def combine(self, choice: Indices) -> Singles:
         """The image in which patch ``i`` comes from subnet ``choice[i]``.
 
         Returns:
@@ -160,7 +158,7 @@ class PatchOutputs:
         return image
 
 
-def run_subnets(lr: Pixels, subnets: Sequence[Forward]) -> PatchOutputs:
+def run_subnets(lr: Pixels8, subnets: Sequence[Forward]) -> PatchOutputs:
     """Cut an image into the protocol's patches, score them and run every subnet on every patch.
 
     Args:
@@ -220,7 +218,7 @@ def evaluate_paper(weights: Path, lut: Path, data: Path, limit: int | None = Non
     return results + _mean_results(results, patches)
 
 
-def policies(lut: PaperLut, scores: Floats) -> dict[str, NDArray[np.intp]]:
+def policies(lut: PaperLut, scores: Floats) -> dict[str, Indices]:
     """What each policy chooses for patches with these scores ``(n,)``, by the policy's name."""
     chosen = {f"fixed:{w}": np.full(len(scores), i, np.intp) for i, w in enumerate(lut.widths)}
     chosen |= {f"eta:{eta:g}x": lut.choose(scores, eta) for eta in ETAS}

@@ -11,20 +11,20 @@ import numpy as np
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.in_memory import choose_subnets
 from arm_batch.core.allocation.measures import OBJECTIVES, Objective
+from arm_batch.core.arrays import Indices, Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.alpha import fill_hidden
 from arm_batch.core.tiling.dither import is_dithered
-from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import BudgetError, ImageError, UsageError
 from arm_batch.execution.batches import list_batches
-from arm_batch.execution.messages import DITHERED, Indices, RunBatch
+from arm_batch.execution.messages import DITHERED, RunBatch
 from arm_batch.execution.planning import score_picture
 from arm_batch.execution.rows import note_of_not_finite
 from arm_batch.images import Picture, enlarge_metadata
 from arm_batch.models import inference
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
-from arm_batch.runstate.shard_plan import Scores
 
 _TAKEN = "uint8 or uint16, (h, w) or (h, w, c)"
 

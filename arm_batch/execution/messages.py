@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import Giants
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.images.picture import Metadata
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.spec import ShardLimits, Sink
 from arm_batch.storage.base import ObjectStore
-
-Indices = NDArray[np.intp]
 
 DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
 """What the row of such an image says."""

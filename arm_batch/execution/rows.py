@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from arm_batch.execution.messages import Indices, JobContext
+from arm_batch.core.arrays import Indices
+from arm_batch.execution.messages import JobContext
 from arm_batch.runstate.rows import ImageRecord, StoredImage, image_id
 from arm_batch.runstate.shard_plan import ImagePlan
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.tiling.grid import Pixels, Stitcher, Upscaled, take
+from arm_batch.core.arrays import Indices, Pixels
+from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError
 from arm_batch.execution.batches import assign_images, interpolated, list_batches
-from arm_batch.execution.messages import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
+from arm_batch.execution.messages import Batch, ImageHeader, JobContext, RunBatch, ShardHead
 from arm_batch.execution.rows import copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.execution.streaming import upscale_giant
 from arm_batch.execution.world_files import world_beside

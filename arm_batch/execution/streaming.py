@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.tiling.grid import Pixels, Stitcher, Upscaled, take
+from arm_batch.core.arrays import Indices, Pixels
+from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.execution.batches import BATCH_TILES, interpolated
-from arm_batch.execution.messages import Indices, JobContext, RunBatch
+from arm_batch.execution.messages import JobContext, RunBatch
 from arm_batch.execution.rows import done_record, failed_record, note_of_not_finite
 from arm_batch.execution.world_files import world_beside
 from arm_batch.images import Picture, fit_metadata

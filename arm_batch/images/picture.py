@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.images.exif import Exif
 from arm_batch.images.texts import Text
 

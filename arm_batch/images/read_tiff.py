@@ -6,11 +6,11 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from arm_batch.core.arrays import Array
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, vips_lab_to_srgb
@@ -65,7 +65,7 @@ class Opened:
     image: Vips
     height: int
     width: int
-    samples: Callable[[NDArray[Any]], NDArray[Any]]
+    samples: Callable[[Array], Array]
     model: Model
     by_rows: bool
     notes: tuple[str, ...]
@@ -140,9 +140,7 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
     return Opened(image, stored.height, stored.width, partial(_through, steps), model, stored.by_rows, notes)
 
 
-def beside_pixels(
-    stream: BinaryIO, page: Page, bands: NDArray[Any], model: Model, notes: tuple[str, ...]
-) -> Samples:
+def beside_pixels(stream: BinaryIO, page: Page, bands: Array, model: Model, notes: tuple[str, ...]) -> Samples:
     """What a page holds, given its pixels.
 
     Args:
@@ -176,7 +174,7 @@ def _geo(stream: BinaryIO, page: Page) -> Exif | None:
     return without_no_data(geo) if geo is not None and bits % 8 else geo
 
 
-def _through(steps: Sequence[Callable[[NDArray[Any]], NDArray[Any]]], rows: NDArray[Any]) -> NDArray[Any]:
+def _through(steps: Sequence[Callable[[Array], Array]], rows: Array) -> Array:
     for step in steps:
         rows = step(rows)
     return rows
@@ -198,7 +196,7 @@ def _blob(page: Page, tag: int) -> bytes | None:
     return None
 
 
-def _with_bands(stream: BinaryIO, page: Page, bands: NDArray[Any]) -> Samples:
+def _with_bands(stream: BinaryIO, page: Page, bands: Array) -> Samples:
     """Of what other libraries have read, which leave alpha straight only where the file says so."""
     found = beside_pixels(stream, page, bands, "grey" if bands.shape[2] < 3 else "rgb", page.notes)
     directory, _ = page.found

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Array, Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.core.tiling.alpha import fill_hidden
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, cmyk_to_srgb, matching_profile, to_srgb
 from arm_batch.images.described import space_of_camera, space_of_tiff
@@ -61,7 +59,7 @@ class Samples:
         notes: for the user.
     """
 
-    bands: NDArray[Any]
+    bands: Array
     model: Model
     has_alpha: bool
     format: str
@@ -194,7 +192,7 @@ def _geo(samples: Samples, direction: int, notes: list[str]) -> Exif | None:
     return geo
 
 
-def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixels:
+def _to_levels(bands: Array, reading: Reading, notes: list[str]) -> Pixels:
     if bands.dtype in (np.uint8, np.uint16):
         return bands
     if reading.float_range is None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from arm_batch.core.arrays import Floats
 
 Point = tuple[float, float]
 """Chromaticity, x and y."""
@@ -103,25 +104,25 @@ _UNSPECIFIED = 2
 _BRIGHTER = "{} colours: what is brighter than paper white is clipped where they are shown or converted as sRGB"
 
 
-def _table(light: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Curve:
+def _table(light: Callable[[Floats], Floats]) -> Curve:
     return Curve(table=tuple(light(np.linspace(0, 1, _TABLE)).clip(0, 1).tolist()))
 
 
-def _pq(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pq(x: Floats) -> Floats:
     root = x ** (32 / 2523)
     ratio = (root - 3424 / 4096).clip(0) / (2413 / 128 - 2392 / 128 * root)
     return np.asarray(ratio ** (8192 / 1305) * _PEAK_NITS / _WHITE_NITS)
 
 
-def _hlg(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    def scene(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hlg(x: Floats) -> Floats:
+    def scene(sample: Floats) -> Floats:
         bright = (np.exp((sample - 0.55991073) / 0.17883277) + 0.28466892) / 12
         return np.where(sample <= 0.5, sample**2 / 3, bright)
 
     return np.asarray((scene(x) / scene(np.array(_HLG_WHITE))) ** _HLG_GAMMA)
 
 
-def _smpte240(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smpte240(x: Floats) -> Floats:
     return np.where(x < 0.0913, x / 4, ((x + 0.1115) / 1.1115) ** (1 / 0.45))
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Counts
 from arm_batch.errors import ImageError, InputError, StoreError
 from arm_batch.storage.base import ObjectInfo, Readable, is_safe_key
 
@@ -150,7 +150,7 @@ class _Footer:
     info: ObjectInfo
     metadata: Any
     column: ImageColumn
-    starts: NDArray[np.int64]
+    starts: Counts
 
 
 @functools.lru_cache(maxsize=1)

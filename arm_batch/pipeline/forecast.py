@@ -12,7 +12,7 @@ from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
 from arm_batch.core.allocation.deadline import Fleet, alone_seconds
 from arm_batch.core.allocation.histogram import gather
-from arm_batch.core.allocation.knapsack import Counts, Floats
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
 from arm_batch.execution.messages import JobContext, ShardSummary
 from arm_batch.forecast import Asked, Estimate, Outcome, Outlook

@@ -17,9 +17,10 @@ import numpy as np
 
 from arm_batch.core.allocation.deadline import Forecast
 from arm_batch.core.allocation.histogram import Census, ShardCensus, add_up
-from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.core.allocation.waves import Waves
+from arm_batch.core.arrays import Counts
 from arm_batch.core.json_records import Amount, Cost, Count, Key, Name, Positive, Record, encode_record
 from arm_batch.errors import StoreError
 from arm_batch.runstate.damage import LOST

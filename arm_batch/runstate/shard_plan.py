@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Scores
 from arm_batch.images.formats import FORMATS
 from arm_batch.inputs.columns import from_store, to_store
 from arm_batch.inputs.sources import Entry
 from arm_batch.runstate.damage import REPAIR, damage_told
 from arm_batch.storage.base import ObjectStore
-
-Scores = NDArray[np.float32]
 
 PLAN = "plan/"
 """Prefix of everything that belongs to plans."""

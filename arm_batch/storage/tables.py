@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Array, Counts
 from arm_batch.errors import StoreError
 from arm_batch.storage.base import ObjectStore
 
@@ -32,7 +31,7 @@ class Tables:
         remedy: what a user can do about a damaged one, as the end of a sentence.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], where: str, remedy: str) -> None:
+    def __init__(self, arrays: Mapping[str, Array], where: str, remedy: str) -> None:
         self._arrays = arrays
         self._where = where
         self._remedy = remedy
@@ -40,7 +39,7 @@ class Tables:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
-    def counts(self, name: str, ndim: int = 1) -> NDArray[np.int64]:
+    def counts(self, name: str, ndim: int = 1) -> Counts:
         """An array of whole numbers from 0 up, with so many dimensions.
 
         Raises:
@@ -97,7 +96,7 @@ def read_tables(store: ObjectStore, key: str, remedy: str) -> Tables:
     return Tables({name.removesuffix(".npy"): array for name, array in arrays.items()}, where, remedy)
 
 
-def write_tables(store: ObjectStore, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_tables(store: ObjectStore, key: str, arrays: Mapping[str, Array]) -> None:
     """Write what `read_tables` reads."""
     buffer = io.BytesIO()
     # numpy takes any name as a keyword, which its annotations do not tell.
@@ -105,7 +104,7 @@ def write_tables(store: ObjectStore, key: str, arrays: Mapping[str, NDArray[Any]
     store.write(key, buffer.getvalue())
 
 
-def _array(data: bytes) -> NDArray[Any]:
+def _array(data: bytes) -> Array:
     """One array, never more memory than its bytes; `ValueError` for another kind of content."""
     stream = io.BytesIO(data)
     if npy.read_magic(stream) != (1, 0):

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from arm_batch import pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.images import decode
 from arm_batch.models.ladder_files import load_ladder
 from tests.archives import LADDER, job, replanned, silent

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Writing
 from arm_batch.core.large_images import Giants
-from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.images import Picture, decode, encode
 from arm_batch.models.inference import Upscaler
 from arm_batch.runstate.generation import list_generations

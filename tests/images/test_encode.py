@@ -7,8 +7,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import AUTO, FormatName
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import FORMATS, Picture, choose_format, decode, encode
 from arm_batch.images.formats import EXTENSION_FAMILY, FAMILY

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, fit_metadata
 from tests.image_files import GREY_GAMMA, SRGB, exif, saved, smooth
 

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading, Writing
-from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.execution import inline
 from arm_batch.images import Picture, decode
 from arm_batch.models.inference import Upscaler

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.prediction.metrics import psnr
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
 from arm_batch.images import decode
 from arm_batch.models.ladder_files import load_ladder

@@ -20,9 +20,10 @@ import arm_batch.api.jobs as jobs_module
 import arm_batch.execution.inline as inline_module
 import arm_batch.pipeline.upscale as main_module
 import arm_batch.report as report_module
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import Giants
 from arm_batch.core.prediction.ladder import Subnet
-from arm_batch.core.tiling.grid import Pixels, Stitcher, TileGrid, Upscaled
+from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.spec import PlanSpec, ShardLimits

@@ -8,9 +8,10 @@ import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.histogram import Census
-from arm_batch.core.allocation.knapsack import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 

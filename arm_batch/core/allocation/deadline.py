@@ -18,10 +18,11 @@ import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.histogram import Census
-from arm_batch.core.allocation.knapsack import Allocation, Counts, Floats
+from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.lp import Pool, allocate_pools
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import optimise
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 

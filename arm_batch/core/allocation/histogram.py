@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.knapsack import Counts
 from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Counts, Indices
 from arm_batch.core.prediction.lut import Lut
 
 CLASSES_PER_OCTAVE = 4
@@ -115,7 +114,7 @@ def class_count(objective: Objective) -> int:
     return N_CLASSES if objective == "image-psnr" else 1
 
 
-def image_class(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> int:
+def image_class(objective: Objective, lut: Lut, bins: Indices) -> int:
     """The class of an image from the bins of its tiles, ``(n_tiles,)``.
 
     It follows from the predicted squared error of its interpolation, summed without rounding in between, so
@@ -131,7 +130,7 @@ def image_class(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> int:
     return min(max(place, 0), N_CLASSES - 1)
 
 
-def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[NDArray[np.intp], int]]) -> Census:
+def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[Indices, int]]) -> Census:
     """Count images, each given by the bins of its tiles, ``(n_tiles,)``, and its LR pixels."""
     census = Census.empty(objective, lut)
     for bins, pixels in images:
@@ -142,6 +141,6 @@ def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[NDArray[n
     return census
 
 
-def cells_of(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> NDArray[np.intp]:
+def cells_of(objective: Objective, lut: Lut, bins: Indices) -> Indices:
     """The cell of each tile of an image, ``(n_tiles,)``, from their bins, ``(n_tiles,)``."""
     return image_class(objective, lut, bins) * lut.n_bins + bins

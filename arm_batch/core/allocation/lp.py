@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.knapsack import Counts
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
-
-Floats = NDArray[np.float64]
 
 _SOLVER_TOLERANCE = 1e-6
 """Relative; the program's bounds are drawn in by this, because HiGHS may overstep them by 1e-7."""

@@ -13,8 +13,9 @@ import numpy as np
 
 from arm_batch.core.allocation.apportion import share_out
 from arm_batch.core.allocation.histogram import Census, ShardCensus, class_count, gather
-from arm_batch.core.allocation.knapsack import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
 from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.quota.pricing import Job, price_image_jobs, price_jobs
 from arm_batch.core.quota.state import Claim, PoolState

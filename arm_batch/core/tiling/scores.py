@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Pixels, Pixels8, Singles
 from arm_batch.core.tiling.detail import N_FEATURES, detail_features, grey_levels, octave_energy, tile_means
-from arm_batch.core.tiling.grid import Pixels, Rows, TileGrid
+from arm_batch.core.tiling.grid import Rows, TileGrid
 from arm_batch.core.tiling.loglinear import predict_log_linear
 from arm_batch.errors import LadderError
 
@@ -56,7 +56,7 @@ class Score:
         if len(self.weights) != wanted:
             raise LadderError(f"score {self.name!r} takes {wanted} weights, not {len(self.weights)}")
 
-    def of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def of_features(self, features: Singles) -> Singles:
         """A fitted score of tiles with these `tile_features`, ``(n,)``."""
         return predict_log_linear(np.array(self.weights), features).astype(np.float32)
 
@@ -72,7 +72,7 @@ def _check_fitted(grid: TileGrid) -> None:
         raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
 
 
-def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> Singles:
     """Score every tile of an image.
 
     Args:
@@ -91,9 +91,7 @@ def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArr
     return score_rows(scores, lambda start, stop: image[start:stop], height, width, grid)
 
 
-def score_rows(
-    scores: Sequence[Score], rows: Rows, height: int, width: int, grid: TileGrid
-) -> NDArray[np.float32]:
+def score_rows(scores: Sequence[Score], rows: Rows, height: int, width: int, grid: TileGrid) -> Singles:
     """`score_tiles` for an image that is read from top to bottom and never there as a whole.
 
     Args:
@@ -123,7 +121,7 @@ def score_rows(
     return np.stack([columns[score.name] for score in scores], axis=1)
 
 
-def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+def tile_features(image: Pixels, grid: TileGrid) -> Singles:
     """What fitted scores are computed from: `detail_features` of every tile, ``(n_tiles, N_FEATURES)``.
 
     Raises:
@@ -135,7 +133,7 @@ def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
     return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
 
 
-def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
+def laplacian_map(image: Pixels) -> Pixels8:
     """Absolute 3x3 Laplacian of the luma, saturated at 255.
 
     Args:
@@ -151,7 +149,7 @@ def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
 
 
-def _measure(name: str, band: Pixels, inside: slice, tile: int) -> NDArray[np.float32]:
+def _measure(name: str, band: Pixels, inside: slice, tile: int) -> Singles:
     values = laplacian_map(band) if name == "laplacian" else octave_energy(grey_levels(band))
     return tile_means(values[inside], tile)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels, Rows
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.grid import Rows
 from arm_batch.errors import ImageError
 from arm_batch.images import Metadata, Picture
 

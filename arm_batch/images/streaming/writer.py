@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.images.embed import Beside, embed, room_for
 from arm_batch.images.encode import SAVERS, save_options, with_metadata

@@ -10,8 +10,8 @@ import pytest
 from arm_batch.core.allocation.bootstrap import mean_interval, quality_intervals
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, point_at
 from arm_batch.core.allocation.histogram import ShardCensus, gather, take_census
-from arm_batch.core.allocation.knapsack import Counts
 from arm_batch.core.allocation.measures import OBJECTIVES, Objective
+from arm_batch.core.arrays import Counts
 from tests.core.tables import COSTS, table
 
 LUT = table(6, seed=3)
