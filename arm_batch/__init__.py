@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arm_batch.api.arrays import Upscaler
-    from arm_batch.api.jobs import plan, upscale
+    from arm_batch.api.jobs import upscale
     from arm_batch.api.outputs import status, verify
+    from arm_batch.api.plans import plan
     from arm_batch.models.ladder_files import load_ladder
     from arm_batch.runstate.dataset import open_dataset
 
@@ -27,7 +28,7 @@ _HOMES = {
     "Upscaler": "arm_batch.api.arrays",
     "load_ladder": "arm_batch.models.ladder_files",
     "open_dataset": "arm_batch.runstate.dataset",
-    "plan": "arm_batch.api.jobs",
+    "plan": "arm_batch.api.plans",
     "status": "arm_batch.api.outputs",
     "upscale": "arm_batch.api.jobs",
     "verify": "arm_batch.api.outputs",

@@ -33,7 +33,7 @@ LIBRARIES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timings:
     """Wall seconds of each part of a run."""
 
@@ -43,7 +43,7 @@ class Timings:
     run_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSummary:
     """What became of a run, over all its generations.
 
@@ -86,7 +86,7 @@ class RunSummary:
     timings: Timings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GenerationReport:
     """One generation of a run.
 

@@ -230,7 +230,12 @@ def report_held_out(sample: TileSample, costs: Counts) -> None:
     predicted, reached = np.zeros(len(SPENDS)), np.zeros(len(SPENDS))
     for fold in range(FOLDS):
         out = sample.image % FOLDS == fold
-        kept = TileSample(sample.features[~out], sample.measured[~out], sample.mse[~out], sample.image[~out])
+        kept = TileSample(
+            features=sample.features[~out],
+            measured=sample.measured[~out],
+            mse=sample.mse[~out],
+            image=sample.image[~out],
+        )
         lut = build_lut(kept, DEFAULT_SCORES, {})
         scores = np.stack([score.of_features(sample.features[out]) for score in lut.scores], axis=1)
         for place, spend in enumerate(SPENDS):

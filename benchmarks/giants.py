@@ -89,7 +89,15 @@ def draw(path: Path, side: int) -> None:
     # It comes and goes within some hundred px, also in the middle.
     strength = np.sin((x - side / 2) / 311) ** 2 * 24
     texture = np.take(noise, np.arange(side) % noise.shape[1], axis=1) * strength
-    canvas = Canvas(side, side, 3, 0, False, np.dtype(np.uint8), Metadata())
+    canvas = Canvas(
+        height=side,
+        width=side,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=Metadata(),
+    )
     with GiantWriter(path, "tiff", 95, canvas) as writer:
         for top in range(0, side, STRIP):
             y = np.arange(top, min(top + STRIP, side), dtype=np.float32)[:, None]

@@ -94,4 +94,6 @@ def measure_calibration(upscaler: Upscaler, n_subnets: int, data: Path, cache: P
         sample = sample_tiles(upscaler, n_subnets, GRID, pairs, TILES_PER_LAYING)
         np.savez(cache, features=sample.features, measured=sample.measured, mse=sample.mse, image=sample.image)
     with np.load(cache) as kept:
-        return TileSample(kept["features"], kept["measured"], kept["mse"], kept["image"])
+        return TileSample(
+            features=kept["features"], measured=kept["measured"], mse=kept["mse"], image=kept["image"]
+        )

@@ -162,14 +162,14 @@ class PoolJournal:
         except LadderError as error:
             raise tables.damaged(str(error)) from error
         demand = Demand(
-            lut,
-            tables.counts("costs"),
-            tuple(
+            lut=lut,
+            costs=tables.counts("costs"),
+            portions=tuple(
                 ShardCensus(*(tables.counts(f"{column}-{number}") for column in _COLUMNS))
                 for number in range(int(tables.counts("portions", 0)))
             ),
             # Pools that are older than these have none.
-            tuple(tables.counts("sizes").tolist()) if "sizes" in tables else (),
+            sizes=tuple(tables.counts("sizes").tolist()) if "sizes" in tables else (),
         )
         if not demand.is_sound(objective):
             raise tables.damaged("its counts do not fit its table")

@@ -127,7 +127,13 @@ class Epochs:
         """For the allocation of some shards, by the census of each."""
         ladder = self._ladder
         census = gather(parts, self._objective, ladder.lut)
-        return Planner(self._objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
+        return Planner(
+            objective=self._objective,
+            lut=ladder.lut,
+            census=census,
+            costs=ladder.costs,
+            tile_px=ladder.grid.tile**2,
+        )
 
     def allocation(self, shards: Sequence[int]) -> Allocation:
         """What some shards are allocated now, all together."""

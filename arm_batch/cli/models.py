@@ -86,8 +86,8 @@ def train_command(
 
     ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
     config = TrainConfig(
-        get_backbone(backbone).widths,
-        steps,
+        widths=get_backbone(backbone).widths,
+        steps=steps,
         batch_size=batch,
         crop_px=crop,
         learning_rate=learning_rate,

@@ -79,7 +79,7 @@ def plan_command(
     Nothing is written but what --plan-out, --plot and --json ask for. Exit code 3: some images cannot be upscaled.
     """
     # Torch and Ray take seconds to load, and --help needs neither.
-    from arm_batch.api import jobs
+    from arm_batch.api import plans
     from arm_batch.forecast import outlook_document
 
     if plot is not None:
@@ -87,7 +87,7 @@ def plan_command(
     if json is not None and not json.parent.is_dir():
         raise UsageError(f"--json {json}: there is no folder {json.parent}")
     with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
-        outlook = jobs.plan(
+        outlook = plans.plan(
             input,
             plan_out=plan_out,
             sample=sample,

@@ -24,7 +24,7 @@ REDUCTIONS = (2, 4)
 """Each image is measured at these sizes: photographs reduced further are sharper, and archives hold both kinds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileSample:
     """Tiles with all that a table may be built from.
 
@@ -149,4 +149,9 @@ def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, num
     errors = [
         ((upscaler.run(s, [windows])[0].pixels - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)
     ]
-    return TileSample(features, measured, np.stack(errors, axis=1), np.full(len(tiles), number, np.intp))
+    return TileSample(
+        features=features,
+        measured=measured,
+        mse=np.stack(errors, axis=1),
+        image=np.full(len(tiles), number, np.intp),
+    )

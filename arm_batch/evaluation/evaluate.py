@@ -38,7 +38,7 @@ class Quality:
     ssim_y: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubnetQuality:
     """One line of an evaluation.
 
@@ -87,7 +87,13 @@ def evaluate(
         for name, network in networks.items():
             measured[name].append(measure(upscale_image(pair.lr, network), pair.hr, scale, file))
     return [
-        SubnetQuality(name, len(values), mean_quality(values), costs[name].executed, costs[name].paper)
+        SubnetQuality(
+            name=name,
+            images=len(values),
+            quality=mean_quality(values),
+            flops=costs[name].executed,
+            paper_flops=costs[name].paper,
+        )
         for name, values in measured.items()
     ]
 

@@ -18,7 +18,7 @@ from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.spec import DEFAULT_OBJECTIVE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BudgetQuality:
     """What one budget reaches over a folder of images.
 
@@ -74,7 +74,16 @@ def evaluate_budgets(
     for budget, images, values in zip(budgets, chosen, measured, strict=True):
         tiles = np.bincount(np.concatenate(images), minlength=len(ladder.subnets))
         flops, paper = (float(tiles @ costs) * FLOPS_TILE_PX**2 / area for costs in (ladder.costs, paper_costs))
-        rows.append(BudgetQuality(budget, len(values), mean_quality(values), flops, paper, tuple(tiles.tolist())))
+        rows.append(
+            BudgetQuality(
+                budget=budget,
+                images=len(values),
+                quality=mean_quality(values),
+                flops=flops,
+                paper_flops=paper,
+                subnet_tiles=tuple(tiles.tolist()),
+            )
+        )
     return rows
 
 

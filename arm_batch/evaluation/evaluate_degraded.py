@@ -49,7 +49,7 @@ KINDS: dict[str, Degrade] = {
 """By MATLAB's bicubic reduction where no other is named; JPEGs have colours of half the resolution."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DegradedQuality:
     """What one subnet gains on one kind of inputs.
 
@@ -117,12 +117,12 @@ def _rows(kind: str, names: Sequence[str], y_db: np.ndarray) -> list[DegradedQua
     gains = y_db[:, 1:] - y_db[:, :1]
     return [
         DegradedQuality(
-            kind,
-            name,
-            len(y_db),
-            float(y_db[:, 0].mean()),
-            float(gain.mean()),
-            float((gain < -WORSE_DB).mean()),
+            kind=kind,
+            name=name,
+            images=len(y_db),
+            interpolated_y_db=float(y_db[:, 0].mean()),
+            gain_y_db=float(gain.mean()),
+            worse=float((gain < -WORSE_DB).mean()),
         )
         for name, gain in zip(names, gains.T, strict=True)
     ]

@@ -41,7 +41,7 @@ MEAN = "mean"
 _BATCH = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaperLut:
     """A published edge-to-PSNR table; subnet 0 is interpolation, the others follow by width.
 
@@ -104,7 +104,7 @@ class PaperLut:
         return float(100 * self.flops[choice].mean() / self.flops[-1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaperResult:
     """One image (or the mean) under one policy.
 
@@ -121,7 +121,7 @@ class PaperResult:
     flops_percent: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatchOutputs:
     """What every subnet makes of every patch of one image.
 
@@ -178,7 +178,7 @@ def run_subnets(lr: Pixels8, subnets: Sequence[Forward]) -> PatchOutputs:
         for subnet in subnets:
             batches = torch.split(to_tensor(patches), _BATCH)
             outputs.append(np.concatenate([to_pixels(subnet(batch)) for batch in batches]))
-    return PatchOutputs(len(tops), len(lefts), scores, np.stack(outputs))
+    return PatchOutputs(rows=len(tops), columns=len(lefts), scores=scores, pixels=np.stack(outputs))
 
 
 def load_subnets(weights: Path, lut: PaperLut) -> list[Forward]:
@@ -230,7 +230,14 @@ def _image_results(name: str, pair: Pair, outputs: PatchOutputs, lut: PaperLut) 
     for policy, choice in policies(lut, outputs.scores).items():
         sr = outputs.combine(choice)
         covered = pair.hr[: sr.shape[0], : sr.shape[1]]
-        results.append(PaperResult(name, policy, psnr(sr, covered, lut.scale), lut.flops_percent(choice)))
+        results.append(
+            PaperResult(
+                image=name,
+                policy=policy,
+                psnr_rgb_db=psnr(sr, covered, lut.scale),
+                flops_percent=lut.flops_percent(choice),
+            )
+        )
     return results
 
 
@@ -240,5 +247,5 @@ def _mean_results(results: list[PaperResult], patches: list[int]) -> list[PaperR
         rows = [r for r in results if r.policy == policy]
         mean_psnr = float(np.mean([r.psnr_rgb_db for r in rows]))
         flops = float(np.average([r.flops_percent for r in rows], weights=patches))
-        means.append(PaperResult(MEAN, policy, mean_psnr, flops))
+        means.append(PaperResult(image=MEAN, policy=policy, psnr_rgb_db=mean_psnr, flops_percent=flops))
     return means

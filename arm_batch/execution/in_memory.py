@@ -116,7 +116,7 @@ def picture_of(array: object) -> Picture:
     colours, planes = (np.ascontiguousarray(part) for part in (bands[..., :n_colours], bands[..., n_colours:]))
     if planes.shape[2]:
         colours = fill_hidden(colours, planes[..., 0])
-    return Picture(colours, planes, has_alpha=planes.shape[2] == 1)
+    return Picture(pixels=colours, planes=planes, has_alpha=planes.shape[2] == 1)
 
 
 def array_of(picture: Picture, ndim: int) -> Pixels:

@@ -74,7 +74,7 @@ class InlineExecutor:
             seconds = measure_tiles(self._upscaler.run, self._n_subnets, ladder.grid, "cpu")
             remember(path, {key: seconds})
         samples = [measure_beside(self._context, shard) for shard in sample_shards(shards, SAMPLES)]
-        return Fleet((Pool(CPU, 1, np.array(seconds)),), 1, per_megapixel(samples))
+        return Fleet((Pool(kind=CPU, devices=1, seconds=np.array(seconds)),), 1, per_megapixel(samples))
 
     def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
         """Run the shards in order."""

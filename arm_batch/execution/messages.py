@@ -27,7 +27,7 @@ RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
 """Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobContext:
     """What every stage needs to know; the same for the whole run."""
 
@@ -58,7 +58,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShardSummary:
     """The small part of a shard's plan that reaches the driver and the budget.
 
@@ -93,7 +93,7 @@ class Batch:
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageHeader:
     """What stitching needs to know of an image that was read again for the run.
 

@@ -150,7 +150,7 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
         pixels[image.format] += image.height * image.width
     copies = sum(image.entry.copy_of is not None for image in plan.images)
     census = ShardCensus.of(take_census(context.objective, lut, images))
-    return ShardSummary(plan.id, census, pixels, failures, copies)
+    return ShardSummary(shard=plan.id, census=census, pixels=pixels, failures=failures, copies=copies)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

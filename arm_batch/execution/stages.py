@@ -121,12 +121,32 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
     for position, image in enumerate(plan.images):
         if image.entry.copy_of is not None:
-            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), None))
+            headers.append(
+                ImageHeader(
+                    channels=0,
+                    dtype="uint8",
+                    interpolated=nothing,
+                    planes=nothing,
+                    has_alpha=False,
+                    metadata=Metadata(),
+                    error=None,
+                )
+            )
             continue
         try:
             picture = _decode_planned(context, image, contents)
         except ImageError as error:
-            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), str(error)))
+            headers.append(
+                ImageHeader(
+                    channels=0,
+                    dtype="uint8",
+                    interpolated=nothing,
+                    planes=nothing,
+                    has_alpha=False,
+                    metadata=Metadata(),
+                    error=str(error),
+                )
+            )
             continue
         pixels, planes, metadata = picture.pixels, picture.planes, picture.metadata
         cells = context.ladder.grid.windows(pixels)
@@ -136,7 +156,17 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
                     cut[place] = take(cells, piece.tiles)
         interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
         kind = str(pixels.dtype)
-        headers.append(ImageHeader(pixels.shape[2], kind, interpolated, planes, picture.has_alpha, metadata, None))
+        headers.append(
+            ImageHeader(
+                channels=pixels.shape[2],
+                dtype=kind,
+                interpolated=interpolated,
+                planes=planes,
+                has_alpha=picture.has_alpha,
+                metadata=metadata,
+                error=None,
+            )
+        )
     return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
 
 
@@ -195,7 +225,9 @@ def _stitch(
     metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
     metadata = enlarge_metadata(metadata, ladder.scale, image.width * ladder.scale, image.height * ladder.scale)
     notes = image.notes + note_of_not_finite(sum(upscaled.not_finite for _, upscaled in placed))
-    return Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=notes)
+    return Picture(
+        pixels=stitcher.image(), planes=planes, has_alpha=header.has_alpha, metadata=metadata, notes=notes
+    )
 
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:

@@ -125,4 +125,4 @@ def _values(geo: Exif, entry: Entry | None) -> Floats | None:
 
 
 def _entry(geo: Exif, values: Floats) -> Entry:
-    return Entry(_DOUBLE, len(values), struct.pack(f"{geo.order}{len(values)}d", *values))
+    return Entry(kind=_DOUBLE, count=len(values), data=struct.pack(f"{geo.order}{len(values)}d", *values))

@@ -48,7 +48,7 @@ _LAB = {"lab": 8, "labs": 16}
 GUESSED = "its fourth band is taken for alpha, as the file does not say what it is"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened:
     """A page of which nothing is decoded yet.
 
@@ -137,7 +137,15 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
     if convert is not None:
         steps.append(convert)
     notes = page.notes if note is None else (*page.notes, note)
-    return Opened(image, stored.height, stored.width, partial(_through, steps), model, stored.by_rows, notes)
+    return Opened(
+        image=image,
+        height=stored.height,
+        width=stored.width,
+        samples=partial(_through, steps),
+        model=model,
+        by_rows=stored.by_rows,
+        notes=notes,
+    )
 
 
 def beside_pixels(stream: BinaryIO, page: Page, bands: Array, model: Model, notes: tuple[str, ...]) -> Samples:

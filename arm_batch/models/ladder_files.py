@@ -131,7 +131,7 @@ def load_ladder(reference: str | os.PathLike[str]) -> LadderFiles:
     supernets = [(_load(folder, file, record.scale), file.widths) for file in record.supernets]
     subnets, nets = list_subnets(supernets, grid)
     try:
-        ladder = Ladder(record.name, record.scale, grid, subnets, lut, digest)
+        ladder = Ladder(name=record.name, scale=record.scale, grid=grid, subnets=subnets, lut=lut, digest=digest)
     except LadderError as error:
         raise LadderError(f"{path}: {error}; {REMEDY}") from error
     return LadderFiles(ladder, nets)

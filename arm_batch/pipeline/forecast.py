@@ -23,7 +23,7 @@ DRAWS = 400
 """Of the bootstrap: the ends of an interval then stand on ten draws each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """What planning found.
 
@@ -100,7 +100,13 @@ class _Archive:
         self._scored = scored
         self._fleet = fleet
         census = gather(self._parts, spec.plan.objective, ladder.lut)
-        self.planner = Planner(spec.plan.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
+        self.planner = Planner(
+            objective=spec.plan.objective,
+            lut=ladder.lut,
+            census=census,
+            costs=ladder.costs,
+            tile_px=ladder.grid.tile**2,
+        )
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
         # Also of images that are interpolated, which no census counts.
         self.pixels = np.array([sum(summary.pixels.values()) for summary in scored.summaries], np.float64)

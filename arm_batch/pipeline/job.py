@@ -21,7 +21,7 @@ from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One attempt at a run.
 
@@ -85,7 +85,14 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         writing=plan.writing,
         giants=plan.giants,
     )
-    return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context, CommitLog(output))
+    return Job(
+        spec=spec,
+        attempt=uuid.uuid4().hex,
+        input=found,
+        settings=spec.settings(input_url, ladder.digest),
+        context=context,
+        commits=CommitLog(output),
+    )
 
 
 def check_endpoint(endpoint_url: str | None, found: Input, urls: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
             kept_ids = [ShardId(0, index) for index in range(task.generation.shards)]
             fleet = executor.survey(list(task.shards) if spec.output is None else kept_ids)
     scored = Scored(
-        summaries,
+        summaries=summaries,
         images=task.images,
         scored=task.generation.images,
         waiting=task.waiting,
@@ -83,7 +83,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
     return forecast(spec, settings["input"], context, scored, fleet)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Task:
     """What is to be planned.
 
@@ -140,7 +140,12 @@ def _task(spec: DryRunSpec, context: JobContext, settings: dict[str, str], found
             raise OutputError(f"{output.url} holds the plan of something else: {'; '.join(told)}")
         taken, _ = read_names(output, generations)
         new = len(spec.plan.selection.choose(paths, taken))
-        return _Task(generations[0], read_shards(output, generations[0]), generations[0].images, new)
+        return _Task(
+            generation=generations[0],
+            shards=read_shards(output, generations[0]),
+            images=generations[0].images,
+            waiting=new,
+        )
     check_empty(output)
     # Of a sample one image a shard, so that each image is counted by itself.
     one_each = spec.plan.selection.sample is not None
@@ -148,4 +153,6 @@ def _task(spec: DryRunSpec, context: JobContext, settings: dict[str, str], found
     shards = first_shards(asked, context.source, found, spec.plan.selection.choose(paths))
     run_id = fingerprint(settings, [(e.path, e.size, e.etag) for shard in shards for e in shard.entries])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
-    return _Task(generation, shards, len(spec.plan.selection.whole().choose(paths)), 0)
+    return _Task(
+        generation=generation, shards=shards, images=len(spec.plan.selection.whole().choose(paths)), waiting=0
+    )

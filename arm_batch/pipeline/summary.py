@@ -75,7 +75,7 @@ def summarize(
         subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in subnets},
         repaired=notes.repaired,
         expected_seconds=sum(f.expected_seconds for f in forecasts) if forecasts else None,
-        timings=Timings(*(seconds[stage] for stage in ("list", "start", "plan", "run"))),
+        timings=Timings(**{f"{stage}_seconds": seconds[stage] for stage in ("list", "start", "plan", "run")}),
     )
     reports = [
         GenerationReport(

@@ -228,7 +228,7 @@ def entry_columns(entries: Sequence[Entry], outputs: Sequence[str]) -> list[pa.A
 def entries_of(table: pa.Table) -> list[Entry]:
     """The inputs in a table with `ENTRY_FIELDS`."""
     names = [field.name for field in ENTRY_FIELDS[:-1]]
-    return [Entry(*values) for values in zip(*(table[name].to_pylist() for name in names), strict=True)]
+    return [Entry(**values) for values in table.select(names).to_pylist()]
 
 
 def _to_parquet(plan: ShardPlan) -> bytes:

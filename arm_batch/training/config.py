@@ -12,7 +12,7 @@ WARM_UP_STEPS = 100
 """Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What defines a training run; two that agree in it, in data, machine and threads take the same steps.
 

@@ -20,7 +20,7 @@ WARM_UP_RUNS = 3
 """Before a recording: cuDNN chooses its algorithms then, which a recording cannot."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Recording:
     """One graph, and where it reads and writes."""
 
@@ -76,4 +76,4 @@ class RecordedGradients:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             loss = run()
-        return _Recording(graph, lr, hr, loss)
+        return _Recording(graph=graph, lr=lr, hr=hr, loss=loss)

@@ -61,7 +61,7 @@ REDUCTIONS: dict[str, Reduction] = {
 smooth before they leave out pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What happens to crops that are not left clean.
 
@@ -92,9 +92,29 @@ class Recipe:
 
 RECIPES: dict[DegradeName, Recipe | None] = {
     "none": None,
-    "mild": Recipe((0.5, 0.3, 0.1, 0.1, 0, 0), 0.15, (0.1, 0.4), 0, 0, 0.25, 3, 0.5, (75, 95), 0.1),
+    "mild": Recipe(
+        reductions=(0.5, 0.3, 0.1, 0.1, 0, 0),
+        blur_chance=0.15,
+        blur_sigma=(0.1, 0.4),
+        shift_chance=0,
+        shift_px=0,
+        noise_chance=0.25,
+        noise_sigma=3,
+        jpeg_chance=0.5,
+        jpeg_quality=(75, 95),
+        again_chance=0.1,
+    ),
     "archive": Recipe(
-        (0.35, 0.25, 0.1, 0.1, 0.1, 0.1), 0.25, (0.1, 0.6), 0.05, 0.5, 0.45, 7, 0.75, (30, 95), 0.15
+        reductions=(0.35, 0.25, 0.1, 0.1, 0.1, 0.1),
+        blur_chance=0.25,
+        blur_sigma=(0.1, 0.6),
+        shift_chance=0.05,
+        shift_px=0.5,
+        noise_chance=0.45,
+        noise_sigma=7,
+        jpeg_chance=0.75,
+        jpeg_quality=(30, 95),
+        again_chance=0.15,
     ),
 }
 

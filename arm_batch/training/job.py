@@ -31,7 +31,7 @@ VALIDATION_CROP_PX = 64
 FEWEST_CROPS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """What to train, on what, and where it goes.
 

@@ -45,7 +45,7 @@ from arm_batch.training.strategies import sampling_chances, set_gradients, width
 from arm_batch.training.validation import Group, Validated, validate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """What a progress line needs: mean losses are since the last report, speeds over this process."""
 
@@ -103,7 +103,7 @@ def train(
     workers = Workers.current(config.batch_size)
     out.mkdir(parents=True, exist_ok=True)
     state = TrainState(
-        supernet,
+        supernet=supernet,
         averaged=copy.deepcopy(supernet),
         optimizers=make_optimizers(config.optimizer, supernet, config.learning_rate),
     )
@@ -130,7 +130,15 @@ def train(
             append_log(out / LOG, state.step, rate, loss, state.seconds, validated.psnr_db)
             append_gains(out / GAINS, state.step, validated.gains)
             save_state(out / CHECKPOINT, state, config)
-            report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, validated))
+            report(
+                Progress(
+                    step=state.step,
+                    steps=config.steps,
+                    loss=loss,
+                    steps_per_second=(state.step - first_step) / elapsed,
+                    validated=validated,
+                )
+            )
         if state.step < config.steps and stop():
             raise StoppedError(
                 f"stopped at step {state.step:,} of {config.steps:,}; the same command goes on there"

@@ -26,7 +26,7 @@ from tests.core.tables import census_of
 
 LADDER_ = load_ladder(LADDER).ladder
 SHARDS = 48
-FLEET = Fleet((Pool("cpu", 1, np.array([0.0, 0.05, 0.1, 0.2])),), 1, 0.0)
+FLEET = Fleet((Pool(kind="cpu", devices=1, seconds=np.array([0.0, 0.05, 0.1, 0.2])),), 1, 0.0)
 GENERATION = Generation(0, "initial", "run", {}, "try", "listing", SHARDS, SHARDS, None)
 
 

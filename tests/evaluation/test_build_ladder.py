@@ -53,7 +53,12 @@ def uniform_scores() -> np.ndarray:
 def sample(scores: np.ndarray, mse: np.ndarray) -> TileSample:
     """Tiles of ten images with these scores, whichever of the measured ones is asked for."""
     features = np.zeros((TILES, N_FEATURES), np.float32)
-    return TileSample(features, np.tile(scores[:, None], (1, len(MEASURED))), mse, np.arange(TILES) % 10)
+    return TileSample(
+        features=features,
+        measured=np.tile(scores[:, None], (1, len(MEASURED))),
+        mse=mse,
+        image=np.arange(TILES) % 10,
+    )
 
 
 def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(tmp_path, monkeypatch):

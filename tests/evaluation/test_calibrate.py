@@ -75,7 +75,12 @@ def sample() -> TileSample:
     features = (detail[:, None] * [1.0, 2.0, 0.5, 1.5]).astype(np.float32)
     level = 3 * detail**0.8
     measured = np.stack([detail, features[:, 0]], axis=1).astype(np.float32)
-    return TileSample(features, measured, level[:, None] * [1.0, 0.5, 0.25], rng.integers(0, 20, 3000))
+    return TileSample(
+        features=features,
+        measured=measured,
+        mse=level[:, None] * [1.0, 0.5, 0.25],
+        image=rng.integers(0, 20, 3000),
+    )
 
 
 @pytest.mark.parametrize(

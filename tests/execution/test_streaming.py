@@ -63,9 +63,11 @@ def verified(output: Path | str, endpoint: str | None = None) -> Verification:
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_archive(tmp_path_factory.mktemp("archive"))
-    with_alpha = Picture(draw(11, 100, 80), draw(12, 100, 80, 1) | 1, True)
+    with_alpha = Picture(pixels=draw(11, 100, 80), planes=draw(12, 100, 80, 1) | 1, has_alpha=True)
     (folder / "alpha.png").write_bytes(encode(with_alpha, "png"))
-    (folder / "bands.tif").write_bytes(encode(Picture(draw(13, 70, 81), draw(14, 70, 81, 3)), "tiff"))
+    (folder / "bands.tif").write_bytes(
+        encode(Picture(pixels=draw(13, 70, 81), planes=draw(14, 70, 81, 3)), "tiff")
+    )
     write_png(folder / "tall.png", draw(15, 700, 33))
     return folder
 

@@ -35,8 +35,8 @@ from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 
 SETTINGS = {"budget": "50%"}
-FILE = Entry("a/ü.png", "a/ü.png", None, 12, "1f-c")
-ROW = Entry("b.png", "train.parquet", 7, -1, "2a")
+FILE = Entry(path="a/ü.png", key="a/ü.png", row=None, size=12, etag="1f-c")
+ROW = Entry(path="b.png", key="train.parquet", row=7, size=-1, etag="2a")
 
 
 def image(entry: Entry, scores: list[float], error: str | None = None) -> ImagePlan:

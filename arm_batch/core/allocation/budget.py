@@ -37,7 +37,7 @@ _WANTED = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """A bound on what a run may spend.
 
@@ -88,7 +88,7 @@ def parse_budget(text: str) -> Budget:
         pool = text.strip().removeprefix(POOL)
         if not pool:
             raise BudgetError(f"the budget {text!r} names no pool: {_WANTED}")
-        return Budget(text.strip(), "pool", Decimal(0), pool)
+        return Budget(text=text.strip(), kind="pool", amount=Decimal(0), pool=pool)
     number, unit = _number_and_unit(text)
     if number <= 0:
         raise BudgetError(f"the budget {text!r} must be more than nothing")
@@ -98,7 +98,9 @@ def parse_budget(text: str) -> Budget:
     amount = number * size
     if kind == "share" and amount > 1:
         raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
-    return Budget(f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind, amount)
+    return Budget(
+        text=f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind=kind, amount=amount
+    )
 
 
 def _number_and_unit(text: str) -> tuple[Decimal, str]:

@@ -22,7 +22,7 @@ _SHARE_STEP = 1e-4
 """A target's spend is found to this share of running the largest subnet everywhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Planner:
     """Everything that allocations of one archive have in common.
 

@@ -63,7 +63,7 @@ class Deadline:
     passed_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolForecast:
     """What one pool is expected to do.
 
@@ -82,7 +82,7 @@ class PoolForecast:
     wall_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """How a time budget came to an allocation.
 
@@ -178,7 +178,15 @@ def solve_timed(
         passed = deadline.passed_seconds
         # The last FLOP is worth nothing where it is time that there is too little of.
         return TimedAllocation(
-            Allocation(tiles, found.flops, 0.0), Forecast(wall, passed, passed + run, beside, fleet.cores, pools)
+            Allocation(tiles, found.flops, 0.0),
+            Forecast(
+                wall_seconds=wall,
+                passed_seconds=passed,
+                expected_seconds=passed + run,
+                beside_seconds=beside,
+                cores=fleet.cores,
+                pools=pools,
+            ),
         )
 
     return optimise(objective, lut, census, allocate_by)
@@ -209,11 +217,11 @@ def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) ->
     """Of each pool, from its tiles ``(n_subnets, n_pools)`` and the seconds that its devices are busy."""
     return tuple(
         PoolForecast(
-            pool.kind,
-            pool.devices,
-            tuple(pool.seconds.tolist()),
-            (0, *tiles[1:, place].tolist()),
-            _wall_seconds(fleet, pool, seconds, beside),
+            kind=pool.kind,
+            devices=pool.devices,
+            seconds=tuple(pool.seconds.tolist()),
+            tiles=(0, *tiles[1:, place].tolist()),
+            wall_seconds=_wall_seconds(fleet, pool, seconds, beside),
         )
         for place, (pool, seconds) in enumerate(zip(fleet.pools, busy.tolist(), strict=True))
     )

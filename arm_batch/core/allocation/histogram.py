@@ -78,7 +78,13 @@ class ShardCensus:
         """What of a census is not zero."""
         flat = census.tiles.ravel()
         cells, classes = np.flatnonzero(flat), np.flatnonzero(census.images)
-        return ShardCensus(cells, flat[cells], classes, census.images[classes], census.pixels[classes])
+        return ShardCensus(
+            cells=cells,
+            tiles=flat[cells],
+            classes=classes,
+            images=census.images[classes],
+            pixels=census.pixels[classes],
+        )
 
     def lies_in(self, n_classes: int, n_bins: int) -> bool:
         """Whether it can be of an archive with so many classes and bins, and is whole."""

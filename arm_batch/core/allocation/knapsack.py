@@ -37,7 +37,7 @@ class Allocation:
     price: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """An upgrade of one tile along its bin's hull."""
 
@@ -132,7 +132,9 @@ def _hull(bin_index: int, value: Floats, costs: Counts) -> list[Step]:
         price = _price(source, target, value, costs)
         if price < 0:
             break
-        steps.append(Step(bin_index, source, target, int(costs[target] - costs[source]), price))
+        steps.append(
+            Step(bin=bin_index, source=source, target=target, cost=int(costs[target] - costs[source]), price=price)
+        )
     return steps
 
 

@@ -25,7 +25,7 @@ _WHOLE = 1e-9
 _TINY = 1e-300
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pool:
     """Devices of one kind.
 
@@ -42,7 +42,7 @@ class Pool:
     most_seconds: float = np.inf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PooledAllocation:
     """Which tiles get which subnet, and where.
 
@@ -89,7 +89,7 @@ def allocate_pools(
     used = np.tensordot(tiles.sum(axis=0), use, 2)
     wall = max(float(busy) / pool.devices for busy, pool in zip(used, pools, strict=False))
     spent = sum(int(n) * int(c) for n, c in zip(tiles.sum(axis=(0, 2)), costs, strict=True))
-    return PooledAllocation(tiles, spent, used[:-1], wall)
+    return PooledAllocation(tiles=tiles, flops=spent, busy_seconds=used[:-1], wall_seconds=wall)
 
 
 def _use(costs: Counts, pools: Sequence[Pool]) -> Floats:

@@ -33,7 +33,7 @@ class Work:
         return Work(self.tiles * factor, self.pixels * factor)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a run is.
 

@@ -31,7 +31,7 @@ class Subnet:
     paper_flops: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ladder:
     """The subnets that a run may choose from.
 

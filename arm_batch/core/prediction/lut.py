@@ -25,7 +25,7 @@ _Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 _Tiles = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lut:
     """Predicted error per score bin and subnet, cheapest subnet first.
 

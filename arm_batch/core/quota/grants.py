@@ -22,7 +22,7 @@ from arm_batch.core.quota.state import Claim, PoolState
 from arm_batch.errors import BudgetError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Demand:
     """What a job has to do.
 
@@ -140,7 +140,7 @@ def _price(
     for name, rest in rests.items():
         demand = demands[name]
         value = demand.lut.psnr_db if objective == "psnr" else -demand.lut.mse
-        jobs[name] = Job(rest.tiles, value, np.ones(len(rest.images)), demand.costs)
+        jobs[name] = Job(histogram=rest.tiles, value=value, weights=np.ones(len(rest.images)), costs=demand.costs)
     if objective != "image-psnr":
         return price_jobs(jobs, left)
     return price_image_jobs({name: (demands[name].lut, rests[name], job) for name, job in jobs.items()}, left)

@@ -22,7 +22,7 @@ from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What is left to decide of one job.
 

@@ -114,7 +114,15 @@ def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -
     check_size(image.width, image.height, reading, image.bands)
     _, notes = choose_frame(1, reading)
     found = header_of(image, stream, format, notes)
-    return Opened(image, image.height, image.width, _as_they_are, found.model, True, notes), found
+    return Opened(
+        image=image,
+        height=image.height,
+        width=image.width,
+        samples=_as_they_are,
+        model=found.model,
+        by_rows=True,
+        notes=notes,
+    ), found
 
 
 def _open_tiff(source: VipsSource, stream: BinaryIO, reading: Reading) -> tuple[Opened, Samples]:

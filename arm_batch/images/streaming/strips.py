@@ -13,7 +13,7 @@ from arm_batch.errors import ImageError
 from arm_batch.images import Metadata, Picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Strips:
     """One image, as `Picture` has it, but for its pixels, which are read once and in order.
 

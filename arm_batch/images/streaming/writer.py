@@ -35,7 +35,7 @@ _FULL = 64 << 20
 """Bytes: with less left, a disk is what a failure is blamed on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Canvas:
     """What is written.
 

@@ -29,7 +29,7 @@ def draw_images(objective: Objective, number: int, seed: int) -> list[ShardCensu
 
 
 def planner(objective: Objective, images: Sequence[ShardCensus]) -> Planner:
-    return Planner(objective, LUT, gather(images, objective, LUT), COSTS, 64)
+    return Planner(objective=objective, lut=LUT, census=gather(images, objective, LUT), costs=COSTS, tile_px=64)
 
 
 def draws(number: int, images: int, seed: int = 0) -> Counts:
