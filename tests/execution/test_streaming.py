@@ -47,8 +47,8 @@ def stored(output: Path, row: ImageRecord) -> bytes:
     return row.image.bytes if row.image.bytes is not None else (output / row.image.path).read_bytes()
 
 
-def run(archive: Path, output: Path, giants: Giants, **more: Any) -> dict[str, ImageRecord]:
-    pipeline.upscale(replanned(replace(job(archive, output), **more), giants=giants), silent)
+def run(archive: Path, output: Path, giants: Giants, dedup: bool = False, **more: Any) -> dict[str, ImageRecord]:
+    pipeline.upscale(replanned(replace(job(archive, output), **more), giants=giants, dedup=dedup), silent)
     return rows(output)
 
 
