@@ -14,7 +14,7 @@ from arm_batch.cli.signals import stop_signals
 from arm_batch.core.tiling.grid import MAX_HALO, MAX_TILE, TileGrid
 from arm_batch.errors import UsageError
 from arm_batch.evaluation.build_ladder import build_ladder
-from arm_batch.evaluation.calibrate import DEFAULT_SCORES, score_names
+from arm_batch.evaluation.calibrate import DEFAULT_REDUCTIONS, DEFAULT_SCORES, Photographs, score_names
 from arm_batch.models.backbones.registry import BACKBONES, get_backbone
 from arm_batch.training.config import TrainConfig
 from arm_batch.training.data import split_images
@@ -136,7 +136,12 @@ def train_command(
 def build_lut_command(
     out: Annotated[Path, typer.Argument(help="Folder of the ladder to make.")],
     supernet: Annotated[list[str], typer.Option(help="BACKBONE=WEIGHTS (.safetensors or .pth); may be repeated.")],
-    data: Annotated[Path, typer.Option(help="The folder given to `train`; its held-out images are used.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FOLDER[:REDUCTIONS]", help="As given to `train`; held-out images are used. Repeatable."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name of the ladder.")],
     scale: Annotated[int, typer.Option()] = 4,
     tile: Annotated[int, typer.Option(min=8, max=MAX_TILE, help="LR px.")] = 32,
@@ -144,11 +149,16 @@ def build_lut_command(
     score: Annotated[
         str, typer.Option(help="laplacian, octave, gain or level, or two of them with a comma.")
     ] = ",".join(DEFAULT_SCORES),
+    degrade: Annotated[
+        DegradeName, typer.Option(help="How LR images are made beside clean ones, as for `train`.")
+    ] = "none",
 ) -> None:
     """Measure all subnets per score and write a ladder of those worth having, for `upscale --ladder`."""
-    _, held_out = split_images(data)
+    folders = [parse_photographs(text, DEFAULT_REDUCTIONS) for text in data]
+    held_out = tuple((path, reductions) for folder, reductions in folders for path in split_images(folder)[1])
     weights = [parse_weights(text) for text in supernet]
-    built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, held_out, score_names(score))
+    photographs = Photographs(held_out, degrade)
+    built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, photographs, score_names(score))
     typer.echo(f"{out}: {', '.join(built.subnets)}")
     if built.dropped:
         typer.echo(f"left out, under the convex hull of cost and error in every bin: {', '.join(built.dropped)}")
