@@ -40,8 +40,8 @@ class Notes:
 
 def summarize(
     job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
-) -> tuple[RunSummary, str]:
-    """The summary of a complete run, and the text of its ``run.json``.
+) -> tuple[RunSummary, bytes]:
+    """The summary of a complete run, and the bytes of its ``run.json``.
 
     Raises:
         StoreError: a record is of another ladder.

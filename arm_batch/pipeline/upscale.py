@@ -73,7 +73,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         give_back(job, generations)
     commits = finish(job.output, generations, job.commits)
     summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock))
-    job.output.write(RUN_KEY, document.encode())
+    job.output.write(RUN_KEY, document)
     if repaired.left:
         raise OutputError(f"{job.output.url} stays damaged: {'; '.join(repaired.left[:3])}")
     return summary

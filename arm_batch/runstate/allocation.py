@@ -63,6 +63,7 @@ class _Record(Record, frozen=True):
 
     what: ClassVar[str] = "an allocation"
     remedy: ClassVar[str] = LOST
+    format: ClassVar[int] = 1
 
     run_id: Name
     attempt: Name

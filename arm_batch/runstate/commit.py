@@ -91,6 +91,7 @@ class _Written(Record, frozen=True):
 
     what: ClassVar[str] = "a commit record"
     remedy: ClassVar[str] = REPAIR
+    format: ClassVar[int] = 1
 
     shard: _Shard
     attempt: Name

@@ -62,6 +62,7 @@ class Generation(Record, frozen=True):
 
     what: ClassVar[str] = "the record of a generation"
     remedy: ClassVar[str] = LOST
+    format: ClassVar[int] = 1
 
     number: Index
     kind: Kind

@@ -41,6 +41,7 @@ class Manifest(Record, frozen=True):
 
     what: ClassVar[str] = "a manifest"
     remedy: ClassVar[str] = "running the same `arm-batch upscale` again writes it anew"
+    format: ClassVar[int] = 1
 
     run_id: Name
     generations: Index

@@ -32,6 +32,7 @@ from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.overlap import AT_ONCE
 from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
+from tests.sealed import changed, of_before
 
 
 def rows(output: Path) -> pa.Table:
@@ -357,7 +358,7 @@ def test_a_resume_on_another_cluster_gives_the_bytes_of_that_which_began(
         if not recorded:
             # As in outputs that were begun before waves were written down.
             allocation = output / "plan" / "g0000" / "allocation.json"
-            document = json.loads(allocation.read_text())
+            document = json.loads(of_before(allocation.read_bytes()))
             del document["waves"]
             allocation.write_text(json.dumps(document))
         with pytest.raises(StoppedError):
@@ -554,8 +555,7 @@ def test_a_hole_among_generations_cannot_be_repaired(tmp_path: Path, what: str) 
 def test_what_nothing_else_holds_cannot_be_repaired(spec: JobSpec, tmp_path: Path) -> None:
     pipeline.upscale(spec, silent)
     allocation = tmp_path / "out" / "plan" / "g0000" / "allocation.json"
-    document = json.loads(allocation.read_text())
-    document["spend"] += 1
-    allocation.write_text(json.dumps(document))
+    spend = json.loads(allocation.read_text())["spend"]
+    allocation.write_bytes(changed(allocation.read_bytes(), spend=spend + 1))
     with pytest.raises(OutputError, match=r"cannot be repaired.*allocation\.json"):
         pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)

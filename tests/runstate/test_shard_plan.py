@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,7 @@ from arm_batch.runstate.shard_plan import (
 )
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
+from tests.sealed import changed
 
 SETTINGS = {"budget": "50%"}
 FILE = Entry("a/ü.png", "a/ü.png", None, 12, "1f-c")
@@ -166,7 +166,7 @@ def test_a_damaged_record_of_a_generation_is_named(
 ) -> None:
     create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
     key = "plan/g0000/generation.json"
-    store.write(key, json.dumps(json.loads(store.read(key)) | changes).encode())
+    store.write(key, changed(store.read(key), **changes))
     with pytest.raises(StoreError) as caught:
         list_generations(store)
     assert f"{key} is" in str(caught.value)

@@ -154,14 +154,6 @@ class Documents:
         return rows
 
 
-def readable(key: str, data: bytes | None) -> bool:
-    """Whether a document is one still, although its bytes have changed: none of them has a checksum."""
-    try:
-        return data is not None and key.endswith(".json") and isinstance(json.loads(data), dict)
-    except ValueError:
-        return False
-
-
 def same(key: str, before: bytes, after: bytes | None) -> bool:
     """Whether a file says the same after its bytes have changed: formats have bytes that mean nothing."""
     if after is None or after == before:

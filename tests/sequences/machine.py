@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.sequences.commands import Ended, Settings, run_upscale
 from tests.sequences.disk import DAMAGES
-from tests.sequences.documents import readable, same
+from tests.sequences.documents import same
 from tests.sequences.draws import REFUSED, budgets, contents, ends, flags, fractions, guest_flags, numbers
 from tests.sequences.inputs import CONTENTS, NAMES, Inputs
 from tests.sequences.judge import Before, judged
@@ -159,8 +159,6 @@ class Sequences(RuleBasedStateMachine):
         if not before or key in {damage.key for damage in self.oracle.damages}:
             return
         after = DAMAGES[kind](before, at)
-        if kind == "flip" and readable(key, after):
-            return
         self._count(f"damage, {kind}")
         matters = key in self.last.needed and not same(key, before, after) and not self._is_undone(key, after)
         beside = documents.beside(key) if matters else frozenset()
