@@ -183,5 +183,5 @@ class Epochs:
         tiles: Counts = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
         shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(part.cells) for part in chosen])[:-1])
         for shard, part, share in zip(verdict.shards, chosen, shares, strict=True):
-            self._shares[shard] = Share(part.cells, share)
+            self._shares[shard] = Share(part.cells, share, len(self._verdicts))
         self._verdicts.append(verdict)

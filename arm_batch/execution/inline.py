@@ -87,7 +87,7 @@ class InlineExecutor:
                 return
             plan = read_plan(self._context.output, shard)
             records = self._run_shard(plan, share)
-            commit = commit_shard(self._context, plan, records, attempt=uuid.uuid4().hex)
+            commit = commit_shard(self._context, plan, records, uuid.uuid4().hex, share.epoch)
             budget.settle(shard.index, commit.flops)
             yield commit
 

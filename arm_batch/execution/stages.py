@@ -91,7 +91,9 @@ def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
     return [run(batch.subnet, cut) for batch, cut in zip(prepared.batches, prepared.windows, strict=True)]
 
 
-def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str) -> Commit:
+def commit_shard(
+    context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str, epoch: int
+) -> Commit:
     """Write a shard's rows and commit them.
 
     Args:
@@ -99,6 +101,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
         plan: of the shard.
         records: rows of its images that are no copies, in plan order.
         attempt: a name that no other attempt at it has.
+        epoch: of the allocation that it was done by.
     """
     rows: dict[str, ImageRecord] = {}
     given = iter(records)
@@ -107,7 +110,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
         rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
     left = {image.entry.path: retry for image in plan.images if (retry := left_to(image)) is not None}
     return write_shard(
-        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left, epoch
     )
 
 

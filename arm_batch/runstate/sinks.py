@@ -42,6 +42,7 @@ def write_shard(
     origin: ShardId | None = None,
     extras: pa.Table | None = None,
     left: Mapping[str, ShardId] | None = None,
+    epoch: int = 0,
 ) -> Commit:
     """Write a shard's rows and commit them, unless another attempt did so before; then that one counts.
 
@@ -57,6 +58,7 @@ def write_shard(
         origin: the shard whose failed rows these replace.
         extras: the input's columns of each row; None where it has none.
         left: paths of images whose rows are another shard's, and are left out here; and which.
+        epoch: of the allocation that they were done by.
 
     Returns:
         The commit record that counts: this attempt's or the winner's.
@@ -70,7 +72,7 @@ def write_shard(
     if winner is None:
         if sink == "files":
             records = _stage(store, staging_folder(shard, attempt), records)
-        ours = _write_parts(store, shard, records, sink, attempt, origin, extras, left or {})
+        ours = _write_parts(store, shard, records, sink, attempt, origin, extras, left or {}, epoch)
         winner = create_commit(store, ours)
         if winner != ours:
             for key in ours.files():
@@ -89,6 +91,7 @@ def _write_parts(
     origin: ShardId | None,
     extras: pa.Table | None,
     left: Mapping[str, ShardId],
+    epoch: int,
 ) -> Commit:
     """Write the rows, and the tar file if there is to be one; returns the record that would make them count."""
     name = f"part-{staging_folder(shard, attempt)}"
@@ -114,6 +117,7 @@ def _write_parts(
         tar=tar,
         staged=tuple(sorted({folder for _, folder in placed if folder})),
         left=tuple(sorted(set(left.values()))),
+        epoch=epoch,
     )
 
 

@@ -193,8 +193,7 @@ class Sequences(RuleBasedStateMachine):
         if key.startswith("commits/") or (generation and not documents.epochs(generation["number"])):
             return True
         return any(
-            key == documents.last_epoch(generation["number"])
-            and (not key.endswith("allocation.json") or not documents.begun(generation["number"]))
+            key == documents.last_epoch(generation["number"]) and not documents.begun(generation["number"])
             for generation in documents.generations
         )
 

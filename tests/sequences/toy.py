@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import os
 import sys
@@ -18,7 +19,6 @@ from PIL import Image
 
 import arm_batch.cli.upscale as upscale_module
 import arm_batch.execution.inline as inline_module
-import arm_batch.pipeline.upscale as main_module
 import arm_batch.report as report_module
 from arm_batch.core.large_images import Giants
 from arm_batch.core.prediction.ladder import Subnet
@@ -26,6 +26,9 @@ from arm_batch.core.tiling.grid import Pixels, Stitcher, TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.spec import JobSpec, ShardLimits
+
+main_module = importlib.import_module("arm_batch.pipeline.upscale")
+"""By name: in its package the function of that name is in its place."""
 
 SHIPPED = "fsrcnn-x2"
 """The ladder whose name and table the toy has."""

@@ -207,7 +207,8 @@ class RayExecutor:
                 records.append(refs[1])
             else:
                 poisonous[position] = error
-        return cast(Commit, get(commit_task.remote(self._context, run.shard, poisonous, *records)))
+        epoch = run.share.epoch
+        return cast(Commit, get(commit_task.remote(self._context, run.shard, epoch, poisonous, *records)))
 
 
 def _settled(commit: Commit, budget: BudgetPort) -> Commit:
