@@ -15,9 +15,10 @@ from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import StoreError
-from arm_batch.runstate.allocation import Verdict, allocation_key, read_allocation, write_allocation
+from arm_batch.runstate.allocation import allocation_key, read_allocation, write_allocation
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 

@@ -23,8 +23,9 @@ from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.models.throughput import hardware, measure_tiles
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord
-from arm_batch.runstate.shard_plan import Shard, ShardId, ShardPlan, read_plan
+from arm_batch.runstate.shard_plan import Shard, ShardId, ShardPlan
 from arm_batch.storage.base import ObjectStore
 
 SAMPLES = 4

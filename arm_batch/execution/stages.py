@@ -19,8 +19,9 @@ from arm_batch.execution.streaming import upscale_giant
 from arm_batch.execution.world_files import world_beside
 from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord, StoredImage
-from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to, read_plan
+from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to
 from arm_batch.runstate.sinks import write_shard
 
 Outputs = Sequence[Sequence[Upscaled]]

@@ -16,17 +16,12 @@ from arm_batch.inputs.sources import Entry, Source
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.commit import Commit, replaced_shards
-from arm_batch.runstate.generation import (
-    Generation,
-    create_generation,
-    extras_schema,
-    generation_prefix,
-    list_generations,
-    read_names,
-)
+from arm_batch.runstate.generation import Generation, create_generation, generation_prefix, list_generations
+from arm_batch.runstate.listing import extras_schema, read_names
 from arm_batch.runstate.names import output_names
 from arm_batch.runstate.parts import read_paths
-from arm_batch.runstate.shard_plan import Shard, ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
 from arm_batch.storage.base import PROBE, ObjectStore
 

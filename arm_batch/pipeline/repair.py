@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from arm_batch.errors import OutputError, StoreError
 from arm_batch.pipeline.job import Job
 from arm_batch.runstate.commit import commit_key, read_commit
-from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import read_shards
 from arm_batch.runstate.parts import read_paths
 from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verify import verify_store

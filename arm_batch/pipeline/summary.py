@@ -17,10 +17,11 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import Commit, commit_key, visible_parts
 from arm_batch.runstate.damage import REPAIR
-from arm_batch.runstate.generation import Generation, count_copies
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import count_copies
+from arm_batch.runstate.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from arm_batch.runstate.allocation import is_allocated
 from arm_batch.runstate.commit import Commit, listed
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, finish, is_finished
-from arm_batch.runstate.shard_plan import Shard, ShardId, planned
+from arm_batch.runstate.plan_files import planned
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.runstate.staging import publish_waiting
 from arm_batch.spec import JobSpec
 

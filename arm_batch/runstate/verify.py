@@ -14,15 +14,18 @@ import numpy as np
 from arm_batch.core.allocation.knapsack import spend_of
 from arm_batch.core.large_images import Giants
 from arm_batch.errors import StoreError
-from arm_batch.runstate.allocation import Verdict, allocation_key, read_epochs
+from arm_batch.runstate.allocation import allocation_key, read_epochs
 from arm_batch.runstate.commit import Commit, commit_key, listed, replaced_shards
 from arm_batch.runstate.damage import LOST
-from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import read_shards
 from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, is_among, manifest_of, read_manifest
-from arm_batch.runstate.shard_plan import ShardId, plan_key, planned
+from arm_batch.runstate.plan_files import plan_key, planned
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.sinks import DATA
 from arm_batch.runstate.staging import STAGING, staged_of
 from arm_batch.runstate.tars import TARS
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.runstate.verify_shard import (
     READ_BACK,
     Findings,

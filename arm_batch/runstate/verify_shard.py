@@ -18,8 +18,9 @@ from arm_batch.runstate.commit import Commit, Part, commit_key, read_commit
 from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.parts import read_part, read_table
+from arm_batch.runstate.plan_files import plan_key, read_plan
 from arm_batch.runstate.rows import SCHEMA, ImageRecord, from_table, output_schema
-from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to, plan_key, read_plan
+from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to
 from arm_batch.storage.base import ObjectStore, hash_stream
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)

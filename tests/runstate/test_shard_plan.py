@@ -12,24 +12,10 @@ from hypothesis import strategies as st
 
 from arm_batch.errors import StoreError
 from arm_batch.inputs.sources import Entry
-from arm_batch.runstate.generation import (
-    Generation,
-    create_generation,
-    discard_generation,
-    list_generations,
-    read_names,
-    read_shards,
-)
-from arm_batch.runstate.shard_plan import (
-    ImagePlan,
-    Shard,
-    ShardId,
-    ShardPlan,
-    plan_key,
-    planned,
-    read_plan,
-    write_plan,
-)
+from arm_batch.runstate.generation import Generation, create_generation, discard_generation, list_generations
+from arm_batch.runstate.listing import read_names, read_shards
+from arm_batch.runstate.plan_files import plan_key, planned, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from tests.sealed import changed

@@ -24,10 +24,11 @@ from arm_batch.execution.profiling import Beside, Sampled, measure_beside
 from arm_batch.execution.rows import failed_record
 from arm_batch.execution.stages import commit_shard, prepare_shard, stitch_shard
 from arm_batch.inputs.sources import Entry
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord
-from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, read_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId
+from arm_batch.runstate.verdict import Verdict
 
 SHARE_OF_A_CORE = 0.5
 """What a task and a CPU actor each reserve: on every core one of either can run, so that neither
