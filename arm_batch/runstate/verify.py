@@ -79,11 +79,13 @@ def verify_store(
             problems.append(Problem(allocation_key(generation), str(error), "none"))
             continue
         verdicts[generation.number] = epochs
-        problems += _verify_plans(store, generation, bool(epochs), shards, known)
     costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
         commits = [record for record in records if isinstance(record, Commit)]
+        read = {commit.shard for commit in commits}
+        for number, epochs in verdicts.items():
+            problems += _verify_plans(store, generations[number], bool(epochs), read, known)
         replaced = replaced_shards(commits)
         staged = staged_of(store, commits)
 
@@ -120,7 +122,7 @@ def _verify_plans(
     committed: set[ShardId],
     known: Mapping[ShardId, bytes],
 ) -> Iterator[Problem]:
-    """The plans of shards that are listed and still to do; those of others are read with their shards."""
+    """The plans of shards that are listed and have no record that can be read; the others are read with theirs."""
     kept = planned(store, generation.number)
     for shard in (shard for shard in known if shard.generation == generation.number):
         # Before the allocation it may simply not be planned yet.

@@ -102,7 +102,7 @@ def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[s
 
 def _names_damage(ended: Ended) -> bool:
     """Whether it told of damage that stays, since to mend it would lose what is sound."""
-    return "is not what was committed" in ended.error
+    return any(words in ended.error for words in ("is not what was committed", "cannot be made again"))
 
 
 def _may_have_begun(ended: Ended, before: Before) -> bool:

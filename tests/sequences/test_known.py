@@ -174,3 +174,15 @@ def test_no_manifest_while_another_generation_is_unfinished(machine: Sequences, 
     upscale(machine, 14)
     put(machine, "f.png", SOUND_16)
     machine.two_drivers("20%", {}, at, {"extend": True}, 12, "term", 0)
+
+
+def test_a_shard_without_record_and_plan_whose_source_has_changed(machine: Sequences) -> None:
+    upscale(machine)
+    damage(machine, "plan/g0000/shards/000000", "remove")
+    damage(machine, "commits/g0000/000000", "flip")
+    put(machine, "a.png", OTHER_16)
+    before = machine._tree()
+    upscale(machine, repair=True)
+    assert {key: data for key, data in machine._tree().items() if key != "run.json"} == {
+        key: data for key, data in before.items() if key != "run.json"
+    }
