@@ -22,7 +22,8 @@ from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord, StoredImage
 from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to
-from arm_batch.runstate.sinks import write_shard
+from arm_batch.runstate.shard_writer import write_shard
+from arm_batch.runstate.sinks import SINKS
 
 Outputs = Sequence[Sequence[Upscaled]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
@@ -203,7 +204,7 @@ def _stitch(
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
     assert image.format is not None
-    beside, told = world_beside(context, image, picture.metadata, context.sink == "files")
+    beside, told = world_beside(context, image, picture.metadata, SINKS[context.sink].place is not None)
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
     channels = picture.pixels.shape[2] + picture.planes.shape[2]

@@ -18,7 +18,7 @@ from arm_batch.runstate.commit import Commit, CommitLog, Part, visible_parts
 from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.generation import Generation, generation_prefix, list_generations
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import DATA
+from arm_batch.runstate.shard_writer import DATA
 from arm_batch.runstate.staging import publish_waiting
 from arm_batch.runstate.tars import TARS
 from arm_batch.storage.base import ObjectStore

@@ -22,7 +22,7 @@ from arm_batch.runstate.listing import read_shards
 from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, is_among, manifest_of, read_manifest
 from arm_batch.runstate.plan_files import plan_key, planned
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import DATA
+from arm_batch.runstate.shard_writer import DATA
 from arm_batch.runstate.staging import STAGING, staged_of
 from arm_batch.runstate.tars import TARS
 from arm_batch.runstate.verdict import Verdict

@@ -23,7 +23,7 @@ from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError,
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.models.ladder_files import find_ladder, load_ladder
-from arm_batch.runstate import sinks
+from arm_batch.runstate import shard_writer
 from arm_batch.runstate.commit import Commit, committed, create_commit
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
@@ -162,7 +162,7 @@ def killed_at_commit(number: int) -> Iterator[None]:
         return create_commit(store, commit)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinks, "create_commit", dying)
+        patch.setattr(shard_writer, "create_commit", dying)
         yield
     assert calls == number
 
@@ -205,7 +205,7 @@ def test_a_source_replaced_after_a_kill_is_in_the_pixels_too(spec: JobSpec, tmp_
 def test_a_commit_whose_images_wait_counts_and_they_are_moved(spec: JobSpec, tmp_path: Path) -> None:
     spec, output = replace(spec, sink="files"), tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinks, "publish", lambda _store, _commit: None)
+        patch.setattr(shard_writer, "publish", lambda _store, _commit: None)
         with pytest.raises(StoppedError):
             pipeline.upscale(spec, *stop_after("run", 1))
     store = LocalStore(str(output))
