@@ -92,7 +92,7 @@ def _write_parts(
     left: Mapping[str, ShardId],
     epoch: int,
 ) -> Commit:
-    """Write the rows, and the file of their images if there is one; returns the record that would make them count."""
+    """Write the rows, and the file of their images if there is one; returns the record that makes them count."""
     name = f"part-{staging_folder(shard, attempt)}"
     placed = _placed(records)
     flops, subnet_tiles = _totals([record for record, _ in placed])
