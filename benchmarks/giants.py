@@ -37,7 +37,8 @@ from arm_batch.models.ladder_files import load_ladder
 from arm_batch.pipeline.job import open_job
 from arm_batch.runstate.allocation import read_allocation
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.shard_plan import ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec, PlanSpec
 from arm_batch.storage.open import open_store

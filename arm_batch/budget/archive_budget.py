@@ -21,10 +21,10 @@ from arm_batch.core.allocation.solve import Allocated, allocate_for
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 LOOK_EVERY_S = 30.0

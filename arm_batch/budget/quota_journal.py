@@ -41,6 +41,7 @@ class _Creation(Record, frozen=True):
 
     what: ClassVar[str] = "the first record of a pool"
     remedy: ClassVar[str] = _LOST
+    format: ClassVar[int] = 1
 
     attempt: Name
     name: Name
@@ -52,6 +53,7 @@ class _Entry(Record, frozen=True):
 
     what: ClassVar[str] = "a record of a pool"
     remedy: ClassVar[str] = _LOST
+    format: ClassVar[int] = 1
 
     attempt: Name
     events: tuple[Event, ...]
@@ -62,6 +64,7 @@ class _Snapshot(Record, frozen=True):
 
     what: ClassVar[str] = "a snapshot of a pool"
     remedy: ClassVar[str] = "remove it: the records tell the same"
+    format: ClassVar[int] = 1
 
     record: Index
     state: PoolState

@@ -17,9 +17,10 @@ from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import StoreError
-from arm_batch.runstate.allocation import Verdict, allocation_key, read_allocation, write_allocation
+from arm_batch.runstate.allocation import allocation_key, read_allocation, write_allocation
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 
@@ -191,5 +192,5 @@ class Epochs:
         tiles: Counts = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
         shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(part.cells) for part in chosen])[:-1])
         for shard, part, share in zip(verdict.shards, chosen, shares, strict=True):
-            self._shares[shard] = Share(part.cells, share)
+            self._shares[shard] = Share(part.cells, share, len(self._verdicts))
         self._verdicts.append(verdict)

@@ -136,7 +136,12 @@ def train_command(
 def build_lut_command(
     out: Annotated[Path, typer.Argument(help="Folder of the ladder to make.")],
     supernet: Annotated[list[str], typer.Option(help="BACKBONE=WEIGHTS (.safetensors or .pth); may be repeated.")],
-    data: Annotated[Path, typer.Option(help="The folder given to `train`; its held-out images are used.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FOLDER[:REDUCTIONS]", help="As given to `train`; held-out images are used. Repeatable."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name of the ladder.")],
     scale: Annotated[int, typer.Option()] = 4,
     tile: Annotated[int, typer.Option(min=8, max=MAX_TILE, help="LR px.")] = 32,
@@ -148,17 +153,22 @@ def build_lut_command(
             show_default=False,
         ),
     ] = None,
+    degrade: Annotated[
+        DegradeName, typer.Option(help="How LR images are made beside clean ones, as for `train`.")
+    ] = "none",
 ) -> None:
     """Measure all subnets per score and write a ladder of those worth having, for `upscale --ladder`."""
     from arm_batch.core.tiling.grid import TileGrid
     from arm_batch.evaluation.build_ladder import build_ladder
-    from arm_batch.evaluation.calibrate import DEFAULT_SCORES, score_names
+    from arm_batch.evaluation.calibrate import DEFAULT_REDUCTIONS, DEFAULT_SCORES, Photographs, score_names
     from arm_batch.training.data import split_images
 
-    _, held_out = split_images(data)
+    folders = [parse_photographs(text, DEFAULT_REDUCTIONS) for text in data]
+    held_out = tuple((path, reductions) for folder, reductions in folders for path in split_images(folder)[1])
     weights = [parse_weights(text) for text in supernet]
+    photographs = Photographs(held_out, degrade)
     scores = DEFAULT_SCORES if score is None else score_names(score)
-    built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, held_out, scores)
+    built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, photographs, scores)
     typer.echo(f"{out}: {', '.join(built.subnets)}")
     if built.dropped:
         typer.echo(f"left out, under the convex hull of cost and error in every bin: {', '.join(built.dropped)}")

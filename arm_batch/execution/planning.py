@@ -25,7 +25,8 @@ from arm_batch.images import Picture, choose_format
 from arm_batch.images.streaming import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.inputs.sources import Entry, of_one_image
 from arm_batch.runstate.names import with_extension
-from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan, plan_key, read_plan, write_plan
+from arm_batch.runstate.plan_files import plan_key, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 
 
 def plan_shards(context: JobContext, shards: Iterable[Shard], stop: Stop = never) -> Iterator[ShardSummary]:

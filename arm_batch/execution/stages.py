@@ -20,9 +20,11 @@ from arm_batch.execution.streaming import upscale_giant
 from arm_batch.execution.world_files import world_beside
 from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord, StoredImage
-from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to, read_plan
-from arm_batch.runstate.sinks import write_shard
+from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to
+from arm_batch.runstate.shard_writer import write_shard
+from arm_batch.runstate.sinks import SINKS
 
 Outputs = Sequence[Sequence[Upscaled]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
@@ -92,7 +94,9 @@ def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
     return [run(batch.subnet, cut) for batch, cut in zip(prepared.batches, prepared.windows, strict=True)]
 
 
-def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str) -> Commit:
+def commit_shard(
+    context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str, epoch: int
+) -> Commit:
     """Write a shard's rows and commit them.
 
     Args:
@@ -100,6 +104,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
         plan: of the shard.
         records: rows of its images that are no copies, in plan order.
         attempt: a name that no other attempt at it has.
+        epoch: of the allocation that it was done by.
     """
     rows: dict[str, ImageRecord] = {}
     given = iter(records)
@@ -108,7 +113,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
         rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
     left = {image.entry.path: retry for image in plan.images if (retry := left_to(image)) is not None}
     return write_shard(
-        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left, epoch
     )
 
 
@@ -232,7 +237,7 @@ def _stitch(
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
     assert image.format is not None
-    beside, told = world_beside(context, image, picture.metadata, context.sink == "files")
+    beside, told = world_beside(context, image, picture.metadata, SINKS[context.sink].place is not None)
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
     channels = picture.pixels.shape[2] + picture.planes.shape[2]

@@ -47,6 +47,8 @@ class _LadderRecord(Record, frozen=True):
 
     what: ClassVar[str] = "a readable ladder"
     remedy: ClassVar[str] = REMEDY
+    format: ClassVar[int] = 1
+    by_hand: ClassVar[bool] = True
 
     name: str
     scale: Positive

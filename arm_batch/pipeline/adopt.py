@@ -8,8 +8,10 @@ from itertools import zip_longest
 from arm_batch.errors import OutputError, UsageError
 from arm_batch.pipeline.generations import begin_with
 from arm_batch.pipeline.job import Job
-from arm_batch.runstate.generation import Generation, list_generations, read_shards
-from arm_batch.runstate.shard_plan import ShardId, planned, read_plan, write_plan
+from arm_batch.runstate.generation import Generation, list_generations
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.plan_files import planned, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.spec import differences
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -16,17 +16,12 @@ from arm_batch.inputs.sources import Entry, Source
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.commit import Commit, replaced_shards
-from arm_batch.runstate.generation import (
-    Generation,
-    create_generation,
-    extras_schema,
-    generation_prefix,
-    list_generations,
-    read_names,
-)
+from arm_batch.runstate.generation import Generation, create_generation, generation_prefix, list_generations
+from arm_batch.runstate.listing import extras_schema, read_names
 from arm_batch.runstate.names import output_names
 from arm_batch.runstate.parts import read_paths
-from arm_batch.runstate.shard_plan import Shard, ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.storage.base import PROBE, ObjectStore
 
@@ -153,19 +148,25 @@ def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> G
     return create_generation(job.output, "extend", number, run_id, job.settings, shards, job.attempt)
 
 
-def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
+def retry_run(job: Job, generations: Sequence[Generation], kept: Container[ShardId]) -> Generation | None:
     """Fix a further generation for all images whose rows say ``failed``; None where there are none.
 
     Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
     budget in per cent is one of these images' own cost, and a target is theirs as far as they can reach it; of a
     budget in FLOPs they get what is left; a pool is asked again.
 
+    Args:
+        job: the attempt.
+        generations: of the run.
+        kept: shards that stay as they are, since they are damaged and cannot be done again.
+
     Raises:
         BudgetError: nothing is left.
     """
     commits = job.commits.refresh()
     replaced = replaced_shards(commits.values())
-    failed = [c for c in commits.values() if c.failed is not None and c.shard not in replaced]
+    tried = (c for c in commits.values() if c.shard not in replaced and c.shard not in kept)
+    failed = [commit for commit in tried if commit.failed is not None]
     if not failed:
         return None
     now = {entry.path: entry for entry in job.list_input().entries}

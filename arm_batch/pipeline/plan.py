@@ -20,9 +20,11 @@ from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output
 from arm_batch.pipeline.runner import Progress, plan_shards
-from arm_batch.runstate.generation import Generation, create_generation, list_generations, read_names, read_shards
+from arm_batch.runstate.generation import Generation, create_generation, list_generations
+from arm_batch.runstate.listing import read_names, read_shards
+from arm_batch.runstate.plan_files import planned
 from arm_batch.runstate.rows import SCHEMA
-from arm_batch.runstate.shard_plan import Shard, ShardId, planned
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.spec import DryRunSpec, differences, fingerprint
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.null import Nowhere

@@ -17,10 +17,11 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import Commit, commit_key, visible_parts
 from arm_batch.runstate.damage import REPAIR
-from arm_batch.runstate.generation import Generation, count_copies
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import count_copies
+from arm_batch.runstate.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Notes:
 
 def summarize(
     job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
-) -> tuple[RunSummary, str]:
-    """The summary of a complete run, and the text of its ``run.json``.
+) -> tuple[RunSummary, bytes]:
+    """The summary of a complete run, and the bytes of its ``run.json``.
 
     Raises:
         StoreError: a record is of another ladder.

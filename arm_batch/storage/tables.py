@@ -1,7 +1,12 @@
-"""Arrays beside a record: npz files, read so that a broken or hostile one is told in one line."""
+"""Arrays beside a record: npz files, read so that a broken or hostile one is told in one line.
+
+Like records in JSON each has a `format` and a `checksum` of all its arrays; what was written before there were
+formats has neither.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
@@ -10,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from arm_batch.core.arrays import Array, Counts
-from arm_batch.errors import StoreError
+from arm_batch.errors import NewerError, StoreError
 from arm_batch.storage.base import ObjectStore
 
 _MOST_GROWTH = 100
@@ -20,6 +25,10 @@ _FREE = 64 << 20
 
 _MOST = 2**53
 """More tiles or pixels are in no archive, and sums stay far from 64 bits."""
+
+
+_FORMAT = 1
+_SEAL = ("format", "checksum")
 
 
 class Tables:
@@ -58,13 +67,17 @@ class Tables:
             raise self.damaged(f"expected `{name}` to be uint8 in 1 dimension")
         return found.tobytes()
 
+    def digest(self) -> bytes:
+        """What the array ``checksum`` has to hold."""
+        return _digest(self._arrays)
+
     def damaged(self, what: str) -> StoreError:
         """The error that says what is wrong with the file."""
         return StoreError(f"{self._where} is damaged: {what}; {self._remedy}")
 
 
 def read_tables(store: ObjectStore, key: str, remedy: str) -> Tables:
-    """The arrays that `np.savez_compressed` has written.
+    """The arrays that `write_tables` has written.
 
     Args:
         store: where they lie.
@@ -73,6 +86,7 @@ def read_tables(store: ObjectStore, key: str, remedy: str) -> Tables:
 
     Raises:
         StoreError: it is missing, damaged, or the store cannot be reached.
+        NewerError: it is of a later format.
     """
     where = f"{store.url}/{key}"
     try:
@@ -93,15 +107,41 @@ def read_tables(store: ObjectStore, key: str, remedy: str) -> Tables:
         raise StoreError(f"{where} is damaged: {told[:300]}; {remedy}") from error
     if len(arrays) < len(members):
         raise StoreError(f"{where} is damaged: an array is there more than once; {remedy}")
-    return Tables({name.removesuffix(".npy"): array for name, array in arrays.items()}, where, remedy)
+    tables = Tables({name.removesuffix(".npy"): array for name, array in arrays.items()}, where, remedy)
+    if any(name in tables for name in _SEAL):
+        _check_seal(tables, where)
+    return tables
+
+
+def _check_seal(tables: Tables, where: str) -> None:
+    number = int(tables.counts("format", 0))
+    if tables.text("checksum") != tables.digest():
+        raise tables.damaged("its checksum does not fit: a value has changed since it was written")
+    if number > _FORMAT:
+        raise NewerError(
+            f"{where} was written by a newer arm-batch, in format {number} (this one reads up to {_FORMAT}): use "
+            "that version or a later one"
+        )
 
 
 def write_tables(store: ObjectStore, key: str, arrays: Mapping[str, Array]) -> None:
-    """Write what `read_tables` reads."""
+    """Write what `read_tables` reads; no array is named ``format`` or ``checksum``."""
+    written: dict[str, Array] = {**arrays, "format": np.array(_FORMAT, np.int64)}
+    written["checksum"] = np.frombuffer(_digest(written), np.uint8)
     buffer = io.BytesIO()
     # numpy takes any name as a keyword, which its annotations do not tell.
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **written)  # type: ignore[arg-type]
     store.write(key, buffer.getvalue())
+
+
+def _digest(arrays: Mapping[str, Array]) -> bytes:
+    """SHA-256 of all arrays but the one that holds it."""
+    told = hashlib.sha256()
+    for name in sorted(arrays.keys() - {"checksum"}):
+        array = np.asarray(arrays[name])
+        told.update(f"{name} {array.dtype.str} {array.shape}\n".encode(errors="replace"))
+        told.update(np.ascontiguousarray(array).tobytes())
+    return told.digest()
 
 
 def _array(data: bytes) -> Array:

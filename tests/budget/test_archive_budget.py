@@ -21,6 +21,7 @@ from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store
 from tests.archives import LADDER
+from tests.sealed import changed, of_before
 from tests.storage.counting import CountingStore
 
 COSTS = load_ladder(LADDER).ladder.costs
@@ -230,7 +231,7 @@ def test_waves_are_those_of_the_cluster_that_the_allocation_was_made_for(tmp_pat
 def test_an_allocation_that_does_not_name_its_waves_has_those_of_its_time(tmp_path: Path) -> None:
     make(tmp_path, "40%", shards=16).allocate(MANY, at_once=8)
     path = tmp_path / allocation_key(generation_of(16))
-    document = json.loads(path.read_text())
+    document = json.loads(of_before(path.read_bytes()))
     assert document.pop("waves") == [8, 8]
     path.write_text(json.dumps(document))
     budget = make(tmp_path, "40%", shards=16)
@@ -243,7 +244,7 @@ def test_an_allocation_that_does_not_name_its_waves_has_those_of_its_time(tmp_pa
 def test_waves_that_are_not_those_of_the_shards_are_damage(tmp_path: Path, waves: object) -> None:
     make(tmp_path, "40%", shards=16).allocate(MANY)
     path = tmp_path / allocation_key(generation_of(16))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"waves": waves}))
+    path.write_bytes(changed(path.read_bytes(), waves=waves))
     store = open_store(str(tmp_path))
     for read in (read_allocation, read_waves):
         with pytest.raises(StoreError, match=r"allocation\.json"):

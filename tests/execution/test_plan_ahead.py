@@ -24,8 +24,9 @@ from arm_batch.models.ladder_files import load_ladder
 from arm_batch.pipeline import executors
 from arm_batch.pipeline.generations import begin_run
 from arm_batch.pipeline.job import open_job
-from arm_batch.runstate.generation import read_shards
-from arm_batch.runstate.shard_plan import Shard, planned
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.plan_files import planned
+from arm_batch.runstate.shard_plan import Shard
 from arm_batch.spec import DryRunSpec, PlanSpec, ShardLimits
 from tests.archives import LADDER, job, make_messy_archive, replanned, silent
 

@@ -85,12 +85,12 @@ def _make_input(folder: Path) -> None:
 def _make_output(root: Path, sink: Sink, output: Path) -> None:
     """A run that was stopped, went on with an added budget, and tried its failed image again."""
     spec = job(root / INPUT, output, BUDGET, sink=sink, shard_images=1)
-    _run_until(spec, "run", 1)
+    run_until(spec, "run", 1)
     pipeline.upscale(replace(spec, resume=Resume(add_budget=parse_budget("20%"))), silent)
     pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
 
 
-def _run_until(spec: JobSpec, stage: str, done: int) -> None:
+def run_until(spec: JobSpec, stage: str, done: int) -> None:
     """Run a job until so many shards are through a stage."""
     reached: list[int] = []
 
@@ -129,6 +129,6 @@ def _make_pool(root: Path) -> State:
     journal().create("pool", 10**12)
     budget = f"pool:{root / 'pool'}"
     pipeline.upscale(job(root / INPUT, root / "pooled-1", budget, shard_images=1), silent)
-    _run_until(job(root / INPUT, root / "pooled-2", budget, shard_images=1), "run", 1)
+    run_until(job(root / INPUT, root / "pooled-2", budget, shard_images=1), "run", 1)
     upscale = ("upscale", f"{{}}/{INPUT}", "{}/pooled-2", "--budget", "pool:{}/pool", "--executor", "inline")
     return State("pool", (("budget", "show", "pool", "--store", "{}"), upscale), "pooled-2")

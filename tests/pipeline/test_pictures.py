@@ -21,7 +21,8 @@ from arm_batch.execution import inline
 from arm_batch.images import Picture, decode
 from arm_batch.models.inference import Upscaler
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.shard_plan import ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verify import verify_store
 from arm_batch.storage.open import open_store
 from tests.archives import job, replanned, silent

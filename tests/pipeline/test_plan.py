@@ -32,7 +32,8 @@ from arm_batch.forecast import Outlook, outlook_document
 from arm_batch.images import FORMATS
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.shard_plan import ShardPlan, write_plan
+from arm_batch.runstate.plan_files import write_plan
+from arm_batch.runstate.shard_plan import ShardPlan
 from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, ShardLimits
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore

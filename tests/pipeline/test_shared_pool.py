@@ -18,8 +18,9 @@ from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.pipeline import quota
 from arm_batch.pipeline.runner import Progress
 from arm_batch.report import RunSummary
-from arm_batch.runstate.allocation import Verdict, read_epochs
+from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume
 from arm_batch.storage.open import open_store

@@ -11,11 +11,11 @@ from arm_batch.images import Picture, encode
 from arm_batch.runstate.dataset import open_dataset
 from arm_batch.runstate.rows import SCHEMA
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import write_shard
+from arm_batch.runstate.shard_writer import write_shard
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from tests.runstate.test_rows import FAILED
-from tests.runstate.test_sinks import record
+from tests.runstate.test_shard_writer import record
 
 
 def test_only_what_is_committed_is_read(store: ObjectStore) -> None:

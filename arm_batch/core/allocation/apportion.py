@@ -19,10 +19,12 @@ class Share:
     Attributes:
         cells: that it has tiles of, ascending, ``(n,)``.
         tiles: ``(n, n_subnets)``.
+        epoch: the allocation's, see `runstate.allocation`.
     """
 
     cells: Counts
     tiles: Counts
+    epoch: int = 0
 
     @property
     def per_subnet(self) -> Counts:

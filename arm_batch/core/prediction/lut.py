@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from arm_batch.core.arrays import Counts, Floats, Indices, Singles
-from arm_batch.core.json_records import Amount, Record, decode_record
+from arm_batch.core.json_records import Amount, Record, decode_record, sealed
 from arm_batch.core.prediction.metrics import PEAK, psnr_of_mse
 from arm_batch.core.tiling.scores import Score
 from arm_batch.errors import LadderError
@@ -133,7 +133,7 @@ class Lut:
             "psnr_db": self.psnr_db.tolist(),
             "provenance": self.provenance,
         }
-        rows = {key: json.dumps(value) for key, value in document.items()}
+        rows = {key: json.dumps(value) for key, value in sealed(document, _Record).items()}
         for key in ("cuts", "mse", "standard_error", "psnr_db"):
             rows[key] = rows[key].replace("], [", "],\n  [")
         return "{\n" + ",\n".join(f' "{key}": {text}' for key, text in rows.items()) + "\n}\n"
@@ -169,6 +169,7 @@ class _Record(Record, frozen=True):
 
     what: ClassVar[str] = "a LUT"
     remedy: ClassVar[str] = REMEDY
+    format: ClassVar[int] = 1
 
     scores: tuple[_ScoreRecord, ...]
     edges: tuple[float, ...]

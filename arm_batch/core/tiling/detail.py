@@ -61,10 +61,10 @@ def detail_features(image: Pixels, inside: slice, tile: int) -> Singles:
         float32 ``(n_tiles, N_FEATURES)``.
     """
     grey = grey_levels(image)
-    blocks2 = _shrink(_fill(octave_energy(grey)[inside], tile), 2)
+    blocks2 = _shrink(fill_tiles(octave_energy(grey)[inside], tile), 2)
     blocks4 = _shrink(blocks2, 2)
     blocks8 = _shrink(blocks4, 2)
-    coherent = cv2.multiply(blocks4, _coherence(_fill(grey[inside], tile)))
+    coherent = cv2.multiply(blocks4, _coherence(fill_tiles(grey[inside], tile)))
     columns = (
         tile_means(blocks2, tile // 2),
         np.sqrt(tile_means(cv2.multiply(blocks2, blocks2), tile // 2)),
@@ -74,22 +74,23 @@ def detail_features(image: Pixels, inside: slice, tile: int) -> Singles:
     return np.stack(columns, axis=1)
 
 
-def tile_means(values: Array, tile: int) -> Singles:
-    """Mean over each tile of `tile` x `tile`, row by row; what a tile lacks counts as zero.
+def tile_means(values: Array, tile: int | tuple[int, int]) -> Singles:
+    """Mean over each tile, row by row; what a tile lacks counts as zero.
 
     Args:
         values: ``(h, w)``.
-        tile: side in elements.
+        tile: side in elements, or height and width.
 
     Returns:
         float32 ``(n_tiles,)``.
     """
-    filled = _fill(values, tile)
-    rows, columns = filled.shape[0] // tile, filled.shape[1] // tile
+    height, width = (tile, tile) if isinstance(tile, int) else tile
+    filled = fill_tiles(values, height, width)
+    rows, columns = filled.shape[0] // height, filled.shape[1] // width
     # Whole rows are added first: that runs along contiguous memory.
-    strips = filled.reshape(rows, tile, columns * tile).sum(axis=1, dtype=np.float32)
-    sums = strips.reshape(rows * columns, tile).sum(axis=1, dtype=np.float32)
-    return np.asarray(sums / np.float32(tile * tile), np.float32)
+    strips = filled.reshape(rows, height, columns * width).sum(axis=1, dtype=np.float32)
+    sums = strips.reshape(rows * columns, width).sum(axis=1, dtype=np.float32)
+    return np.asarray(sums / np.float32(height * width), np.float32)
 
 
 def _coherence(grey: Singles) -> Singles:
@@ -109,7 +110,8 @@ def _shrink(values: Singles, factor: int) -> Singles:
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _fill(values: Array, tile: int) -> Array:
-    """Add zeros at the right and bottom up to whole tiles."""
+def fill_tiles(values: Array, tile_height: int, tile_width: int | None = None) -> Array:
+    """Add zeros to ``(h, w)`` at the right and bottom up to whole tiles, squares where no width is given."""
     height, width = values.shape
-    return cv2.copyMakeBorder(values, 0, -height % tile, 0, -width % tile, cv2.BORDER_CONSTANT, value=0)
+    below, right = -height % tile_height, -width % (tile_height if tile_width is None else tile_width)
+    return cv2.copyMakeBorder(values, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)

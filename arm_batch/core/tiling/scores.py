@@ -18,6 +18,7 @@ import numpy as np
 
 from arm_batch.core.arrays import Pixels, Pixels8, Singles
 from arm_batch.core.tiling.detail import N_FEATURES, detail_features, grey_levels, octave_energy, tile_means
+from arm_batch.core.tiling.flaws import N_FLAWS, flaw_features
 from arm_batch.core.tiling.grid import Rows, TileGrid
 from arm_batch.core.tiling.loglinear import predict_log_linear
 from arm_batch.errors import LadderError
@@ -30,7 +31,7 @@ MEASURED = ("laplacian", "octave")
 
 FITTED = ("gain", "level")
 """Scores that a ladder's calibration fits: the squared error that the costliest subnet takes away, and the squared
-error of interpolation, both predicted from `detail_features`."""
+error of interpolation, both predicted from `detail_features`, or from these and `flaw_features`."""
 
 _MARGIN = 8
 _BAND_ROWS = 256
@@ -52,13 +53,19 @@ class Score:
     def __post_init__(self) -> None:
         if self.name not in MEASURED + FITTED:
             raise LadderError(f"unknown score {self.name!r}; known: {', '.join(MEASURED + FITTED)}")
-        wanted = N_FEATURES + 1 if self.name in FITTED else 0
-        if len(self.weights) != wanted:
-            raise LadderError(f"score {self.name!r} takes {wanted} weights, not {len(self.weights)}")
+        wanted = (N_FEATURES + 1, N_FEATURES + N_FLAWS + 1) if self.name in FITTED else (0,)
+        if len(self.weights) not in wanted:
+            numbers = " or ".join(map(str, wanted))
+            raise LadderError(f"score {self.name!r} takes {numbers} weights, not {len(self.weights)}")
+
+    @property
+    def sees_flaws(self) -> bool:
+        """Whether it tells detail from what compression and sensors leave."""
+        return len(self.weights) > N_FEATURES + 1
 
     def of_features(self, features: Singles) -> Singles:
-        """A fitted score of tiles with these `tile_features`, ``(n,)``."""
-        return predict_log_linear(np.array(self.weights), features).astype(np.float32)
+        """A fitted score of tiles with these `tile_features`, ``(n,)``; of those, it takes what it needs."""
+        return predict_log_linear(np.array(self.weights), features[:, : len(self.weights) - 1]).astype(np.float32)
 
 
 def check_alignment(scores: Sequence[Score], grid: TileGrid) -> None:
@@ -107,12 +114,13 @@ def score_rows(scores: Sequence[Score], rows: Rows, height: int, width: int, gri
     check_alignment(scores, grid)
     fitted = any(score.name in FITTED for score in scores)
     measured = [score.name for score in scores if score.name in MEASURED]
-    features = [np.empty((0, N_FEATURES), np.float32)]
+    flaws = any(score.sees_flaws for score in scores)
+    features = [np.empty((0, N_FEATURES + N_FLAWS * flaws), np.float32)]
     means = [np.empty((0, len(measured)), np.float32)]
     for start, stop, inside in _bands(height, width, grid):
         band = rows(start, stop)
         if fitted:
-            features.append(detail_features(band, inside, grid.tile))
+            features.append(_features(band, inside, grid.tile, flaws))
         if measured:
             means.append(np.stack([_measure(name, band, inside, grid.tile) for name in measured], axis=1))
     columns = dict(zip(measured, np.concatenate(means).T, strict=True))
@@ -121,8 +129,16 @@ def score_rows(scores: Sequence[Score], rows: Rows, height: int, width: int, gri
     return np.stack([columns[score.name] for score in scores], axis=1)
 
 
+def _features(band: Pixels, inside: slice, tile: int, flaws: bool) -> Singles:
+    details = detail_features(band, inside, tile)
+    return np.hstack([details, flaw_features(band, inside, tile)]) if flaws else details
+
+
 def tile_features(image: Pixels, grid: TileGrid) -> Singles:
-    """What fitted scores are computed from: `detail_features` of every tile, ``(n_tiles, N_FEATURES)``.
+    """What fitted scores are computed from: `detail_features` and `flaw_features` of every tile.
+
+    Returns:
+        float32 ``(n_tiles, N_FEATURES + N_FLAWS)``.
 
     Raises:
         LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
@@ -130,7 +146,7 @@ def tile_features(image: Pixels, grid: TileGrid) -> Singles:
     _check_fitted(grid)
     height, width = image.shape[:2]
     bands = _bands(height, width, grid)
-    return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
+    return np.concatenate([_features(image[start:stop], inside, grid.tile, True) for start, stop, inside in bands])
 
 
 def laplacian_map(image: Pixels) -> Pixels8:

@@ -1,6 +1,5 @@
 """The score-to-quality table."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.tiling.scores import Score
 from arm_batch.errors import LadderError
+from tests.sealed import changed
 
 finite = st.floats(0, 255**2, allow_subnormal=False)
 scores = st.floats(-10, 100, width=32)
@@ -184,6 +184,5 @@ def test_other_documents_are_refused(text):
 )
 @pytest.mark.parametrize("value", [None, "x", 3, [[1], [2, 3]], [{"name": "gain", "weights": []}]])
 def test_documents_with_a_damaged_field_are_refused(lut, key, value):
-    document = json.loads(lut.to_json()) | {key: value}
-    with pytest.raises(LadderError):
-        Lut.from_json(json.dumps(document).encode(), "lut.json")
+    with pytest.raises(LadderError, match="lut\\.json"):
+        Lut.from_json(changed(lut.to_json().encode(), **{key: value}), "lut.json")
