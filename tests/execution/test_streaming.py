@@ -24,9 +24,9 @@ from arm_batch.models.inference import Upscaler
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.rows import ImageRecord, from_table
 from arm_batch.runstate.verify import Verification, verify_store
-from arm_batch.spec import JobSpec, Resume
+from arm_batch.spec import JobSpec, Resume, Sink
 from arm_batch.storage.open import open_store
-from tests.archives import draw, job, make_archive, replanned, silent, write_png
+from tests.archives import NO_RESUME, draw, job, make_archive, replanned, silent, write_png
 
 BANDED = Giants(pixels=1000, band_bytes=1)
 """Outputs in bands of one row of tiles, inputs at once."""
@@ -47,8 +47,10 @@ def stored(output: Path, row: ImageRecord) -> bytes:
     return row.image.bytes if row.image.bytes is not None else (output / row.image.path).read_bytes()
 
 
-def run(archive: Path, output: Path, giants: Giants, dedup: bool = False, **more: Any) -> dict[str, ImageRecord]:
-    pipeline.upscale(replanned(replace(job(archive, output), **more), giants=giants, dedup=dedup), silent)
+def run(
+    archive: Path, output: Path, giants: Giants, sink: Sink = "parquet", resume: Resume = NO_RESUME, **plan: Any
+) -> dict[str, ImageRecord]:
+    pipeline.upscale(replanned(job(archive, output, sink=sink, resume=resume), giants=giants, **plan), silent)
     return rows(output)
 
 
