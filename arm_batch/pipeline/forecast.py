@@ -41,6 +41,16 @@ class Scored:
     waiting: int
     left_out: tuple[str, ...]
 
+    @property
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """Path of each image that cannot be read, and why."""
+        return tuple((f.path, f.reason) for summary in self.summaries for f in summary.failures)
+
+    @property
+    def copies(self) -> int:
+        """Images that are there already."""
+        return sum(summary.copies for summary in self.summaries)
+
 
 def forecast(
     spec: DryRunSpec,
@@ -61,10 +71,8 @@ def forecast(
     archive = _Archive(spec, context, scored, fleet)
     pixels = context.ladder.scale**2 * archive.pixels
     output_bytes = context.ladder.scale**2 * archive.bytes_unscaled
-    bytes_per_pixel = float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0
     curve = budget_curve(archive.planner) if archive.planner.full else []
-    asked, refused = archive.ask(spec.budget) if spec.budget is not None and curve else (None, None)
-    outcomes = archive.outcomes([*curve, *([] if asked is None else [asked])])
+    outcomes = archive.outcomes(curve)
     return Outlook(
         input=input_url,
         plan=None if spec.output is None else context.output.url,
@@ -75,20 +83,26 @@ def forecast(
         images=scored.images,
         scored=scored.scored,
         seed=None if spec.plan.selection.sample is None else spec.plan.selection.seed,
-        failures=tuple((f.path, f.reason) for summary in scored.summaries for f in summary.failures),
+        failures=scored.failures,
         waiting=scored.waiting,
         left_out=scored.left_out,
-        copies=sum(summary.copies for summary in scored.summaries),
+        copies=scored.copies,
         tiles=archive.total(archive.tiles),
         full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
         output_pixels=archive.total(pixels),
-        bytes_per_pixel=bytes_per_pixel,
+        bytes_per_pixel=float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0,
         output_bytes=archive.total(output_bytes),
         devices={} if fleet is None else {pool.kind: pool.devices for pool in fleet.pools},
-        curve=tuple(outcomes[: len(curve)]),
+        curve=tuple(outcomes),
         knee=outcomes[curve.index(knee(curve, spec.plan.objective))] if curve else None,
-        asked=None if spec.budget is None else Asked(spec.budget.text, outcomes[-1] if asked else None, refused),
+        asked=None if spec.budget is None else _asked(archive, spec.budget, bool(curve)),
     )
+
+
+def _asked(archive: _Archive, budget: Budget, has_curve: bool) -> Asked:
+    """What the one budget that was asked about comes to."""
+    point, refused = archive.ask(budget) if has_curve else (None, None)
+    return Asked(budget.text, None if point is None else archive.outcomes([point])[0], refused)
 
 
 class _Archive:

@@ -200,17 +200,22 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
     assert commit.failed is not None
     failed = read_paths(store, commit.failed)
     plan = read_plan(store, commit.shard)
-    images = [i for i in plan.images if i.entry.path in failed]
-    extras = None
-    if plan.extras is not None:
-        extras = plan.extras.filter(pa.array([image.entry.path in failed for image in plan.images]))
-    # What is gone keeps its old entry, and fails again saying so.
-    entries = [now.get(image.entry.path, image.entry) for image in images]
-    # A copy stays one as long as neither it nor the other has changed.
-    same = {e.path for e, i in zip(entries, images, strict=True) if e == replace(i.entry, copy_of=e.copy_of)}
-    copies = [i.entry.copy_of if {i.entry.path, i.entry.copy_of} <= same else None for i in images]
-    marked = tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
-    return Shard(shard, marked, tuple(image.output for image in images), commit.shard, extras)
+    again = [image.entry.path in failed for image in plan.images]
+    images = [image for image, wanted in zip(plan.images, again, strict=True) if wanted]
+    extras = None if plan.extras is None else plan.extras.filter(pa.array(again))
+    entries = _entries_now([image.entry for image in images], now)
+    return Shard(shard, entries, tuple(image.output for image in images), commit.shard, extras)
+
+
+def _entries_now(before: Sequence[Entry], now: dict[str, Entry]) -> tuple[Entry, ...]:
+    """The entries of images as the input has them now. What is gone keeps its old one, and fails again saying so.
+
+    A copy stays one as long as neither it nor the other has changed.
+    """
+    entries = [now.get(entry.path, entry) for entry in before]
+    same = {new.path for new, old in zip(entries, before, strict=True) if new == replace(old, copy_of=new.copy_of)}
+    copies = [old.copy_of if {old.path, old.copy_of} <= same else None for old in before]
+    return tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:

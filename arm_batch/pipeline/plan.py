@@ -47,15 +47,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
         StoppedError: `stop` said so before the end.
         StoreError: a store failed for good.
     """
-    if spec.plan.selection.sample is not None and spec.output is not None:
-        raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
-    if spec.plan.selection.sample is not None and spec.plan.dedup:
-        raise UsageError(
-            "--dedup looks for copies in all of an archive, not in a sample: leave out one of the two"
-        )
-    if spec.budget is not None and spec.budget.target_db is None:
-        # Of a time nothing can be told, and it is better said now than after planning.
-        spec.budget.flops(1)
+    _check(spec)
     files = load_ladder(spec.plan.ladder)
     context, settings = _open(spec, files)
     where = open_input(spec.plan.input, spec.plan.endpoint_url, spec.plan.reading.column)
@@ -83,6 +75,18 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
         left_out=found.left_out,
     )
     return forecast(spec, settings["input"], context, scored, fleet)
+
+
+def _check(spec: DryRunSpec) -> None:
+    if spec.plan.selection.sample is not None and spec.output is not None:
+        raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
+    if spec.plan.selection.sample is not None and spec.plan.dedup:
+        raise UsageError(
+            "--dedup looks for copies in all of an archive, not in a sample: leave out one of the two"
+        )
+    if spec.budget is not None and spec.budget.target_db is None:
+        # Of a time nothing can be told, and it is better said now than after planning.
+        spec.budget.flops(1)
 
 
 @dataclass(frozen=True, kw_only=True)

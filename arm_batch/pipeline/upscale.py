@@ -49,12 +49,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         generations = find_run(job)
         repaired = repair(job, generations) if generations and spec.resume.repair else Repair()
         publish_waiting(job.output)
-        if spec.adopt is not None:
-            generations = adopt_plan(job, spec.adopt, generations)
-        elif not generations:
-            if spec.resume.add_budget is not None:
-                raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
-            generations = [begin_run(job)]
+        generations = _begun(job, generations)
         missing = count_missing(generations, listed(job.output)).keys()
         unplanned = _without_plans(job, generations, repaired) if spec.resume.repair else set()
         if spec.resume.add_budget is not None and not missing:
@@ -63,13 +58,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     with ExitStack() as stack:
         runner = _LazyRunner(stack, job, files, clock, progress, stop)
         runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
-        if spec.resume.extend and waiting.entries:
-            generations.append(extend_run(job, generations, waiting))
-            waiting = Listing([], waiting.left_out)
-            runner.run(generations[-1:])
-        if spec.resume.retry_failed and (retry := retry_run(job, generations, repaired.kept)) is not None:
-            generations.append(retry)
-            runner.run([retry])
+        waiting = _run_further(job, generations, waiting, repaired, runner)
     if not is_finished(job.output):
         give_back(job, generations)
     commits = _finish(job, generations, repaired)
@@ -78,6 +67,31 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     if repaired.left:
         raise _stays_damaged(job, repaired)
     return summary
+
+
+def _begun(job: Job, generations: list[Generation]) -> list[Generation]:
+    """The generations of the run, which begins here if it has not yet."""
+    if job.spec.adopt is not None:
+        return adopt_plan(job, job.spec.adopt, generations)
+    if generations:
+        return generations
+    if job.spec.resume.add_budget is not None:
+        raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
+    return [begin_run(job)]
+
+
+def _run_further(
+    job: Job, generations: list[Generation], waiting: Listing, repaired: Repair, runner: _LazyRunner
+) -> Listing:
+    """Take up new images and try failed ones again, where that was asked for; returns what still waits."""
+    if job.spec.resume.extend and waiting.entries:
+        generations.append(extend_run(job, generations, waiting))
+        waiting = Listing([], waiting.left_out)
+        runner.run(generations[-1:])
+    if job.spec.resume.retry_failed and (retry := retry_run(job, generations, repaired.kept)) is not None:
+        generations.append(retry)
+        runner.run([retry])
+    return waiting
 
 
 def _finish(job: Job, generations: Sequence[Generation], repaired: Repair) -> list[Commit]:

@@ -220,20 +220,26 @@ def _misfit(
 ) -> str | None:
     """What of an allocation contradicts the rest of it; ``None`` for nothing."""
     census, tiles = verdict.census, verdict.allocation.tiles
-    n_classes, n_bins = census.tiles.shape
+    n_classes = len(census.tiles)
     if census.images.shape != (n_classes,) or census.pixels.shape != (n_classes,):
         return "its classes differ"
     if not census.is_sound:
         return "it counts images without pixels or tiles, or these without images"
     if tiles.sum(axis=(0, 1)).tolist() != list(record.subnet_tiles) or len(record.costs) != tiles.shape[2]:
         return "its tiles by subnet differ"
-    shards = verdict.shards
-    if list(shards) != sorted(set(shards)) or not all(shard < generation.shards for shard in shards):
+    if not _are_of(generation, verdict.shards, epoch) or (epoch == 0 and len(parts) != generation.shards):
         return "its shards are not those of the generation"
-    if epoch > 0:
-        return None
-    if len(shards) != generation.shards or len(parts) != generation.shards:
-        return "its shards are not those of the generation"
+    return None if epoch > 0 else _misfit_of_parts(census, parts)
+
+
+def _are_of(generation: Generation, shards: Sequence[int], epoch: int) -> bool:
+    """Whether shards are such as an allocation may be for: the first one is for all."""
+    in_order = list(shards) == sorted(set(shards)) and all(shard < generation.shards for shard in shards)
+    return in_order and (epoch > 0 or len(shards) == generation.shards)
+
+
+def _misfit_of_parts(census: Census, parts: Sequence[ShardCensus]) -> str | None:
+    n_classes, n_bins = census.tiles.shape
     if not all(part.lies_in(n_classes, n_bins) for part in parts):
         return "a shard counts what is not there"
     counted = add_up(parts, n_classes, n_bins)

@@ -112,15 +112,18 @@ class _Written(Record, frozen=True):
         """See `Record`."""
         own = f"/part-{self.shard.replace('/', '-')}-"
         for name in ("done", "failed", "tar"):
-            part: Part | None = getattr(self, name)
-            if part is not None and (own not in part.key or not is_safe_key(part.key)):
-                raise ValueError(f"at `$.{name}.key`: expected a file of the same shard")
+            _check_part(name, getattr(self, name), own)
         if not all(f"/part-{folder}".startswith(own) for folder in self.staged):
             raise ValueError("at `$.staged`: expected folders of the same shard")
         if self.origin is not None and ShardId.parse(self.origin) >= ShardId.parse(self.shard):
             raise ValueError("at `$.origin`: expected an earlier shard")
         if any(ShardId.parse(retry) <= ShardId.parse(self.shard) for retry in self.left):
             raise ValueError("at `$.left`: expected later shards")
+
+
+def _check_part(name: str, part: Part | None, own: str) -> None:
+    if part is not None and (own not in part.key or not is_safe_key(part.key)):
+        raise ValueError(f"at `$.{name}.key`: expected a file of the same shard")
 
 
 def commit_key(shard: ShardId) -> str:

@@ -30,18 +30,22 @@ def encode_listing(shards: Sequence[Shard]) -> bytes:
         buffer, schema, compression="zstd", write_statistics=False, write_page_checksum=True
     ) as writer:
         for batch in _batches(shards):
-            entries = [entry for shard in batch for entry in shard.entries]
-            outputs = [output for shard in batch for output in shard.outputs]
-            indices = [shard.id.index for shard in batch for _ in shard.entries]
-            origins = [None if s.origin is None else str(s.origin) for s in batch for _ in s.entries]
-            columns = [pa.array(indices, pa.int32()), *entry_columns(entries, outputs)]
-            columns.append(pa.array(origins, pa.string()))
-            table = pa.Table.from_arrays(columns, schema=LISTING_SCHEMA)
+            table = _to_table(batch)
             if added:
                 for field, column in to_store(pa.concat_tables([shard.extras for shard in batch])):
                     table = table.append_column(field, column)
             writer.write_table(table)
     return buffer.getvalue()
+
+
+def _to_table(shards: Sequence[Shard]) -> pa.Table:
+    """The columns of every listing."""
+    entries = [entry for shard in shards for entry in shard.entries]
+    outputs = [output for shard in shards for output in shard.outputs]
+    indices = [shard.id.index for shard in shards for _ in shard.entries]
+    origins = [None if s.origin is None else str(s.origin) for s in shards for _ in s.entries]
+    columns = [pa.array(indices, pa.int32()), *entry_columns(entries, outputs), pa.array(origins, pa.string())]
+    return pa.Table.from_arrays(columns, schema=LISTING_SCHEMA)
 
 
 def _batches(shards: Sequence[Shard]) -> Iterable[list[Shard]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from arm_batch.core.json_records import Count, Index, Name, Record, encode_record
@@ -97,17 +97,22 @@ def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog
     orphans = publish_waiting(store)
     commits = _write_manifest(store, log)
     manifest = manifest_of(generations, list(commits.values()))
-    named = {file.key for file in (*manifest.parts, *manifest.tars)} | {g.listing for g in generations}
-    for generation in generations:
-        prefix = tables_prefix(generation.number)
-        named |= {key for key in sizes if key.startswith(prefix)}
-        orphans += stray_tables(store, generation, sizes)
-    orphans += [key for key in sizes if key not in named]
-    for key in orphans:
+    for key in (*orphans, *_orphans(store, generations, manifest, sizes.keys())):
         if not _is_of_later(key, len(generations)):
             store.delete(key)
     store.sweep()
     return list(commits.values())
+
+
+def _orphans(
+    store: ObjectStore, generations: Sequence[Generation], manifest: Manifest, keys: Collection[str]
+) -> Iterator[str]:
+    """Of `keys`, those that no record names."""
+    named = {file.key for file in (*manifest.parts, *manifest.tars)} | {g.listing for g in generations}
+    tables = tuple(tables_prefix(generation.number) for generation in generations)
+    yield from (key for key in keys if key not in named and not key.startswith(tables))
+    for generation in generations:
+        yield from stray_tables(store, generation, keys)
 
 
 def _write_manifest(store: ObjectStore, log: CommitLog) -> dict[ShardId, Commit]:

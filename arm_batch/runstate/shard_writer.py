@@ -96,9 +96,7 @@ def _write_parts(
     name = f"part-{staging_folder(shard, attempt)}"
     placed = _placed(records)
     flops, subnet_tiles = _totals([record for record, _ in placed])
-    own = pa.array([record.path not in left for record, _ in placed], pa.bool_())
-    rows = [record for record, _ in placed if record.path not in left]
-    extras = None if extras is None else extras.filter(own)
+    rows, extras = _without([record for record, _ in placed], extras, left)
     done, failed = ([r for r in rows if r.status == status] for status in ("ok", "failed"))
     done_extras, failed_extras = (_of_status(rows, extras, status) for status in ("ok", "failed"))
     tar = None
@@ -115,7 +113,7 @@ def _write_parts(
         subnet_tiles=subnet_tiles,
         origin=origin,
         tar=tar,
-        staged=tuple(sorted({folder for _, folder in placed if folder})),
+        staged=_folders(placed),
         left=tuple(sorted(set(left.values()))),
         epoch=epoch,
     )
@@ -152,6 +150,20 @@ def _placed(records: Sequence[ImageRecord]) -> list[tuple[ImageRecord, str]]:
         else:
             placed.append((replace(record, image=StoredImage(None, staged[1])), staged[0]))
     return placed
+
+
+def _folders(placed: Sequence[tuple[ImageRecord, str]]) -> tuple[str, ...]:
+    """Where staged images come from."""
+    return tuple(sorted({folder for _, folder in placed if folder}))
+
+
+def _without(
+    rows: Sequence[ImageRecord], extras: pa.Table | None, left: Mapping[str, ShardId]
+) -> tuple[list[ImageRecord], pa.Table | None]:
+    """The rows that are not another shard's, and the input's columns of these."""
+    own = [row.path not in left for row in rows]
+    kept = [row for row, is_own in zip(rows, own, strict=True) if is_own]
+    return kept, None if extras is None else extras.filter(pa.array(own, pa.bool_()))
 
 
 def _of_status(records: Sequence[ImageRecord], extras: pa.Table | None, status: str) -> pa.Table | None:

@@ -69,33 +69,19 @@ def verify_store(
         StoreError: the store cannot be reached.
     """
     problems: list[Problem] = []
-    verdicts: dict[int, list[Verdict]] = {}
     shards, known = listed(store), dict[ShardId, bytes]()
     for generation in generations:
         problems += _verify_listing(store, generation, known)
-        try:
-            epochs = read_epochs(store, generation)
-        except StoreError as error:
-            problems.append(Problem(allocation_key(generation), str(error), "none"))
-            continue
-        verdicts[generation.number] = epochs
-    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
+    verdicts, broken = _read_verdicts(store, generations)
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
-        commits = [record for record in records if isinstance(record, Commit)]
-        read = {commit.shard for commit in commits}
-        for number, epochs in verdicts.items():
-            problems += _verify_plans(store, generations[number], bool(epochs), read, known)
-        replaced = replaced_shards(commits)
-        staged = staged_of(store, commits)
-
-        def verified(commit: Commit) -> Findings:
-            own = costs.get(commit.shard.generation, ())
-            about_it = known.get(commit.shard)
-            return verify_shard(store, commit, own, commit.shard in replaced, staged, giants, about_it)
-
-        each = list(readers.map(verified, commits))
-    problems += [record for record in records if isinstance(record, Problem)]
+        commits, unreadable = _sorted_out(records)
+        each = _verify_commits(store, readers, commits, verdicts, known, giants)
+    read = {commit.shard for commit in commits}
+    for number, epochs in verdicts.items():
+        problems += _verify_plans(store, generations[number], bool(epochs), read, known)
+    problems += broken
+    problems += unreadable
     problems += [problem for findings in each for problem in findings.problems]
     problems += _verify_ledger(generations, verdicts, commits)
     problems += _verify_rows(each)
@@ -103,8 +89,51 @@ def verify_store(
     left = sum(count_missing(generations, shards).values())
     if not left and len(commits) == len(shards):
         problems += _verify_end(store, generations, commits)
+    return _verification(problems, each, left)
+
+
+def _sorted_out(records: Sequence[Commit | Problem]) -> tuple[list[Commit], list[Problem]]:
+    commits = [record for record in records if isinstance(record, Commit)]
+    return commits, [record for record in records if isinstance(record, Problem)]
+
+
+def _verification(problems: Sequence[Problem], each: Sequence[Findings], left: int) -> Verification:
     failed = sum(len(findings.failed) for findings in each)
     return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, left)
+
+
+def _read_verdicts(
+    store: ObjectStore, generations: Sequence[Generation]
+) -> tuple[dict[int, list[Verdict]], list[Problem]]:
+    """The allocations of each generation, by its number; those that cannot be read are problems."""
+    verdicts: dict[int, list[Verdict]] = {}
+    problems = []
+    for generation in generations:
+        try:
+            verdicts[generation.number] = read_epochs(store, generation)
+        except StoreError as error:
+            problems.append(Problem(allocation_key(generation), str(error), "none"))
+    return verdicts, problems
+
+
+def _verify_commits(
+    store: ObjectStore,
+    readers: ThreadPoolExecutor,
+    commits: Sequence[Commit],
+    verdicts: Mapping[int, Sequence[Verdict]],
+    known: Mapping[ShardId, bytes],
+    giants: Giants,
+) -> list[Findings]:
+    """What each committed shard comes to; `known` is what its plan has to be about."""
+    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
+    replaced, staged = replaced_shards(commits), staged_of(store, commits)
+
+    def verified(commit: Commit) -> Findings:
+        own = costs.get(commit.shard.generation, ())
+        about_it = known.get(commit.shard)
+        return verify_shard(store, commit, own, commit.shard in replaced, staged, giants, about_it)
+
+    return list(readers.map(verified, commits))
 
 
 def _verify_listing(store: ObjectStore, generation: Generation, known: dict[ShardId, bytes]) -> Iterator[Problem]:
@@ -147,15 +176,18 @@ def _verify_ledger(
             told = f"{len(own)} shards are committed without an allocation"
             yield Problem(allocation_key(generation), told, "none")
         yield from _missing_epoch(generation, len(epochs), own)
-        for number, epoch in enumerate(epochs):
-            cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
-            if cost != epoch.allocation.spend or cost > epoch.total:
-                key = allocation_key(generation, number)
-                yield Problem(key, "its spend does not fit its tiles and budget", "none")
-        spent = sum(commit.flops for commit in own)
-        if epochs and spent > epochs[-1].total:
-            told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
-            yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
+        yield from _overspent(generation, epochs, sum(commit.flops for commit in own))
+
+
+def _overspent(generation: Generation, epochs: Sequence[Verdict], spent: int) -> Iterator[Problem]:
+    for number, epoch in enumerate(epochs):
+        cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
+        if cost != epoch.allocation.spend or cost > epoch.total:
+            key = allocation_key(generation, number)
+            yield Problem(key, "its spend does not fit its tiles and budget", "none")
+    if epochs and spent > epochs[-1].total:
+        told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
+        yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
 
 
 def _missing_epoch(generation: Generation, epochs: int, commits: Sequence[Commit]) -> Iterator[Problem]:

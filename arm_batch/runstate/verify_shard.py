@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import BinaryIO, Literal
 
 from arm_batch.core.image_options import Reading
@@ -169,23 +170,28 @@ def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan | None) -> list[I
 def _verify_rows(commit: Commit, plan: ShardPlan | None, rows: list[ImageRecord], unread: int) -> Iterator[str]:
     """The rows that were read, and `unread` failed ones, are those of the plan and of the record."""
     if plan is not None:
-        wanted = Counter(image.entry.path for image in plan.images if left_to(image) is None)
-        found = Counter(row.path for row in rows)
-        missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
-        if missing != unread or extra:
-            yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
-        if plan.origin != commit.origin:
-            yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
+        yield from _compare_with_plan(commit, plan, rows, unread)
     failed = sum(row.status == "failed" for row in rows) + unread
     if failed != commit.failures:
         yield f"{failed} rows failed, the record says {commit.failures}"
     flops = sum(row.flops for row in rows)
     if flops != commit.flops:
         yield f"its rows spent {flops:,} FLOPs, the record says {commit.flops:,}"
-    if len({*map(len, (*(row.subnet_tiles for row in rows), commit.subnet_tiles))}) > 1:
+    by_row = [row.subnet_tiles for row in rows]
+    if any(len(tiles) != len(commit.subnet_tiles) for tiles in by_row):
         yield "its rows and the record differ in the number of subnets"
-    elif rows and tuple(map(sum, zip(*(row.subnet_tiles for row in rows), strict=True))) != commit.subnet_tiles:
+    elif rows and tuple(map(sum, zip(*by_row, strict=True))) != commit.subnet_tiles:
         yield "its rows have other tiles than the record says"
+
+
+def _compare_with_plan(commit: Commit, plan: ShardPlan, rows: list[ImageRecord], unread: int) -> Iterator[str]:
+    wanted = Counter(image.entry.path for image in plan.images if left_to(image) is None)
+    found = Counter(row.path for row in rows)
+    missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
+    if missing != unread or extra:
+        yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
+    if plan.origin != commit.origin:
+        yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
 
 
 def _verify_images(
@@ -214,10 +220,7 @@ def _verify_image(
         height, width = (side * row.scale for side in lr_size)
     if (row.height, row.width) != (height, width):
         yield f"its row says {row.width} x {row.height} px, the plan {width} x {height}"
-    fits = len(row.subnet_tiles) == len(costs)
-    if costs and not (
-        fits and row.flops == sum(n * cost for n, cost in zip(row.subnet_tiles, costs, strict=True))
-    ):
+    if costs and row.flops != _flops_of(row.subnet_tiles, costs):
         yield "its FLOPs are not those of its tiles"
     if row.image is None:
         yield "its row has no image"
@@ -227,6 +230,11 @@ def _verify_image(
             yield from _verify_pixels(stream, giants, row, height, width)
     except (FileNotFoundError, PermissionError, ObjectError) as error:
         yield f"its image cannot be read: {error}"
+
+
+def _flops_of(tiles: tuple[int, ...], costs: tuple[int, ...]) -> int | None:
+    """What so many tiles by subnet cost; None where there are other subnets."""
+    return sum(map(mul, tiles, costs)) if len(tiles) == len(costs) else None
 
 
 def _verify_pixels(stream: BinaryIO, giants: Giants, row: ImageRecord, height: int, width: int) -> Iterator[str]:

@@ -96,21 +96,26 @@ def read_tables(store: ObjectStore, key: str, remedy: str) -> Tables:
     except PermissionError as error:
         raise StoreError(str(error)) from error
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > _FREE + _MOST_GROWTH * len(data):
-                raise ValueError("it would unpack to far more than such tables hold")
-            arrays = {member.filename: _array(archive.read(member)) for member in members}
+        arrays = _unpacked(data)
     except Exception as error:
         # Damaged bytes make zipfile and zlib raise almost anything: struct.error, NotImplementedError ...
         told = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{where} is damaged: {told[:300]}; {remedy}") from error
-    if len(arrays) < len(members):
-        raise StoreError(f"{where} is damaged: an array is there more than once; {remedy}")
     tables = Tables({name.removesuffix(".npy"): array for name, array in arrays.items()}, where, remedy)
     if any(name in tables for name in _SEAL):
         _check_seal(tables, where)
     return tables
+
+
+def _unpacked(data: bytes) -> dict[str, Array]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _FREE + _MOST_GROWTH * len(data):
+            raise ValueError("it would unpack to far more than such tables hold")
+        arrays = {member.filename: _array(archive.read(member)) for member in members}
+    if len(arrays) < len(members):
+        raise ValueError("an array is there more than once")
+    return arrays
 
 
 def _check_seal(tables: Tables, where: str) -> None:
