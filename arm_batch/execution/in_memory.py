@@ -11,7 +11,7 @@ from arm_batch.core.allocation.histogram import Objective
 from arm_batch.core.allocation.in_memory import choose_subnets
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.dither import is_dithered
-from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.grid import Pixels, Stitcher, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.execution.batches import list_batches
 from arm_batch.execution.messages import DITHERED, Indices, RunBatch
@@ -54,18 +54,15 @@ def upscale_pictures(
     Raises:
         BudgetError: the budget is less than interpolation alone needs.
     """
-    grid, scale = ladder.grid, ladder.scale
     spoiled = [is_dithered(picture.pixels) for picture in pictures]
     scores = [ladder.no_scores if s else score_picture(ladder, p) for p, s in zip(pictures, spoiled, strict=True)]
     chosen = _choose(ladder, objective, pictures, scores, share)
-    cells = [grid.windows(picture.pixels) for picture in pictures]
-    stitchers, broken = [], [0] * len(pictures)
-    for picture, windows, subnets in zip(pictures, cells, chosen, strict=True):
-        height, width, channels = picture.pixels.shape
-        stitcher = Stitcher(grid, height, width, channels, picture.pixels.dtype, scale)
-        interpolated = np.flatnonzero(subnets == 0)
-        stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), grid, scale))
-        stitchers.append(stitcher)
+    cells = [ladder.grid.windows(picture.pixels) for picture in pictures]
+    stitchers = [
+        _interpolated(ladder, picture.pixels, windows, subnets)
+        for picture, windows, subnets in zip(pictures, cells, chosen, strict=True)
+    ]
+    broken = [0] * len(pictures)
     for batch in list_batches(chosen, len(ladder.subnets)):
         outputs = run(batch.subnet, [take(cells[piece.image], piece.tiles) for piece in batch.pieces])
         for piece, upscaled in zip(batch.pieces, outputs, strict=True):
@@ -95,6 +92,15 @@ def _choose(
         for position, subnets in zip(scored, found, strict=True):
             chosen[position] = subnets
     return chosen
+
+
+def _interpolated(ladder: Ladder, pixels: Pixels, windows: Pixels, subnets: Indices) -> Stitcher:
+    """A picture, of which the tiles that get no net are there already."""
+    height, width, channels = pixels.shape
+    stitcher = Stitcher(ladder.grid, height, width, channels, pixels.dtype, ladder.scale)
+    interpolated = np.flatnonzero(subnets == 0)
+    stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), ladder.grid, ladder.scale))
+    return stitcher
 
 
 def _finish(
