@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from arm_batch.core.allocation.bootstrap import Interval
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality
 
 
@@ -19,7 +19,7 @@ class Estimate:
     interval: Interval | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What one spend is predicted to come to.
 
@@ -50,7 +50,7 @@ class Asked:
     refused: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """The result of a dry run.
 

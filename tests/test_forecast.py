@@ -14,7 +14,12 @@ from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
 
 def outcome(percent: int, decibels: float) -> Outcome:
     return Outcome(
-        percent * 10**9, percent / 100, Quality(0, 0, decibels), None, (1, 2), {"cpu": 7200.0, "gpu": 60.0}
+        flops=percent * 10**9,
+        share=percent / 100,
+        predicted=Quality(0, 0, decibels),
+        interval=None,
+        subnet_tiles=(1, 2),
+        pool_seconds={"cpu": 7200.0, "gpu": 60.0},
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from arm_batch.budget.quota_journal import PoolJournal
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.core.quota.grants import Demand, check_rest, check_room, price_grants
 from arm_batch.core.quota.state import PoolState, follow

@@ -9,15 +9,18 @@ import numpy as np
 
 from arm_batch.core.allocation.apportion import Share, share_out
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.histogram import Objective, ShardCensus, class_count, gather
-from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.histogram import ShardCensus, class_count, gather
+from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import StoreError
-from arm_batch.runstate.allocation import Verdict, allocation_key, read_allocation, write_allocation
+from arm_batch.runstate.allocation import allocation_key, read_allocation, write_allocation
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 
@@ -125,7 +128,13 @@ class Epochs:
         """For the allocation of some shards, by the census of each."""
         ladder = self._ladder
         census = gather(parts, self._objective, ladder.lut)
-        return Planner(self._objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
+        return Planner(
+            objective=self._objective,
+            lut=ladder.lut,
+            census=census,
+            costs=ladder.costs,
+            tile_px=ladder.grid.tile**2,
+        )
 
     def allocation(self, shards: Sequence[int]) -> Allocation:
         """What some shards are allocated now, all together."""
@@ -183,5 +192,5 @@ class Epochs:
         tiles: Counts = verdict.allocation.tiles.reshape(-1, len(verdict.costs))
         shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(part.cells) for part in chosen])[:-1])
         for shard, part, share in zip(verdict.shards, chosen, shares, strict=True):
-            self._shares[shard] = Share(part.cells, share)
+            self._shares[shard] = Share(part.cells, share, len(self._verdicts))
         self._verdicts.append(verdict)

@@ -8,7 +8,7 @@ from arm_batch.budget.quota_claim import PoolClaim
 from arm_batch.budget.revisions import Epochs
 from arm_batch.budget.timekeeper import Timekeeper
 from arm_batch.core.allocation.solve import Allocated
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 
 
 class WaveOpener:

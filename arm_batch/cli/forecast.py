@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 
-from arm_batch.core.allocation.bootstrap import Interval
-from arm_batch.forecast import Estimate, Outcome, Outlook
-from arm_batch.report import MEASURES, human_flops
+from arm_batch.core.allocation.budget import human_flops
+from arm_batch.core.allocation.measures import MEASURES
+
+if TYPE_CHECKING:
+    from arm_batch.core.allocation.bootstrap import Interval
+    from arm_batch.forecast import Estimate, Outcome, Outlook
 
 SHARES_SHOWN = (0.05, *(0.1 * i for i in range(1, 11)))
 """Of the largest subnet everywhere; the curve itself has more points."""

@@ -6,12 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arm_batch.core.allocation.budget import human_flops
+from arm_batch.core.allocation.measures import MEASURES
 from arm_batch.errors import UsageError
-from arm_batch.forecast import Outlook
-from arm_batch.report import MEASURES, human_flops
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from arm_batch.forecast import Outlook
 
 FORMATS = (".png", ".svg", ".pdf")
 

@@ -14,7 +14,7 @@ from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.pruning import undominated
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import LadderError, UsageError
-from arm_batch.evaluation.calibrate import TileSample, build_lut, calibration_pairs, sample_tiles
+from arm_batch.evaluation.calibrate import Photographs, TileSample, build_lut, sample_tiles
 from arm_batch.models.backbones.registry import Backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet, sha256_of
@@ -43,10 +43,10 @@ def build_ladder(
     scale: int,
     grid: TileGrid,
     weights: Sequence[tuple[Backbone, Path]],
-    images: Sequence[Path],
+    photographs: Photographs,
     scores: Sequence[str],
 ) -> BuiltLadder:
-    """Measure all subnets of some supernets on `images` and write a ladder of those that a budget can use.
+    """Measure all subnets of some supernets on photographs and write a ladder of those that a budget can use.
 
     Args:
         folder: of the ladder; made if missing. The weights are copied into it.
@@ -54,7 +54,7 @@ def build_ladder(
         scale: of the supernets.
         grid: tiling that the ladder is for.
         weights: one file for each backbone.
-        images: photographs that training has not seen; reduced as for training.
+        photographs: that training has not seen.
         scores: that the table is looked up by, see `score_names`.
 
     Raises:
@@ -67,10 +67,11 @@ def build_ladder(
     supernets = [load_supernet(path, backbone, scale) for backbone, path in weights]
     subnets, nets = list_subnets([(net, net.backbone.widths) for net in supernets], grid)
     upscaler = Upscaler(nets, grid, scale, "cpu")
-    sample = sample_tiles(upscaler, len(subnets), grid, calibration_pairs(images, scale))
+    sample = sample_tiles(upscaler, len(subnets), grid, photographs.pairs(scale))
     kept = _worth_buying(sample, scores, subnets)
     files = _take_in_used(folder, weights, _used_widths(supernets, [nets[i] for i in kept]))
-    lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, _provenance(files, images))
+    provenance, flaws = _provenance(files, photographs), photographs.degraded != "none"
+    lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance, flaws=flaws)
     save_ladder(folder, name, scale, grid, files, lut)
     dropped = tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept)
     return BuiltLadder(tuple(subnets[i].name for i in kept), dropped, lut)
@@ -111,11 +112,12 @@ def _take_in_used(
     ]
 
 
-def _provenance(files: Sequence[SupernetFile], images: Sequence[Path]) -> dict[str, str]:
+def _provenance(files: Sequence[SupernetFile], photographs: Photographs) -> dict[str, str]:
     return {
         "weights": weights_digest(files),
-        "images": images_digest(images),
-        "names": " ".join(sorted(path.name for path in images)),
+        "images": images_digest(photographs.paths),
+        "names": " ".join(sorted(path.name for path in photographs.paths)),
+        "degraded": photographs.degraded,
     }
 
 

@@ -14,27 +14,19 @@ from typing import BinaryIO
 import numpy as np
 
 from arm_batch.core.allocation.histogram import ShardCensus, take_census
+from arm_batch.core.arrays import Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.stop import Stop, never
 from arm_batch.core.tiling.alpha import ShownTiles
 from arm_batch.core.tiling.dither import DitherLook
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError, StoppedError, StoreError
 from arm_batch.execution.messages import DITHERED, Failure, JobContext, ShardSummary
 from arm_batch.images import Picture, choose_format
 from arm_batch.images.streaming import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.inputs.sources import Entry, of_one_image
 from arm_batch.runstate.names import with_extension
-from arm_batch.runstate.shard_plan import (
-    ImagePlan,
-    Scores,
-    Shard,
-    ShardId,
-    ShardPlan,
-    plan_key,
-    read_plan,
-    write_plan,
-)
+from arm_batch.runstate.plan_files import plan_key, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 
 
 def plan_shards(context: JobContext, shards: Iterable[Shard], stop: Stop = never) -> Iterator[ShardSummary]:
@@ -159,7 +151,7 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
         pixels[image.format] += image.height * image.width
     copies = sum(image.entry.copy_of is not None for image in plan.images)
     census = ShardCensus.of(take_census(context.objective, lut, images))
-    return ShardSummary(plan.id, census, pixels, failures, copies)
+    return ShardSummary(shard=plan.id, census=census, pixels=pixels, failures=failures, copies=copies)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

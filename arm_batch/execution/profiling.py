@@ -11,7 +11,8 @@ from arm_batch.execution.messages import JobContext
 from arm_batch.execution.planning import plan_image
 from arm_batch.execution.stages import interpolate_image
 from arm_batch.execution.streaming import interpolate_strip
-from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 
 SAMPLE_PIXELS = 2**18
 """LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""

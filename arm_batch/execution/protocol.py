@@ -14,9 +14,9 @@ from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import ShardSummary
 from arm_batch.execution.profiling import Sampled
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.shard_plan import Shard, ShardId
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from arm_batch.execution.messages import Indices, JobContext
+from arm_batch.core.arrays import Indices
+from arm_batch.execution.messages import JobContext
 from arm_batch.runstate.rows import ImageRecord, StoredImage, image_id
 from arm_batch.runstate.shard_plan import ImagePlan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Encoded:
     """An output image.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, to_srgb
 from arm_batch.images.embed import Beside, with_beside, with_placeholder

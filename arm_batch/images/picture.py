@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.images.exif import Exif
 from arm_batch.images.texts import Text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
     """What belongs to an image beside its pixels.
 
@@ -36,7 +36,7 @@ class Metadata:
         return Metadata(icc=self.icc, geo=self.geo)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """One image.
 
@@ -59,4 +59,4 @@ class Picture:
     @staticmethod
     def plain(pixels: Pixels) -> Picture:
         """Pixels and nothing else."""
-        return Picture(pixels, np.empty((*pixels.shape[:2], 0), pixels.dtype))
+        return Picture(pixels=pixels, planes=np.empty((*pixels.shape[:2], 0), pixels.dtype))

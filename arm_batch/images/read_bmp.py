@@ -6,8 +6,8 @@ import struct
 
 import numpy as np
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.exif import plausible_dpi
 from arm_batch.images.read_jpeg import read_jpeg

@@ -6,11 +6,11 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from arm_batch.core.arrays import Array
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, vips_lab_to_srgb
@@ -48,7 +48,7 @@ _LAB = {"lab": 8, "labs": 16}
 GUESSED = "its fourth band is taken for alpha, as the file does not say what it is"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened:
     """A page of which nothing is decoded yet.
 
@@ -65,7 +65,7 @@ class Opened:
     image: Vips
     height: int
     width: int
-    samples: Callable[[NDArray[Any]], NDArray[Any]]
+    samples: Callable[[Array], Array]
     model: Model
     by_rows: bool
     notes: tuple[str, ...]
@@ -137,12 +137,18 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
     if convert is not None:
         steps.append(convert)
     notes = page.notes if note is None else (*page.notes, note)
-    return Opened(image, stored.height, stored.width, partial(_through, steps), model, stored.by_rows, notes)
+    return Opened(
+        image=image,
+        height=stored.height,
+        width=stored.width,
+        samples=partial(_through, steps),
+        model=model,
+        by_rows=stored.by_rows,
+        notes=notes,
+    )
 
 
-def beside_pixels(
-    stream: BinaryIO, page: Page, bands: NDArray[Any], model: Model, notes: tuple[str, ...]
-) -> Samples:
+def beside_pixels(stream: BinaryIO, page: Page, bands: Array, model: Model, notes: tuple[str, ...]) -> Samples:
     """What a page holds, given its pixels.
 
     Args:
@@ -176,7 +182,7 @@ def _geo(stream: BinaryIO, page: Page) -> Exif | None:
     return without_no_data(geo) if geo is not None and bits % 8 else geo
 
 
-def _through(steps: Sequence[Callable[[NDArray[Any]], NDArray[Any]]], rows: NDArray[Any]) -> NDArray[Any]:
+def _through(steps: Sequence[Callable[[Array], Array]], rows: Array) -> Array:
     for step in steps:
         rows = step(rows)
     return rows
@@ -198,7 +204,7 @@ def _blob(page: Page, tag: int) -> bytes | None:
     return None
 
 
-def _with_bands(stream: BinaryIO, page: Page, bands: NDArray[Any]) -> Samples:
+def _with_bands(stream: BinaryIO, page: Page, bands: Array) -> Samples:
     """Of what other libraries have read, which leave alpha straight only where the file says so."""
     found = beside_pixels(stream, page, bands, "grey" if bands.shape[2] < 3 else "rgb", page.notes)
     directory, _ = page.found

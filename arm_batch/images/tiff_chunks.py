@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import BinaryIO
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.tiff_directories import Found
 from arm_batch.images.tiff_entries import Entry, layout_of, numbers, part_of, read_entries

@@ -44,7 +44,7 @@ Open = Callable[[Patch, int], Vips]
 """Opens a page of the file so patched."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """The samples of a page.
 
@@ -85,23 +85,27 @@ def open_stored(stream: BinaryIO, found: Found, open: Open, as_rgb: bool = False
     directory, _ = found
     if is_plain(directory) and not as_rgb:
         image = open(_first(stream, found), 0)
-        return Stored(image, image.height, image.width)
+        return Stored(image=image, height=image.height, width=image.width)
     chunks = Chunks(stream, found)
     height, width = int(directory[_HEIGHT]), int(directory[_WIDTH])
     units = _units(directory)
     if units is not None:
         image = _joined(open, stream, chunks.of_bytes(units.row_bytes, units.rows, units.down))
         steps: tuple[Step, ...] = (*chunks.steps(units.rows, units.down), partial(join_chroma, units))
-        return Stored(image, height, width, steps, by_rows=False)
+        return Stored(image=image, height=height, width=width, steps=steps, by_rows=False)
     if _has_packed_samples(directory):
         bits = _bits(directory)
         image = _joined(open, stream, chunks.of_bytes(bits.row_bytes, height, 1))
         return Stored(
-            image, height, width, (*chunks.steps(height, 1), partial(unpack_bits, bits)), not chunks.tiled
+            image=image,
+            height=height,
+            width=width,
+            steps=(*chunks.steps(height, 1), partial(unpack_bits, bits)),
+            by_rows=not chunks.tiled,
         )
     if _has_tiled_planes(directory):
-        return Stored(_joined(open, stream, chunks.planes()), height, width)
-    return Stored(_joined(open, stream, [chunks.as_rgb()]), height, width)
+        return Stored(image=_joined(open, stream, chunks.planes()), height=height, width=width)
+    return Stored(image=_joined(open, stream, [chunks.as_rgb()]), height=height, width=width)
 
 
 def _first(stream: BinaryIO, found: Found) -> Patch:

@@ -53,7 +53,7 @@ class _Found:
     table: pa.Table | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Input:
     """Where the images are, and which part of it was meant.
 
@@ -119,7 +119,7 @@ def open_input(url: str, endpoint_url: str | None = None, column: str | None = N
     """
     name = url.rstrip("/").rpartition("/")[2]
     single = _open_file(url, endpoint_url, column) if _kind(name) is not None or _is_text_list(name) else None
-    return single or Input(open_store(url, endpoint_url), None, None, column)
+    return single or Input(store=open_store(url, endpoint_url), key=None, places=None, column=column)
 
 
 def _open_file(url: str, endpoint_url: str | None, column: str | None) -> Input | None:
@@ -134,7 +134,7 @@ def _open_file(url: str, endpoint_url: str | None, column: str | None) -> Input 
     except ObjectError as error:
         raise InputError(str(error)) from error
     listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(store, info))
-    return Input(store, name, Places(endpoint_url) if listed else None, column)
+    return Input(store=store, key=name, places=Places(endpoint_url) if listed else None, column=column)
 
 
 def list_store(store: ObjectStore, column: str | None = None) -> Listing:
@@ -207,7 +207,9 @@ def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
 
 def _files(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
     del store, column
-    return _Found([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
+    return _Found(
+        [Entry(path=safe_path(info.key), key=info.key, row=None, size=info.size, etag=info.etag) for info in infos]
+    )
 
 
 def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
@@ -218,7 +220,7 @@ def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None
 def _rows(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
     names = parquet_names(store, infos, column)
     entries = [
-        Entry(path, info.key, row, -1, info.etag)
+        Entry(path=path, key=info.key, row=row, size=-1, etag=info.etag)
         for info, paths in zip(infos, names, strict=True)
         for row, path in enumerate(paths)
     ]

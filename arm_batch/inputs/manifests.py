@@ -79,7 +79,7 @@ def _named(store: ObjectStore, key: str, number: int, uri: str) -> Entry:
         place, path = resolve(uri, store)
     except InputError as error:
         return broken(safe_path(uri), "", str(error))
-    return Entry(safe_path(path), place, None, -1, "")
+    return Entry(path=safe_path(path), key=place, row=None, size=-1, etag="")
 
 
 def _found(places: Places, entry: Entry) -> Entry:
@@ -93,7 +93,7 @@ def _found(places: Places, entry: Entry) -> Entry:
         return broken(entry.path, entry.key, "permission denied")
     except ObjectError as error:
         return broken(entry.path, entry.key, error.reason)
-    return Entry(entry.path, entry.key, None, info.size, info.etag)
+    return Entry(path=entry.path, key=entry.key, row=None, size=info.size, etag=info.etag)
 
 
 def _read(store: ObjectStore, key: str) -> tuple[Names, pa.Table | None]:

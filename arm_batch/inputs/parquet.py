@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Counts
 from arm_batch.errors import ImageError, InputError, StoreError
 from arm_batch.storage.base import ObjectInfo, Readable, is_safe_key
 
@@ -146,12 +146,12 @@ def read_row(store: Readable, key: str, etag: str, row: int, column: str | None 
     return bytes(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Footer:
     info: ObjectInfo
     metadata: Any
     column: ImageColumn
-    starts: NDArray[np.int64]
+    starts: Counts
 
 
 @functools.lru_cache(maxsize=1)
@@ -163,7 +163,9 @@ def _footer(store: Readable, key: str, etag: str, column: str | None) -> _Footer
         file = pq.ParquetFile(stream)
         rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
-        return _Footer(info, file.metadata, image_column(file.schema_arrow, key, column), starts)
+        return _Footer(
+            info=info, metadata=file.metadata, column=image_column(file.schema_arrow, key, column), starts=starts
+        )
 
 
 @functools.lru_cache(maxsize=1)

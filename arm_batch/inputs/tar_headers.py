@@ -32,7 +32,7 @@ class NoEnd(Exception):  # noqa: N818 - it is no error, only worth telling
     """The file ends with a whole member and without the mark of an end."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Member:
     """A member of a tar file.
 
@@ -143,7 +143,14 @@ def _data_size(member: Member) -> int:
 def _described(header: tarfile.TarInfo, extra: Mapping[str, str], start: int, size: int) -> Member:
     sparse = header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in extra)
     name = extra.get("GNU.sparse.name", extra.get("path", header.name))
-    return Member(name, header.type, start, size, extra.get("linkpath", header.linkname), sparse)
+    return Member(
+        name=name,
+        kind=header.type,
+        offset=start,
+        size=size,
+        target=extra.get("linkpath", header.linkname),
+        sparse=sparse,
+    )
 
 
 def _attributes(window: Window, start: int, size: int) -> bytes:

@@ -12,18 +12,18 @@ from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
 from arm_batch.core.allocation.deadline import Fleet, alone_seconds
 from arm_batch.core.allocation.histogram import gather
-from arm_batch.core.allocation.knapsack import Counts, Floats
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
 from arm_batch.execution.messages import JobContext, ShardSummary
 from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
 from arm_batch.images import FORMATS
-from arm_batch.spec import PlanSpec
+from arm_batch.spec import DryRunSpec
 
 DRAWS = 400
 """Of the bootstrap: the ends of an interval then stand on ten draws each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """What planning found.
 
@@ -43,7 +43,7 @@ class Scored:
 
 
 def forecast(
-    spec: PlanSpec,
+    spec: DryRunSpec,
     input_url: str,
     context: JobContext,
     scored: Scored,
@@ -70,11 +70,11 @@ def forecast(
         plan=None if spec.output is None else context.output.url,
         ladder=context.ladder.name,
         subnets=tuple(subnet.name for subnet in context.ladder.subnets),
-        objective=spec.objective,
-        format=spec.format,
+        objective=spec.plan.objective,
+        format=spec.plan.writing.format,
         images=scored.images,
         scored=scored.scored,
-        seed=None if spec.selection.sample is None else spec.selection.seed,
+        seed=None if spec.plan.selection.sample is None else spec.plan.selection.seed,
         failures=tuple((f.path, f.reason) for summary in scored.summaries for f in summary.failures),
         waiting=scored.waiting,
         left_out=scored.left_out,
@@ -86,7 +86,7 @@ def forecast(
         output_bytes=archive.total(output_bytes),
         devices={} if fleet is None else {pool.kind: pool.devices for pool in fleet.pools},
         curve=tuple(outcomes[: len(curve)]),
-        knee=outcomes[curve.index(knee(curve, spec.objective))] if curve else None,
+        knee=outcomes[curve.index(knee(curve, spec.plan.objective))] if curve else None,
         asked=None if spec.budget is None else Asked(spec.budget.text, outcomes[-1] if asked else None, refused),
     )
 
@@ -94,21 +94,27 @@ def forecast(
 class _Archive:
     """The archive as far as it was scored, and how to go from there to all of it."""
 
-    def __init__(self, spec: PlanSpec, context: JobContext, scored: Scored, fleet: Fleet | None) -> None:
+    def __init__(self, spec: DryRunSpec, context: JobContext, scored: Scored, fleet: Fleet | None) -> None:
         ladder = context.ladder
         self._parts = [summary.census for summary in scored.summaries]
         self._scored = scored
         self._fleet = fleet
-        census = gather(self._parts, spec.objective, ladder.lut)
-        self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
+        census = gather(self._parts, spec.plan.objective, ladder.lut)
+        self.planner = Planner(
+            objective=spec.plan.objective,
+            lut=ladder.lut,
+            census=census,
+            costs=ladder.costs,
+            tile_px=ladder.grid.tile**2,
+        )
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
         # Also of images that are interpolated, which no census counts.
         self.pixels = np.array([sum(summary.pixels.values()) for summary in scored.summaries], np.float64)
         self.bytes_unscaled = np.array([_bytes(summary.pixels) for summary in scored.summaries], np.float64)
         self._draws: Counts | None = None
-        if spec.selection.sample is not None:
+        if spec.plan.selection.sample is not None:
             size = len(self._parts)
-            rng = np.random.default_rng([spec.selection.seed, size])
+            rng = np.random.default_rng([spec.plan.selection.seed, size])
             self._draws = rng.multinomial(size, np.full(size, 1 / size), DRAWS)
 
     def total(self, per_shard: Floats) -> Estimate:

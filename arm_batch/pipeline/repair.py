@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from arm_batch.errors import OutputError, StoreError
 from arm_batch.pipeline.job import Job
 from arm_batch.runstate.commit import commit_key, read_commit
-from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import read_shards
 from arm_batch.runstate.parts import read_paths
 from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verify import verify_store
@@ -50,7 +51,7 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
     unplanned = {
         problem.shard for problem in problems if problem.repair == "plan again" and problem.shard is not None
     }
-    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned))
+    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned, unplanned))
     for problem in problems:
         if problem.repair == "plan again" and problem.shard not in kept:
             store.delete(problem.key)
@@ -71,23 +72,29 @@ def _told(problem: Problem, kept: Mapping[ShardId, str]) -> str:
 
 
 def _lost_by_redoing(
-    job: Job, generations: Sequence[Generation], damaged: Set[ShardId]
+    job: Job, generations: Sequence[Generation], damaged: Set[ShardId], unplanned: Set[ShardId]
 ) -> Iterator[tuple[ShardId, str]]:
-    """Shards of which an image that is done cannot be done again, and the first such image."""
+    """Shards of which an image that is done cannot be done again, and the first such image.
+
+    Where neither the record nor the plan of a shard can be read, any of its images may be done, and it comes out
+    as it was only if all of them are as they were.
+    """
     for generation in generations if damaged else ():
         for shard in read_shards(job.output, generation):
             if shard.id in damaged:
                 done = _done_paths(job.output, shard.id)
-                sources = (entry for entry in shard.entries if entry.path in done)
+                if done is None:
+                    done = {entry.path for entry in shard.entries} if shard.id in unplanned else set()
+                sources = [entry for entry in shard.entries if entry.path in done]
                 lost = next((entry.path for entry in sources if not job.context.source.is_unchanged(entry)), None)
                 if lost is not None:
                     yield shard.id, lost
 
 
-def _done_paths(store: ObjectStore, shard: ShardId) -> set[str]:
-    """The images that a shard has done; none where its record or its rows cannot be read."""
+def _done_paths(store: ObjectStore, shard: ShardId) -> set[str] | None:
+    """The images that a shard has done; None where its record or its rows cannot be read."""
     try:
         commit = read_commit(store, shard)
         return set() if commit is None or commit.done is None else read_paths(store, commit.done)
     except StoreError:
-        return set()
+        return None

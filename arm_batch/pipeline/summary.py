@@ -17,10 +17,11 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import Commit, commit_key, visible_parts
 from arm_batch.runstate.damage import REPAIR
-from arm_batch.runstate.generation import Generation, count_copies
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import count_copies
+from arm_batch.runstate.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Notes:
 
 def summarize(
     job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
-) -> tuple[RunSummary, str]:
-    """The summary of a complete run, and the text of its ``run.json``.
+) -> tuple[RunSummary, bytes]:
+    """The summary of a complete run, and the bytes of its ``run.json``.
 
     Raises:
         StoreError: a record is of another ladder.
@@ -75,7 +76,7 @@ def summarize(
         subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in subnets},
         repaired=notes.repaired,
         expected_seconds=sum(f.expected_seconds for f in forecasts) if forecasts else None,
-        timings=Timings(*(seconds[stage] for stage in ("list", "start", "plan", "run"))),
+        timings=Timings(**{f"{stage}_seconds": seconds[stage] for stage in ("list", "start", "plan", "run")}),
     )
     reports = [
         GenerationReport(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -12,11 +13,14 @@ from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
 from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.images.streaming import open_strips, read_through
+from arm_batch.inputs.sources import Entry
 from arm_batch.runstate.commit import Commit, Part, commit_key, read_commit
+from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.parts import read_part, read_table
+from arm_batch.runstate.plan_files import plan_key, read_plan
 from arm_batch.runstate.rows import SCHEMA, ImageRecord, from_table, output_schema
-from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to, plan_key, read_plan
+from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to
 from arm_batch.storage.base import ObjectStore, hash_stream
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
@@ -77,6 +81,23 @@ def verify_record(store: ObjectStore, shard: ShardId) -> Commit | Problem | None
     return commit
 
 
+def about(entries: Sequence[Entry], origin: ShardId | None) -> bytes:
+    """A hash of what a plan is about: the inputs of its shard, and whose failed rows they replace."""
+    return hashlib.sha256(repr((tuple(entries), origin)).encode(errors="surrogatepass")).digest()
+
+
+def read_plan_about(store: ObjectStore, shard: ShardId, wanted: bytes | None) -> ShardPlan:
+    """The plan of a shard, which has to be about what the listing says of it, see `about`; None for anything.
+
+    Raises:
+        StoreError: it is not, is missing or damaged.
+    """
+    plan = read_plan(store, shard)
+    if wanted is not None and about([image.entry for image in plan.images], plan.origin) != wanted:
+        raise StoreError(f"{store.url}/{plan_key(shard)} is not about the inputs that are listed; {REPAIR}")
+    return plan
+
+
 def verify_shard(
     store: ObjectStore,
     commit: Commit,
@@ -84,6 +105,7 @@ def verify_shard(
     replaced: bool,
     staged: Mapping[str, str],
     giants: Giants,
+    wanted: bytes | None,
 ) -> Findings:
     """Read back one shard: its plan, parts, rows and images.
 
@@ -94,12 +116,13 @@ def verify_shard(
         replaced: whether a retry has taken the place of its failed rows, which then may be gone.
         staged: where images lie that are not yet at their places.
         giants: which images are read in strips.
+        wanted: what its plan has to be about; None where its listing is damaged.
     """
     shard = commit.shard
     problems: list[Problem] = []
     plan: ShardPlan | None = None
     try:
-        plan = read_plan(store, shard)
+        plan = read_plan_about(store, shard, wanted)
     except StoreError as error:
         # The rows may be sound all the same.
         problems.append(Problem(plan_key(shard), str(error), "plan again", shard))

@@ -48,7 +48,7 @@ def _open_s3(url: str, endpoint_url: str | None) -> ObjectStore:
     if endpoint_url is not None and not _is_endpoint(endpoint_url):
         raise UsageError(f"{endpoint_url!r} is not an endpoint: write http://host:port")
     prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
-    return S3Store(parts.netloc, prefix, endpoint_url)
+    return S3Store(bucket=parts.netloc, prefix=prefix, endpoint_url=endpoint_url)
 
 
 def _is_endpoint(url: str) -> bool:

@@ -6,15 +6,13 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from arm_batch.training.degradation import DegradeName
-from arm_batch.training.optimizers import OptimizerName
-from arm_batch.training.strategies import Loss, Strategy
+from arm_batch.training.choices import DegradeName, Loss, OptimizerName, Strategy
 
 WARM_UP_STEPS = 100
 """Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What defines a training run; two that agree in it, in data, machine and threads take the same steps.
 

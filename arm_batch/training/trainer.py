@@ -45,7 +45,7 @@ from arm_batch.training.strategies import sampling_chances, set_gradients, width
 from arm_batch.training.validation import Group, Validated, validate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """What a progress line needs: mean losses are since the last report, speeds over this process."""
 
@@ -120,7 +120,7 @@ def _begin(supernet: Supernet, config: TrainConfig, out: Path, workers: Workers)
     """Where the checkpoint in `out` left off, or the start where there is none."""
     out.mkdir(parents=True, exist_ok=True)
     state = TrainState(
-        supernet,
+        supernet=supernet,
         averaged=copy.deepcopy(supernet),
         optimizers=make_optimizers(config.optimizer, supernet, config.learning_rate),
     )
@@ -148,7 +148,13 @@ def _run(
             raise TrainingError(f"the loss is not finite at step {state.step}; the checkpoint before it is kept")
         elapsed = time.monotonic() - started
         state.seconds = seconds_before + elapsed
-        yield Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, validated)
+        yield Progress(
+            step=state.step,
+            steps=config.steps,
+            loss=loss,
+            steps_per_second=(state.step - first_step) / elapsed,
+            validated=validated,
+        )
 
 
 def _keep(out: Path, state: TrainState, config: TrainConfig, reached: Progress) -> None:

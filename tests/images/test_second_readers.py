@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from tests.image_files import noise, saved, smooth

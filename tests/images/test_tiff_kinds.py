@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import Giants
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from arm_batch.images.streaming import open_strips, probe_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
-from arm_batch.spec import PlanSpec
+from arm_batch.spec import DryRunSpec, PlanSpec
 from arm_batch.storage.open import open_store
-from tests.archives import LADDER, job, silent
+from tests.archives import LADDER, job, replanned, silent
 from tests.image_files import saved, smooth
 
 GREY = smooth(4, 128, 128, channels=1)
@@ -75,7 +74,7 @@ def test_so_are_large_images(streamed: bool, tmp_path: Path) -> None:
     (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
     (tmp_path / "in" / "grey.png").write_bytes(saved(GREY, "PNG"))
     giants = Giants(pixels=1, streamed=1 if streamed else 2**26)
-    spec = replace(job(tmp_path / "in", tmp_path / "out", budget="100%"), giants=giants)
+    spec = replanned(job(tmp_path / "in", tmp_path / "out", budget="100%"), giants=giants)
     pipeline.upscale(spec, silent)
     rows = {row["path"]: row for row in open_dataset(str(tmp_path / "out")).to_table().to_pylist()}
     bits, grey = rows["bits.png"], rows["grey.png"]
@@ -89,7 +88,8 @@ def test_so_are_large_images(streamed: bool, tmp_path: Path) -> None:
 def test_a_dry_run_of_nothing_else_says_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
-    outlook = pipeline.plan(PlanSpec(str(tmp_path / "in"), LADDER, 4, executor="inline", survey=False), silent)
+    asked = PlanSpec(input=str(tmp_path / "in"), ladder=LADDER, scale=4, executor="inline")
+    outlook = pipeline.plan(DryRunSpec(plan=asked, survey=False), silent)
     assert (outlook.curve, outlook.failures, outlook.output_pixels.value) == ((), (), 16 * 128 * 128)
     assert any(
         "curve      none: all images are in two tones or dithered" in line for line in outlook_lines(outlook)

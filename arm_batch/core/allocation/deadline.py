@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Census, Objective
-from arm_batch.core.allocation.knapsack import Allocation, Counts, Floats
+from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.lp import Pool, PooledAllocation, allocate_pools
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import optimise
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 
@@ -61,7 +63,7 @@ class Deadline:
     passed_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolForecast:
     """What one pool is expected to do.
 
@@ -80,7 +82,7 @@ class PoolForecast:
     wall_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """How a time budget came to an allocation.
 
@@ -192,7 +194,14 @@ def _forecast(deadline: Deadline, wall: float, beside: float, found: PooledAlloc
     fleet, passed = deadline.fleet, deadline.passed_seconds
     pools = _forecast_pools(fleet, found.tiles.sum(axis=0), found.busy_seconds, beside)
     run = max(beside / fleet.cores, *(pool.wall_seconds for pool in pools))
-    return Forecast(wall, passed, passed + run, beside, fleet.cores, pools)
+    return Forecast(
+        wall_seconds=wall,
+        passed_seconds=passed,
+        expected_seconds=passed + run,
+        beside_seconds=beside,
+        cores=fleet.cores,
+        pools=pools,
+    )
 
 
 def alone_seconds(fleet: Fleet, tiles: Counts | Floats, pixels: float) -> dict[str, float]:
@@ -220,11 +229,11 @@ def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) ->
     """Of each pool, from its tiles ``(n_subnets, n_pools)`` and the seconds that its devices are busy."""
     return tuple(
         PoolForecast(
-            pool.kind,
-            pool.devices,
-            tuple(pool.seconds.tolist()),
-            (0, *tiles[1:, place].tolist()),
-            _wall_seconds(fleet, pool, seconds, beside),
+            kind=pool.kind,
+            devices=pool.devices,
+            seconds=tuple(pool.seconds.tolist()),
+            tiles=(0, *tiles[1:, place].tolist()),
+            wall_seconds=_wall_seconds(fleet, pool, seconds, beside),
         )
         for place, (pool, seconds) in enumerate(zip(fleet.pools, busy.tolist(), strict=True))
     )

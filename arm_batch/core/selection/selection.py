@@ -12,7 +12,7 @@ from arm_batch.core.selection.sample import Sample
 from arm_batch.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """A part of an archive. Patterns go first, then the limit, and the sample is drawn from what these leave.
 

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels
-
-Levels = NDArray[np.float32]
+from arm_batch.core.arrays import Counts, Pixels, Singles
 
 _BLOCK = 32
 """Px, the side of blocks that are looked at by themselves: a page may show a dithered picture among text."""
@@ -92,7 +90,7 @@ class DitherLook:
         return bool(np.percentile(alternation, 95) > _ALTERNATING and _spacing(colours, counts) >= _COARSE)
 
 
-def _alternation(blocks: Pixels) -> Levels:
+def _alternation(blocks: Pixels) -> Singles:
     """For each block how far pixels stand out from both neighbours across, or both down, in the mean."""
     if blocks.dtype == np.uint16:
         blocks = blocks >> 8
@@ -101,7 +99,7 @@ def _alternation(blocks: Pixels) -> Levels:
     return np.asarray(both / 2, np.float32)
 
 
-def _standing_out(blocks: NDArray[np.int16]) -> Levels:
+def _standing_out(blocks: NDArray[np.int16]) -> Singles:
     steps = np.diff(blocks, axis=1)
     before, after = steps[:, :-1], steps[:, 1:]
     # A step up and one down again, or the other way round.
@@ -126,7 +124,7 @@ class _Colours:
             several = len(self._counts) > _MOST_GREYS
             self._many = len(self._counts) > _MOST_COLOURS or (several and all(map(_is_grey, self._counts)))
 
-    def found(self, dtype: np.dtype[Any]) -> tuple[Levels, NDArray[np.int64]]:
+    def found(self, dtype: np.dtype[Any]) -> tuple[Singles, Counts]:
         """They in levels of 8 bits ``(n, c)``, given what pixels are of, and how many of each."""
         if self._many:
             return np.empty((0, self._channels), np.float32), np.empty(0, np.int64)
@@ -151,7 +149,7 @@ def _is_grey(code: int) -> bool:
     return code >> 16 == 0 or code == (code & 0xFFFF) * 0x1_0001_0001
 
 
-def _spacing(colours: Levels, counts: NDArray[np.int64]) -> float:
+def _spacing(colours: Singles, counts: Counts) -> float:
     """How far the nearest other colour is, for most pixels at least."""
     apart = np.abs(colours[:, None] - colours[None]).max(axis=2)
     np.fill_diagonal(apart, np.inf)
@@ -161,7 +159,7 @@ def _spacing(colours: Levels, counts: NDArray[np.int64]) -> float:
     return float(nearest[order][half])
 
 
-def _levels(values: NDArray[np.generic]) -> Levels:
+def _levels(values: NDArray[np.generic]) -> Singles:
     """Of 8 bits."""
     levels = values.astype(np.float32)
     return levels / np.float32(257) if values.dtype == np.uint16 else levels

@@ -12,7 +12,7 @@ from arm_batch.core.allocation.deadline import Deadline
 from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.execution.ray.named_actor import NamedActor
 from arm_batch.execution.ray.tasks import BudgetActor
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 
 
 class RayBudget(NamedActor):

@@ -12,7 +12,7 @@ from typing import Any, cast
 import ray
 
 from arm_batch.budget.quota import SharedPool
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.grants import Demand
 from arm_batch.execution.ray.named_actor import NamedActor
 from arm_batch.storage.base import ObjectStore

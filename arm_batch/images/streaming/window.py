@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 
 
 class Window:

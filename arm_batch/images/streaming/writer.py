@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.images.embed import Beside, embed, room_for
 from arm_batch.images.encode import SAVERS, save_options, with_metadata
@@ -35,7 +35,7 @@ _FULL = 64 << 20
 """Bytes: with less left, a disk is what a failure is blamed on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Canvas:
     """What is written.
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.tiling.dither import DitherLook, is_dithered
-from arm_batch.core.tiling.grid import Pixels
 from tests.image_files import noise, saved, smooth
 
 PHOTO = smooth(3, 200, 300)
