@@ -16,6 +16,7 @@ from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import LadderError, UsageError
 from arm_batch.evaluation.calibrate import Photographs, TileSample, build_lut, sample_tiles
 from arm_batch.models.backbones.registry import Backbone
+from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet, sha256_of
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import SupernetFile, images_digest, list_subnets, save_ladder, weights_digest
@@ -68,30 +69,12 @@ def build_ladder(
     upscaler = Upscaler(nets, grid, scale, "cpu")
     sample = sample_tiles(upscaler, len(subnets), grid, photographs.pairs(scale))
     kept = _worth_buying(sample, scores, subnets)
-    used = [net for net in (nets[i] for i in kept) if net is not None]
-    if not used:
-        raise LadderError("no subnet is better than interpolation: train longer")
-    folder.mkdir(parents=True, exist_ok=True)
-    of_net = [tuple(width for net, width in used if net is supernet) for supernet in supernets]
-    files = [
-        _take_in(folder, backbone, path, widths)
-        for (backbone, path), widths in zip(weights, of_net, strict=True)
-        if widths
-    ]
-    provenance = {
-        "weights": weights_digest(files),
-        "images": images_digest(photographs.paths),
-        "names": " ".join(sorted(path.name for path in photographs.paths)),
-        "degraded": photographs.degraded,
-    }
-    flaws = photographs.degraded != "none"
+    files = _take_in_used(folder, weights, _used_widths(supernets, [nets[i] for i in kept]))
+    provenance, flaws = _provenance(files, photographs), photographs.degraded != "none"
     lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance, flaws=flaws)
     save_ladder(folder, name, scale, grid, files, lut)
-    return BuiltLadder(
-        subnets=tuple(subnets[i].name for i in kept),
-        dropped=tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept),
-        lut=lut,
-    )
+    dropped = tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept)
+    return BuiltLadder(tuple(subnets[i].name for i in kept), dropped, lut)
 
 
 def _worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[Subnet]) -> list[int]:
@@ -101,6 +84,41 @@ def _worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[S
     """
     costs = np.array([subnet.flops for subnet in subnets], np.int64)
     return sorted({i for row in build_lut(sample, scores, {}).mse for i in undominated(costs, row)})
+
+
+def _used_widths(
+    supernets: Sequence[Supernet], kept: Sequence[tuple[Supernet, int] | None]
+) -> list[tuple[int, ...]]:
+    """Of each supernet the widths that are kept; interpolation, which is None there, is of none.
+
+    Raises:
+        LadderError: there are no others.
+    """
+    used = [net for net in kept if net is not None]
+    if not used:
+        raise LadderError("no subnet is better than interpolation: train longer")
+    return [tuple(width for net, width in used if net is supernet) for supernet in supernets]
+
+
+def _take_in_used(
+    folder: Path, weights: Sequence[tuple[Backbone, Path]], used: Sequence[tuple[int, ...]]
+) -> list[SupernetFile]:
+    """Put the weights of which some width is used into the folder of a ladder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        _take_in(folder, backbone, path, widths)
+        for (backbone, path), widths in zip(weights, used, strict=True)
+        if widths
+    ]
+
+
+def _provenance(files: Sequence[SupernetFile], photographs: Photographs) -> dict[str, str]:
+    return {
+        "weights": weights_digest(files),
+        "images": images_digest(photographs.paths),
+        "names": " ".join(sorted(path.name for path in photographs.paths)),
+        "degraded": photographs.degraded,
+    }
 
 
 def _take_in(folder: Path, backbone: Backbone, weights: Path, widths: tuple[int, ...]) -> SupernetFile:

@@ -143,18 +143,15 @@ def upscale_pictures(
     Raises:
         BudgetError: the budget is less than interpolation alone needs.
     """
-    grid, scale = ladder.grid, ladder.scale
     spoiled = [is_dithered(picture.pixels) for picture in pictures]
     scores = [ladder.no_scores if s else score_picture(ladder, p) for p, s in zip(pictures, spoiled, strict=True)]
     chosen = _choose(ladder, objective, pictures, scores, share)
-    cells = [grid.windows(picture.pixels) for picture in pictures]
-    stitchers, broken = [], [0] * len(pictures)
-    for picture, windows, subnets in zip(pictures, cells, chosen, strict=True):
-        height, width, channels = picture.pixels.shape
-        stitcher = Stitcher(grid, height, width, channels, picture.pixels.dtype, scale)
-        interpolated = np.flatnonzero(subnets == 0)
-        stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), grid, scale))
-        stitchers.append(stitcher)
+    cells = [ladder.grid.windows(picture.pixels) for picture in pictures]
+    stitchers = [
+        _interpolated(ladder, picture.pixels, windows, subnets)
+        for picture, windows, subnets in zip(pictures, cells, chosen, strict=True)
+    ]
+    broken = [0] * len(pictures)
     for batch in list_batches(chosen, len(ladder.subnets)):
         outputs = run(batch.subnet, [take(cells[piece.image], piece.tiles) for piece in batch.pieces])
         for piece, upscaled in zip(batch.pieces, outputs, strict=True):
@@ -184,6 +181,15 @@ def _choose(
         for position, subnets in zip(scored, found, strict=True):
             chosen[position] = subnets
     return chosen
+
+
+def _interpolated(ladder: Ladder, pixels: Pixels, windows: Pixels, subnets: Indices) -> Stitcher:
+    """A picture, of which the tiles that get no net are there already."""
+    height, width, channels = pixels.shape
+    stitcher = Stitcher(ladder.grid, height, width, channels, pixels.dtype, ladder.scale)
+    interpolated = np.flatnonzero(subnets == 0)
+    stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), ladder.grid, ladder.scale))
+    return stitcher
 
 
 def _finish(

@@ -37,9 +37,7 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
     Writing to the store is left out: it waits more than it works.
     """
     plan = read_plan(context.output, shard) if isinstance(shard, ShardId) else _plan_some(context, shard)
-    sizes = {
-        p: i.height * i.width for p, i in enumerate(plan.images) if i.error is None and i.entry.copy_of is None
-    }
+    sizes = _sizes(plan)
     if not sizes:
         return 0.0, 0
     whole = {p: size for p, size in sizes.items() if not context.is_giant(plan.images[p])}
@@ -52,6 +50,15 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
         return _measure_some(context, plan, small)
     smallest = min(whole, key=whole.__getitem__)
     return _measure_some(context, plan, {smallest: whole[smallest]})
+
+
+def _sizes(plan: ShardPlan) -> dict[int, int]:
+    """LR pixels of the images that are upscaled, by position."""
+    return {
+        position: image.height * image.width
+        for position, image in enumerate(plan.images)
+        if image.error is None and image.entry.copy_of is None
+    }
 
 
 def _measure_some(context: JobContext, plan: ShardPlan, sizes: Mapping[int, int]) -> Beside:

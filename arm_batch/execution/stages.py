@@ -15,7 +15,7 @@ from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tile
 from arm_batch.errors import ImageError
 from arm_batch.execution.batches import assign_images, interpolated, list_batches
 from arm_batch.execution.messages import Batch, ImageHeader, JobContext, RunBatch, ShardHead
-from arm_batch.execution.rows import copied_record, done_record, failed_record, note_of_not_finite
+from arm_batch.execution.rows import Encoded, copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.execution.streaming import upscale_giant
 from arm_batch.execution.world_files import world_beside
 from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
@@ -242,6 +242,11 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Pict
     data = encode(picture, image.format, context.writing.quality)
     channels = picture.pixels.shape[2] + picture.planes.shape[2]
     stored, sha256 = StoredImage(data, image.output), hashlib.sha256(data).hexdigest()
-    notes = picture.notes + told
-    record = done_record(context, image, subnets, channels, 8 * picture.pixels.itemsize, stored, sha256, notes)
-    return replace(record, beside=beside)
+    encoded = Encoded(
+        stored=stored,
+        sha256=sha256,
+        channels=channels,
+        bit_depth=8 * picture.pixels.itemsize,
+        notes=picture.notes + told,
+    )
+    return replace(done_record(context, image, subnets, encoded), beside=beside)

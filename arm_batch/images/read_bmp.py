@@ -43,28 +43,26 @@ def read_bmp(data: bytes, reading: Reading) -> Samples:
     """
     if len(data) < _FILE_HEADER + _INFO_HEADER:
         return read_pillow(data, reading, "bmp")
-    size, width, height, _, bits, compression, length, across, down = _fields(data)
+    size, width, height, _, _, compression, _, across, down = _fields(data)
     if size >= _INFO_HEADER and compression in (_JPEG, _PNG):
-        (start,) = struct.unpack_from("<I", data, 10)
-        inside = data[start : start + length] if length else data[start:]
-        return read_jpeg(inside, reading) if compression == _JPEG else read_png(inside, reading)
+        return _read_inside(data, reading)
     by_palette = _has_odd_palette(data)
-    masked = size >= _INFO_HEADER and compression in (_BITFIELDS, _ALPHA_BITFIELDS) and bits in _TYPES
-    if not (by_palette or masked):
+    if not (by_palette or _is_masked(data)):
         return read_pillow(data, reading, "bmp")
     check_size(width, abs(height), reading)
     _, notes = choose_frame(1, reading)
-    bands = (
-        _of_palette(data)
-        if by_palette
-        else _unmasked(_rows(data, width, height, bits), _masks(data, size, compression))
-    )
+    bands = _of_palette(data) if by_palette else _of_masks(data)
     has_alpha = bands.shape[2] == 4
-    if has_alpha and not bands[..., 3].any():
-        # Many writers leave at zero what they call alpha.
-        bands, has_alpha = np.ascontiguousarray(bands[..., :3]), False
     dpi = plausible_dpi(across / _INCHES_PER_METRE, down / _INCHES_PER_METRE)
     return Samples(bands=bands, model="rgb", has_alpha=has_alpha, format="bmp", dpi=dpi, notes=notes)
+
+
+def _read_inside(data: bytes, reading: Reading) -> Samples:
+    """Samples of the JPEG or PNG file that stands in place of the pixels."""
+    _, _, _, _, _, compression, length, _, _ = _fields(data)
+    (start,) = struct.unpack_from("<I", data, 10)
+    inside = data[start : start + length] if length else data[start:]
+    return read_jpeg(inside, reading) if compression == _JPEG else read_png(inside, reading)
 
 
 def _fields(data: bytes) -> tuple[int, ...]:
@@ -83,6 +81,12 @@ def _has_odd_palette(data: bytes) -> bool:
     return bits == 2 or size == _SHORT_HEADER or many
 
 
+def _is_masked(data: bytes) -> bool:
+    """Whether masks say which bits of a pixel are which colour."""
+    size, _, _, _, bits, compression, *_ = _fields(data)
+    return size >= _INFO_HEADER and compression in (_BITFIELDS, _ALPHA_BITFIELDS) and bits in _TYPES
+
+
 def _of_palette(data: bytes) -> Pixels:
     """Pixels ``(h, w, 3)``; what is beyond the palette is black."""
     size, width, height, _, bits, *_ = _fields(data)
@@ -96,6 +100,15 @@ def _of_palette(data: bytes) -> Pixels:
     steps = np.array(range(8 - bits, -1, -bits), np.uint8)
     indices = (lines[..., None] >> steps & ((1 << bits) - 1)).reshape(abs(height), -1)[:, :width]
     return np.asarray(palette[indices if height < 0 else indices[::-1]], np.uint8)
+
+
+def _of_masks(data: bytes) -> Pixels:
+    """Pixels ``(h, w, 3)``, or ``(h, w, 4)`` with an alpha that is used."""
+    size, width, height, _, bits, compression, *_ = _fields(data)
+    bands = _unmasked(_rows(data, width, height, bits), _masks(data, size, compression))
+    # Many writers leave at zero what they call alpha.
+    has_empty_alpha = bands.shape[2] == 4 and not bands[..., 3].any()
+    return np.ascontiguousarray(bands[..., :3]) if has_empty_alpha else bands
 
 
 def _rows(data: bytes, width: int, height: int, bits: int) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
@@ -31,6 +31,24 @@ _CANON = b"CR"
 _HEADER = 16
 
 _MOST_BELOW = 64
+
+
+_Picture = tuple[Found, Found]
+"""A directory, and the one above it: the same, where it is of the chain."""
+
+
+class _Pictures(NamedTuple):
+    """What a file shows.
+
+    Attributes:
+        full: pictures at their full resolution, one for a page of the chain, or those below it.
+        reduced: pictures that are marked so.
+        masks: how many there are.
+    """
+
+    full: list[_Picture]
+    reduced: list[_Picture]
+    masks: int
 
 
 @dataclass(frozen=True)
@@ -60,8 +78,25 @@ def choose_page(stream: BinaryIO, reading: Reading) -> Page:
     stream.seek(0)
     if stream.read(_HEADER)[8:10] == _CANON:
         raise ImageError(_raw())
-    full: list[tuple[Found, Found]] = []
-    reduced: list[tuple[Found, Found]] = []
+    pictures = _list_pictures(stream)
+    pages = pictures.full or sorted(pictures.reduced, key=_pixels)[-1:]
+    if not pages:
+        raise ImageError("cannot be decoded: its directory is missing")
+    index, told = choose_frame(len(pages), reading)
+    found, camera = pages[index]
+    if not (_WIDTH in found[0] and _HEIGHT in found[0]):
+        raise ImageError("cannot be decoded: its directory is broken or missing")
+    return Page(found, camera, (*told, *_give_colours(found), *_what_is_missed(pictures)))
+
+
+def _list_pictures(stream: BinaryIO) -> _Pictures:
+    """All pictures of a file, by what they are.
+
+    Raises:
+        ImageError: the file is broken, or one of them is what a sensor has measured.
+    """
+    full: list[_Picture] = []
+    reduced: list[_Picture] = []
     masks = 0
     for found in _directories(stream):
         pictures = [(found, found), *((below, found) for below in _below(stream, found))]
@@ -73,22 +108,23 @@ def choose_page(stream: BinaryIO, reading: Reading) -> Page:
         shown = [picture for picture, kind in zip(pictures, kinds, strict=True) if kind == 0]
         # What is below a full picture without being called reduced is another form of it: the largest counts.
         full += [max(shown, key=_pixels)] if kinds[0] == 0 else shown
-    pages = full or sorted(reduced, key=_pixels)[-1:]
-    if not pages:
-        raise ImageError("cannot be decoded: its directory is missing")
-    index, told = choose_frame(len(pages), reading)
-    found, camera = pages[index]
-    if not (_WIDTH in found[0] and _HEIGHT in found[0]):
-        raise ImageError("cannot be decoded: its directory is broken or missing")
-    notes = list(told)
-    if _PHOTOMETRIC not in found[0]:
-        found[0][_PHOTOMETRIC], guessed = _guessed(found)
-        notes.append(f"it does not say what its colours are: taken for {guessed}")
-    if not full:
-        notes.append("holds nothing but a reduced picture")
-    if masks:
-        notes.append("its transparency mask is left out")
-    return Page(found, camera, tuple(notes))
+    return _Pictures(full, reduced, masks)
+
+
+def _give_colours(found: Found) -> tuple[str, ...]:
+    """Write a guess into a directory that does not say what its colours are; returns the note on it."""
+    if _PHOTOMETRIC in found[0]:
+        return ()
+    found[0][_PHOTOMETRIC], guessed = _guessed(found)
+    return (f"it does not say what its colours are: taken for {guessed}",)
+
+
+def _what_is_missed(pictures: _Pictures) -> Iterator[str]:
+    """Notes on what a file has not, or what is not shown of it."""
+    if not pictures.full:
+        yield "holds nothing but a reduced picture"
+    if pictures.masks:
+        yield "its transparency mask is left out"
 
 
 def _guessed(found: Found) -> tuple[int, str]:
@@ -139,6 +175,6 @@ def _kind(found: Found) -> int:
     return _REDUCED if kind & _REDUCED or directory.get(_OLD_KIND) == _OLD_REDUCED else 0
 
 
-def _pixels(picture: tuple[Found, Found]) -> int:
+def _pixels(picture: _Picture) -> int:
     directory, _ = picture[0]
     return int(directory.get(_WIDTH, 0)) * int(directory.get(_HEIGHT, 0))

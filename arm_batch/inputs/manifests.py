@@ -116,11 +116,7 @@ def _read(store: ObjectStore, key: str) -> tuple[Names, pa.Table | None]:
 
 
 def _of_table(text: str, delimiter: str, where: str) -> tuple[Names, pa.Table]:
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-    except csv.Error as error:
-        raise InputError(f"{where} cannot be read as a table: {error}") from error
-    header, *body = rows or [[]]
+    header, *body = _rows(text, delimiter, where) or [[]]
     position = header.index(_checked_column(header, header, where))
     for number, row in enumerate(body, 1):
         if len(row) != len(header):
@@ -130,6 +126,14 @@ def _of_table(text: str, delimiter: str, where: str) -> tuple[Names, pa.Table]:
     columns = [pa.array([row[place] for row in body], pa.string()) for place in range(len(header))]
     table = pa.Table.from_arrays(columns, names)
     return [(number, row[position]) for number, row in enumerate(body, 1)], table
+
+
+def _rows(text: str, delimiter: str, where: str) -> list[list[str]]:
+    """The lines of a table that are not empty, cut into cells."""
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
+    except csv.Error as error:
+        raise InputError(f"{where} cannot be read as a table: {error}") from error
 
 
 def _of_parquet(data: bytes, where: str) -> tuple[Names, pa.Table]:

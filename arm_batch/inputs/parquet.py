@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -101,20 +102,20 @@ def parquet_names(store: Readable, infos: Sequence[ObjectInfo], column: str | No
         InputError: a file cannot be read as Parquet or has no column of images.
     """
     given = [_given_names(store, info, column) for info in infos]
-    counts = Counter(name for names in given for name in names if name is not None)
     numbers = [_numbered(info, len(names)) for info, names in zip(infos, given, strict=True)]
-    own = [[name is not None and counts[name] == 1 and is_safe_key(name) for name in names] for names in given]
-    if any(
-        number in counts and not keep
-        for of_file, kept in zip(numbers, own, strict=True)
-        for number, keep in zip(of_file, kept, strict=True)
-    ):
+    named = [list(zip(*rows, strict=True)) for rows in zip(_own_names(given), numbers, strict=True)]
+    needed = {number for rows in named for name, number in rows if name is None}
+    if not needed.isdisjoint(chain.from_iterable(given)):
         # Names that look like our numbers: then numbers for all.
         return numbers
-    return [
-        [str(name) if keep else number for name, number, keep in zip(*rows, strict=True)]
-        for rows in zip(given, numbers, own, strict=True)
-    ]
+    return [[number if name is None else name for name, number in rows] for rows in named]
+
+
+def _own_names(given: Sequence[Sequence[str | None]]) -> list[list[str | None]]:
+    """Of each row of each file the name that it keeps; None where that is not safe, or another row has it too."""
+    counts = Counter(name for names in given for name in names if name is not None)
+    own = {name for name, count in counts.items() if count == 1 and is_safe_key(name)}
+    return [[name if name in own else None for name in names] for names in given]
 
 
 def _numbered(info: ObjectInfo, rows: int) -> list[str]:

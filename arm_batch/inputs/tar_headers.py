@@ -95,34 +95,52 @@ def read_headers(window: Window) -> Iterator[Member]:
             # Files that were put one behind the other have such blocks between them.
             position, empty = position + BLOCK, empty + 1
             continue
-        try:
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.HeaderError:
+        header = _header(block)
+        if header is None:
             if empty:
                 return
-            raise DamageError(_damage(position)) from None
+            raise DamageError(_damage(position))
         empty = 0
-        start = position + BLOCK
         if header.type in _ATTRIBUTES:
-            extra |= _extra(header, _attributes(window, start, header.size))
-            position = start + _filled(header.size)
+            extra |= _extra(header, _attributes(window, position + BLOCK, header.size))
+            position += BLOCK + _filled(header.size)
             continue
-        if header.type == tarfile.GNUTYPE_SPARSE:
-            start = _after_map(window, block, start)
-        member = _member(header, extra, start, _size(header, extra, position))
-        data = 0 if header.type in NO_DATA else member.size
-        if start + data > window.size:
-            raise DamageError(f"this tar file is cut off within {member.name.rpartition('/')[2]!a}")
+        member = _member(window, block, header, extra, position)
         if header.type != tarfile.XGLTYPE:
             yield member
             extra = {}
-        position = start + _filled(data)
+        position = member.offset + _filled(_data_size(member))
     if not empty:
         raise NoEnd
 
 
-def _member(header: tarfile.TarInfo, extra: Mapping[str, str], start: int, size: int) -> Member:
-    """A member, by its header and by what those before it say of it."""
+def _header(block: bytes) -> tarfile.TarInfo | None:
+    """What a block says where it is a header; None where it is none."""
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return None
+
+
+def _member(
+    window: Window, block: bytes, header: tarfile.TarInfo, extra: Mapping[str, str], position: int
+) -> Member:
+    """A member whose data is all there, by the header at `position` and by what those before it say of it."""
+    start = position + BLOCK
+    if header.type == tarfile.GNUTYPE_SPARSE:
+        start = _after_map(window, block, start)
+    member = _described(header, extra, start, _size(header, extra, position))
+    if start + _data_size(member) > window.size:
+        raise DamageError(f"this tar file is cut off within {member.name.rpartition('/')[2]!a}")
+    return member
+
+
+def _data_size(member: Member) -> int:
+    """Bytes of the file that its data take."""
+    return 0 if member.kind in NO_DATA else member.size
+
+
+def _described(header: tarfile.TarInfo, extra: Mapping[str, str], start: int, size: int) -> Member:
     sparse = header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in extra)
     name = extra.get("GNU.sparse.name", extra.get("path", header.name))
     return Member(
@@ -159,7 +177,7 @@ def _extra(header: tarfile.TarInfo, data: bytes) -> dict[str, str]:
     return found
 
 
-def _size(header: tarfile.TarInfo, extra: dict[str, str], position: int) -> int:
+def _size(header: tarfile.TarInfo, extra: Mapping[str, str], position: int) -> int:
     size = extra.get("size", str(header.size))
     if not (size.isascii() and size.isdigit() and len(size) < 20):
         raise DamageError(_damage(position))

@@ -51,27 +51,56 @@ def overlapped(
     Yields:
         For each item a function that returns what `act` returned, or raises what it raised.
     """
-    threads = _Threads(act)
-    ahead: deque[tuple[Future[R], int]] = deque()
-    held = 0
+    ahead = _Ahead(_Threads(act), weight, at_once, most)
     coming = _Peekable(items)
     try:
         while True:
-            while len(ahead) < at_once and (item := coming.first):
-                heavy = weight(item[0])
-                if ahead and held + heavy > most:
-                    break
-                ahead.append((threads.begin(item[0], len(ahead) + 1), heavy))
-                held += heavy
+            while ahead.may_grow and (item := coming.first) and ahead.begins(item[0]):
                 coming.take()
-            if not ahead or not _has_come(ahead[0][0], stop):
+            if ahead.first is None or not _has_come(ahead.first, stop):
                 return
-            yield ahead[0][0].result
-            held -= ahead.popleft()[1]
+            yield ahead.first.result
+            ahead.drop_first()
     finally:
-        for future, _ in ahead:
+        ahead.end()
+
+
+class _Ahead(Generic[T, R]):
+    """What is under way, done and not yet taken, or in the hands of the caller; bounds as of `overlapped`."""
+
+    def __init__(self, threads: _Threads[T, R], weight: Callable[[T], int], at_once: int, most: int) -> None:
+        self._threads, self._weight, self._at_once, self._most = threads, weight, at_once, most
+        self._begun: deque[tuple[Future[R], int]] = deque()
+        self._held = 0
+
+    @property
+    def first(self) -> Future[R] | None:
+        """The outcome whose turn it is; None where nothing is begun."""
+        return self._begun[0][0] if self._begun else None
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether there may be one more item, if it is not too heavy."""
+        return len(self._begun) < self._at_once
+
+    def begins(self, item: T) -> bool:
+        """Begin with an item, unless it is too heavy beside what is there."""
+        heavy = self._weight(item)
+        if self._begun and self._held + heavy > self._most:
+            return False
+        self._begun.append((self._threads.begin(item, len(self._begun) + 1), heavy))
+        self._held += heavy
+        return True
+
+    def drop_first(self) -> None:
+        """The caller is done with the first outcome."""
+        self._held -= self._begun.popleft()[1]
+
+    def end(self) -> None:
+        """Begin nothing that waits, and let the threads end."""
+        for future, _ in self._begun:
             future.cancel()
-        threads.end()
+        self._threads.end()
 
 
 class _Peekable(Generic[T]):

@@ -20,7 +20,7 @@ LEAST_ERROR = 1e-8
 """Mean squared errors below it, less than any whole grey level, count as it: nothing is infinitely good."""
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
-"""BT.601, as `core.quality.luma`, without its offset: errors have none."""
+"""BT.601, as `core.prediction.metrics.luma`, without its offset: errors have none."""
 
 
 @dataclass(frozen=True)

@@ -50,19 +50,22 @@ def upscale(machine: Sequences, at: int = 0, **flags: Any) -> None:
         machine.upscale("20%", flags)
 
 
-def test_repair_beside_an_image_that_was_tried_again(machine: Sequences) -> None:
+def with_a_retry(machine: Sequences) -> None:
+    """A run, and what has failed in it done again from a sound file."""
     upscale(machine)
     put(machine, "b.png", SOUND_16)
     upscale(machine, retry_failed=True)
+
+
+def test_repair_beside_an_image_that_was_tried_again(machine: Sequences) -> None:
+    with_a_retry(machine)
     damage(machine, "images/a.png", "flip")
     upscale(machine, repair=True)
     assert sorted(machine.last.sound) == ["a.png", "b.png", "d/c.png", "d/e.png"]
 
 
 def test_repair_of_a_shard_whose_other_source_has_changed(machine: Sequences) -> None:
-    upscale(machine)
-    put(machine, "b.png", SOUND_16)
-    upscale(machine, retry_failed=True)
+    with_a_retry(machine)
     damage(machine, "images/a.png", "flip")
     put(machine, "a.png", OTHER_16)
     upscale(machine, repair=True)
@@ -98,18 +101,14 @@ def test_a_hole_among_generations(machine: Sequences) -> None:
 
 @pytest.mark.parametrize("kind", ["flip", "truncate", "empty", "remove"])
 def test_the_plan_of_a_shard_with_a_retry(machine: Sequences, kind: str) -> None:
-    upscale(machine)
-    put(machine, "b.png", SOUND_16)
-    upscale(machine, retry_failed=True)
+    with_a_retry(machine)
     damage(machine, "plan/g0000/shards/000000", kind)
     upscale(machine, repair=True)
     assert len(machine.last.sound) == 4
 
 
 def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Sequences) -> None:
-    upscale(machine)
-    put(machine, "b.png", SOUND_16)
-    upscale(machine, retry_failed=True)
+    with_a_retry(machine)
     damage(machine, "commits/g0000/000000", "truncate")
     put(machine, "a.png", OTHER_16)
     upscale(machine, repair=True)

@@ -131,18 +131,26 @@ class _Reader:
         return tags
 
     def _value(self, name: int, tag: int, kind: int, count: int, inline: bytes) -> Entry | Tags | None:
+        """The value of a tag of the directory `name`; None where it is broken."""
         if tag in _FURTHER.get(name, ()):
             if kind not in _POINTERS:
                 return None
             return self.directory(struct.unpack_from(self._order + self._pointer, inline)[0], tag)
         if kind in _WIDE and count == 1 and len(inline) == 8:
-            # What fits becomes an ordinary number.
-            (number,) = struct.unpack_from(self._order + _WIDE[kind], inline)
-            return (
-                Entry(kind=LONG, count=1, data=struct.pack(f"{self._order}I", number))
-                if 0 <= number < 1 << 32
-                else None
-            )
+            return self._narrowed(kind, inline)
+        return self._listed(tag, kind, count, inline)
+
+    def _narrowed(self, kind: int, inline: bytes) -> Entry | None:
+        """A number of BigTIFF as an ordinary one, where it fits."""
+        (number,) = struct.unpack_from(self._order + _WIDE[kind], inline)
+        return (
+            Entry(kind=LONG, count=1, data=struct.pack(f"{self._order}I", number))
+            if 0 <= number < 1 << 32
+            else None
+        )
+
+    def _listed(self, tag: int, kind: int, count: int, inline: bytes) -> Entry | None:
+        """Values that stand in the directory, or where it points to."""
         size = SIZES.get(kind, 0) * count
         if size > _MOST_BYTES or kind not in (SIZES if count else _MAY_BE_EMPTY):
             return None

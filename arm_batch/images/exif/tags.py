@@ -111,19 +111,23 @@ def fraction_entry(order: Order, fractions: Sequence[tuple[int, int]]) -> Entry:
 
 def times(exif: Exif, scale: int, *path: int) -> Entry | None:
     """The numbers of a tag so many times, in the same kind or a wider one; as they are where they are none."""
-    entry, order = exif.entry(*path), exif.order
+    entry = exif.entry(*path)
     if entry is None or not entry.count:
         return entry
     if entry.kind in _FLOATS:
-        values = [value * scale for value in exif.floats(*path)]
-        data = struct.pack(f"{order}{len(values)}{_FLOATS[entry.kind]}", *values)
-        return replace(entry, data=data) if values else entry
+        return _floats_times(entry, exif.order, exif.floats(*path), scale)
     fractions = exif.fractions(*path)
     if not fractions or min(min(pair) for pair in fractions) < 0:
         return entry
     if entry.kind in _WHOLE:
-        return number_entry(order, [number * scale for number, _ in fractions])
-    return fraction_entry(order, [_times(*pair, scale) for pair in fractions])
+        return number_entry(exif.order, [number * scale for number, _ in fractions])
+    return fraction_entry(exif.order, [_times(*pair, scale) for pair in fractions])
+
+
+def _floats_times(entry: Entry, order: Order, values: Sequence[float], scale: int) -> Entry:
+    """An entry of the kind `entry` is; `entry` itself where it has no `values`."""
+    data = struct.pack(f"{order}{len(values)}{_FLOATS[entry.kind]}", *(value * scale for value in values))
+    return replace(entry, data=data) if values else entry
 
 
 def _times(numerator: int, denominator: int, scale: int) -> tuple[int, int]:
