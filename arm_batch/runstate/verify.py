@@ -92,7 +92,7 @@ def verify_store(
     return _verification(problems, each, left)
 
 
-def _sorted_out(records: Sequence[Commit | Problem]) -> tuple[list[Commit], list[Problem]]:
+def _sorted_out(records: Sequence[Commit | Problem | None]) -> tuple[list[Commit], list[Problem]]:
     commits = [record for record in records if isinstance(record, Commit)]
     return commits, [record for record in records if isinstance(record, Problem)]
 
