@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 from arm_batch.errors import OutputError, StoreError
@@ -90,10 +91,23 @@ def _lost_by_redoing(
             if shard.id in damaged:
                 done = _done_paths(job.output, shard.id)
                 if done is None:
-                    done = {entry.path for entry in shard.entries} if shard.id in unplanned else set()
+                    done = _maybe_done(job.output, generations, shard) if shard.id in unplanned else set()
                 lost = _first_lost(job, shard, done)
                 if lost is not None:
                     yield shard.id, lost
+
+
+def _maybe_done(store: ObjectStore, generations: Sequence[Generation], shard: Shard) -> set[str]:
+    """The images that a shard may have done, where its rows cannot be read: all but those known to have failed."""
+    failed: set[str] = set()
+    with suppress(StoreError):
+        commit = read_commit(store, shard.id)
+        if commit is not None and commit.failed is not None:
+            failed = read_paths(store, commit.failed)
+    # Rows of failures are removed once these have been tried again.
+    retries = (retry for g in generations if g.kind == "retry" for retry in read_shards(store, g))
+    failed |= {entry.path for retry in retries if retry.origin == shard.id for entry in retry.entries}
+    return {entry.path for entry in shard.entries} - failed
 
 
 def _first_lost(job: Job, shard: Shard, done: Set[str]) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
@@ -267,7 +268,7 @@ def test_new_images_are_reported_and_taken_up_when_asked(
     assert [g.kind for g in list_generations(LocalStore(str(tmp_path / "out")))] == ["initial", "extend"]
     assert_whole(tmp_path / "out")
     again = pipeline.upscale(extend, silent)
-    assert replace(again, timings=summary.timings) == summary
+    assert msgspec.structs.replace(again, timings=summary.timings) == summary
 
 
 def test_an_extension_that_no_plan_meets_leaves_the_run_as_it_was(
