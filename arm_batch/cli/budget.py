@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import POOL, parse_budget
-from arm_batch.core.quota.state import PoolState
+from arm_batch.core.quota.state import QuotaState
 from arm_batch.errors import BudgetError, OutputError
 from arm_batch.report import human_flops
 from arm_batch.storage.base import ObjectStore, honours_create
@@ -38,28 +38,28 @@ def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoi
         raise OutputError(
             f"{root.url}: this store ignores If-None-Match, so that jobs could overspend a pool in it"
         )
-    PoolJournal(root).create(name, amount)
+    QuotaJournal(root).create(name, amount)
     typer.echo(f"use it with --budget {POOL}{root.url}")
 
 
 @app.command("show")
 def show_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
     """Tell what a pool has granted and its jobs have spent."""
-    for line in _describe(SharedPool(_root(store, name, endpoint_url)).state()):
+    for line in _describe(SharedQuota(_root(store, name, endpoint_url)).state()):
         typer.echo(line)
 
 
 @app.command("add")
 def add_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
     """Raise a pool; what jobs have not begun gets its part."""
-    state = SharedPool(_root(store, name, endpoint_url)).add(uuid.uuid4().hex, _flops(flops))
+    state = SharedQuota(_root(store, name, endpoint_url)).add(uuid.uuid4().hex, _flops(flops))
     typer.echo(f"{name} holds {human_flops(state.total)}")
 
 
 @app.command("close")
 def close_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
     """Take no further job; those that are there go on."""
-    SharedPool(_root(store, name, endpoint_url)).close()
+    SharedQuota(_root(store, name, endpoint_url)).close()
     typer.echo(f"{name} is closed")
 
 
@@ -71,7 +71,7 @@ def release_command(
     endpoint_url: Endpoint = None,
 ) -> None:
     """Give back what a job that was abandoned holds and has not begun. Started again, it asks the pool anew."""
-    pool = SharedPool(_root(store, name, endpoint_url))
+    pool = SharedQuota(_root(store, name, endpoint_url))
     before = pool.state().claim(job)
     pool.leave(job)
     free = before.grant - pool.state().claim(job).grant
@@ -89,7 +89,7 @@ def _flops(text: str) -> int:
     return int(budget.amount)
 
 
-def _describe(state: PoolState) -> list[str]:
+def _describe(state: QuotaState) -> list[str]:
     lines = [
         f"{state.name}: {human_flops(state.total)}" + (", closed" if state.closed else ""),
         f"  spent      {human_flops(state.spent)}",
