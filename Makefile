@@ -40,7 +40,7 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST)
+	$(PYTEST) --durations 30
 
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
 	$(BIN)/pytest tests/chaos tests/sequences --chaos full

@@ -11,6 +11,7 @@
     ├── StoreError          a folder or bucket cannot be reached, read or written; a resume may go on
     │   ├── UnsupportedError it works, but cannot do what was asked of it
     │   └── ObjectError     one object cannot be read, though others can: an image becomes a `failed` row
+    ├── NewerError          a document of a later version: nothing is damaged, and nothing may be done about it
     ├── ClusterError        the Ray cluster cannot be reached or started; a resume may go on
     ├── StoppedError        somebody asked the run to end before it was complete: exit code 4
     ├── ImageError          one image cannot be processed: becomes a `failed` row, the job goes on
@@ -65,6 +66,10 @@ class ObjectError(StoreError):
 
     def __str__(self) -> str:
         return ": ".join(self.args)
+
+
+class NewerError(ArmBatchError):
+    """A document was written by a later version of this package: neither damaged nor to be repaired."""
 
 
 class ClusterError(ArmBatchError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from arm_batch.core.allocation.bootstrap import Interval
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality
 
 
@@ -19,7 +19,7 @@ class Estimate:
     interval: Interval | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What one spend is predicted to come to.
 
@@ -50,7 +50,7 @@ class Asked:
     refused: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """The result of a dry run.
 
@@ -74,7 +74,7 @@ class Outlook:
         bytes_per_pixel: that upscaled photographs were measured to take in `format`.
         output_bytes: `output_pixels` times `bytes_per_pixel`.
         devices: how many of each kind were measured; empty where nothing was.
-        curve: by spend, from interpolation everywhere to all that helps; empty where no image can be read.
+        curve: by spend, from interpolation everywhere to all that helps; empty where no image is for nets.
         knee: the point of the curve beyond which a FLOP buys less than the average one.
         asked: the budget that was asked about.
     """

@@ -21,17 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import DEFAULT_WRITING, Reading, Writing
 from arm_batch.core.large_images import DEFAULT_GIANTS
-from arm_batch.core.tiling.alpha import fill_hidden
-from arm_batch.core.tiling.grid import Pixels
-from arm_batch.errors import BudgetError, ImageError, UsageError
-from arm_batch.execution.in_memory import UpscaledPicture, upscale_pictures
+from arm_batch.errors import ImageError, UsageError
+from arm_batch.execution.in_memory import InMemoryUpscaler, array_of, picture_of
 from arm_batch.images import Picture, choose_format, decode, encode, fit_metadata
-from arm_batch.models import inference
-from arm_batch.models.ladder_files import find_ladder, load_ladder
 from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
 
 Batch = dict[str, Any]
@@ -76,32 +71,24 @@ class Upscaler:
         writing: Writing = DEFAULT_WRITING,
         device: str = "cpu",
     ) -> None:
-        asked = parse_budget(budget)
-        if asked.kind != "share":
-            raise BudgetError(f"the budget {budget!r} is not a share such as 40%, and a stream can keep no other")
-        files = load_ladder(find_ladder(ladder))
-        self._ladder = files.ladder
-        self._share = float(asked.amount)
-        if self._share * int(self._ladder.costs[-1]) < int(self._ladder.costs[0]):
-            raise BudgetError(f"the budget {budget} is less than interpolation alone needs")
-        self._objective = objective
+        self._upscaler = InMemoryUpscaler(ladder, budget, objective, device)
         self._column = column
         self._reading = reading
         self._writing = writing
-        self._upscaler = inference.Upscaler(files.nets, self._ladder.grid, self._ladder.scale, device)
 
     def __call__(self, batch: Batch) -> Batch:
         """Upscale the images of a batch.
 
         Raises:
-            UsageError: it has no such column.
+            UsageError: it has no such column, or holds one image in place of a batch.
         """
         if self._column not in batch:
             raise UsageError(f"there is no column {self._column!r} of images; there are: {', '.join(batch)}")
+        _check_column(self._column, batch[self._column])
         values = list(batch[self._column])
         read = [self._read(value) for value in values]
         pictures = [picture for picture in read if isinstance(picture, Picture)]
-        upscaled = iter(self._upscale(pictures))
+        upscaled = iter(self._upscaler.run(pictures))
         images: list[Any] = []
         errors: list[str | None] = []
         flops, predicted = np.zeros(len(values), np.int64), np.full(len(values), np.nan)
@@ -125,15 +112,10 @@ class Upscaler:
             "psnr_predicted_db": predicted,
         }
 
-    def _upscale(self, pictures: Sequence[Picture]) -> list[UpscaledPicture]:
-        if not pictures:
-            return []
-        return upscale_pictures(self._ladder, self._upscaler.run, self._objective, pictures, self._share)
-
     def _read(self, value: Any) -> Picture | ImageError:
         try:
             if isinstance(value, np.ndarray):
-                return _picture_of(value)
+                return picture_of(value)
             data = value["bytes"] if isinstance(value, dict) else value
             if data is None:
                 raise ImageError("there is no image in this row")
@@ -143,8 +125,7 @@ class Upscaler:
 
     def _write(self, value: Any, picture: Picture) -> Any:
         if isinstance(value, np.ndarray):
-            bands = np.concatenate([picture.pixels, picture.planes], axis=2)
-            return bands[..., 0] if value.ndim == 2 else bands
+            return array_of(picture, value.ndim)
         if self._writing.strip_metadata:
             picture = replace(picture, metadata=picture.metadata.stripped())
         height, width = picture.pixels.shape[:2]
@@ -161,18 +142,23 @@ class Upscaler:
         return value | {"bytes": data} if isinstance(value, dict) else data
 
 
-def _picture_of(array: Pixels) -> Picture:
-    if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or array.size == 0:
-        raise ImageError(f"is no image: {array.dtype} of shape {array.shape}")
-    bands = array[..., None] if array.ndim == 2 else array
-    channels = bands.shape[2]
-    if channels > 4:
-        raise ImageError(f"has {channels} channels: 1 to 4 are taken")
-    n_colours = 1 if channels < 3 else 3
-    colours, planes = (np.ascontiguousarray(part) for part in (bands[..., :n_colours], bands[..., n_colours:]))
-    if planes.shape[2]:
-        colours = fill_hidden(colours, planes[..., 0])
-    return Picture(colours, planes, has_alpha=planes.shape[2] == 1)
+def _check_column(name: str, values: object) -> None:
+    """Refuse one image in place of many: its rows would be taken for images.
+
+    Raises:
+        UsageError: it is one, or no column at all.
+    """
+    if not isinstance(values, np.ndarray | list | tuple):
+        raise UsageError(f"the column {name!r} is a {type(values).__name__}: give a batch of images, (n, h, w, c)")
+    numbers = isinstance(values, np.ndarray) and values.dtype.kind in "buif" and values.size
+    if (
+        isinstance(values, np.ndarray)
+        and numbers
+        and (values.ndim < 3 or (values.ndim == 3 and values.shape[2] <= 4))
+    ):
+        raise UsageError(
+            f"the column {name!r} of shape {values.shape} is one image: give a batch of them, (n, h, w, c)"
+        )
 
 
 def _nothing(value: Any) -> Any:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
+from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.deadline import Forecast
-from arm_batch.core.allocation.histogram import Objective
 from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.measures import MEASURES, Objective
 from arm_batch.core.allocation.objective import Quality
-from arm_batch.core.prediction.ladder import Ladder
+from arm_batch.core.json_records import Record, encode_record
+from arm_batch.core.prediction.ladder import Ladder, Subnet
 
 RUN_KEY = "run.json"
 
@@ -32,15 +33,7 @@ LIBRARIES = (
 )
 
 
-MEASURES: dict[Objective, str] = {
-    "image-psnr": "mean PSNR of images",
-    "mse": "PSNR of the pooled error",
-    "psnr": "mean PSNR of tiles",
-}
-"""What the figure of an objective is, for a person."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timings:
     """Wall seconds of each part of a run."""
 
@@ -50,8 +43,7 @@ class Timings:
     run_seconds: float
 
 
-@dataclass(frozen=True)
-class RunSummary:
+class RunSummary(Record, frozen=True):
     """What became of a run, over all its generations.
 
     Attributes:
@@ -93,7 +85,57 @@ class RunSummary:
     timings: Timings
 
 
-@dataclass(frozen=True)
+class LadderPart(Record, frozen=True):
+    """The ladder in ``run.json``; attributes as of `Ladder`, with its table's provenance."""
+
+    name: str
+    sha256: str
+    tile: int
+    halo: int
+    subnets: tuple[Subnet, ...]
+    lut: dict[str, str]
+
+
+class AllocationPart(Record, frozen=True):
+    """The allocation of all generations in ``run.json``: ``tiles[bin][subnet]``, and the bins by score."""
+
+    scores: tuple[str, ...]
+    score_edges: list[float]
+    score_cuts: list[list[float]]
+    tiles: list[list[int]]
+    spend_flops: int
+
+
+class GenerationPart(Record, frozen=True):
+    """A generation in ``run.json``; attributes as of `GenerationReport`."""
+
+    kind: str
+    images: int
+    budget: str
+    budget_flops: int
+    spent_flops: int
+    spend_flops: int
+    price_per_flop: float
+    predicted: Quality | None
+    forecast: Forecast | None
+
+
+class RunRecord(RunSummary, frozen=True):
+    """What ``run.json`` holds. It is for people and their tools: no run reads it."""
+
+    what: ClassVar[str] = "the record of a run"
+    remedy: ClassVar[str] = "running the same `arm-batch upscale` again writes it anew"
+    format: ClassVar[int] = 1
+
+    flops_convention: str
+    settings: dict[str, str]
+    ladder: LadderPart
+    allocation: AllocationPart
+    generations: tuple[GenerationPart, ...]
+    versions: dict[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationReport:
     """One generation of a run.
 
@@ -120,46 +162,41 @@ class GenerationReport:
 
 def run_document(
     summary: RunSummary, settings: dict[str, str], ladder: Ladder, generations: Sequence[GenerationReport]
-) -> str:
-    """The text of ``run.json``: budget, spend, allocation, versions, hashes and timings."""
-    document = {
-        **asdict(summary),
-        "flops_convention": "executed: 2 x multiply-adds per tile with its halo",
-        "settings": settings,
-        "ladder": {
-            "name": ladder.name,
-            "sha256": ladder.digest,
-            "tile": ladder.grid.tile,
-            "halo": ladder.grid.halo,
-            "subnets": [asdict(s) for s in ladder.subnets],
-            "lut": ladder.lut.provenance,
-        },
-        "allocation": {
-            "scores": [score.name for score in ladder.lut.scores],
-            "score_edges": ladder.lut.edges.tolist(),
-            "score_cuts": ladder.lut.cuts.tolist(),
-            "tiles": np.sum([g.allocation.tiles.sum(axis=0) for g in generations], axis=0).tolist(),
-            "spend_flops": sum(g.allocation.spend for g in generations),
-        },
-        "generations": [_generation(generation) for generation in generations],
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
-    }
-    return json.dumps(document, indent=1) + "\n"
+) -> bytes:
+    """The bytes of ``run.json``: budget, spend, allocation, versions, hashes and timings."""
+    lut = ladder.lut
+    record = RunRecord(
+        **{name: getattr(summary, name) for name in summary.__struct_fields__},
+        flops_convention="executed: 2 x multiply-adds per tile with its halo",
+        settings=settings,
+        ladder=LadderPart(
+            ladder.name, ladder.digest, ladder.grid.tile, ladder.grid.halo, ladder.subnets, lut.provenance
+        ),
+        allocation=AllocationPart(
+            scores=tuple(score.name for score in lut.scores),
+            score_edges=lut.edges.tolist(),
+            score_cuts=lut.cuts.tolist(),
+            tiles=np.sum([g.allocation.tiles.sum(axis=0) for g in generations], axis=0).tolist(),
+            spend_flops=sum(g.allocation.spend for g in generations),
+        ),
+        generations=tuple(map(_generation, generations)),
+        versions={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+    )
+    return encode_record(record)
 
 
-def _generation(report: GenerationReport) -> dict[str, Any]:
-    allocation = report.allocation
-    return {
-        "kind": report.kind,
-        "images": report.images,
-        "budget": report.budget,
-        "budget_flops": report.budget_flops,
-        "spent_flops": report.spent_flops,
-        "spend_flops": allocation.spend,
-        "price_per_flop": allocation.price,
-        "predicted": None if report.quality is None else asdict(report.quality),
-        "forecast": None if report.forecast is None else asdict(report.forecast),
-    }
+def _generation(report: GenerationReport) -> GenerationPart:
+    return GenerationPart(
+        kind=report.kind,
+        images=report.images,
+        budget=report.budget,
+        budget_flops=report.budget_flops,
+        spent_flops=report.spent_flops,
+        spend_flops=report.allocation.spend,
+        price_per_flop=report.allocation.price,
+        predicted=report.quality,
+        forecast=report.forecast,
+    )
 
 
 def _version(library: str) -> str | None:
@@ -168,20 +205,6 @@ def _version(library: str) -> str | None:
         return version(library)
     except PackageNotFoundError:
         return None
-
-
-def human_flops(flops: int) -> str:
-    """Such as ``2.50 TFLOP``.
-
-    >>> human_flops(2_500_000_000_000)
-    '2.50 TFLOP'
-    """
-    amount = float(flops)
-    for unit in ("", "K", "M", "G", "T", "P"):
-        if amount < 1000:
-            return f"{amount:.2f} {unit}FLOP"
-        amount /= 1000
-    return f"{amount:.2f} EFLOP"
 
 
 def describe(summary: RunSummary) -> list[str]:

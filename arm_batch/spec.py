@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Objective
-from arm_batch.core.image_options import AUTO, DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
+from arm_batch.core.image_options import DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
 from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
 from arm_batch.core.selection.selection import EVERYTHING, Selection
+from arm_batch.errors import UsageError
 
 Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]
@@ -36,7 +38,7 @@ class ShardLimits:
     source_bytes: int = 2 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Resume:
     """What else to do with an output that holds a run already.
 
@@ -53,121 +55,117 @@ class Resume:
     add_budget: Budget | None = None
 
 
-@dataclass(frozen=True)
-class JobSpec:
-    """What the user asked for.
+@dataclass(frozen=True, kw_only=True)
+class PlanSpec:
+    """What a run and a dry run of it have in common: everything that decides a plan, and where it is made.
 
     Attributes:
-        input: folder, ``s3://`` prefix, image, Parquet file or list of images.
-        output: folder or ``s3://`` prefix.
-        budget: bound on the executed FLOPs or on the time.
+        input: folder, ``s3://`` prefix, image, tar, Parquet dataset or list of images.
         ladder: a shipped name or a folder.
         scale: the factor asked for; must be the ladder's.
         objective: what the budget is to make best.
-        sink: `parquet` puts the images into the rows, `files` beside them, `webdataset` into tar files.
         reading: which images are taken, and how.
-        writing: how the upscaled ones are written.
+        writing: how the upscaled ones are written; a plan goes by the format alone.
         executor: where the work runs.
         workers: CPU actors; ``None`` for one per core of the cluster.
         endpoint_url: of an S3 service other than AWS.
-        single_writer: the user vouches that no other process writes to `output`, on stores that cannot refuse a
-            second writer.
-        plan: folder that holds the plan of a dry run, to be carried out; ``None`` to plan now.
-        resume: what else to do with an output that holds a run already.
         limits: of shards; only what is planned anew goes by them.
-        selection: of the images of `input`.
+        selection: of the images of `input`. In a dry run its sample is what to look at, and stands for what is
+            selected without it; its seed is also that of the intervals.
         dedup: whether an image that is there several times is upscaled once.
         giants: from which size on images are not held in memory as a whole.
     """
 
     input: str
-    output: str
-    budget: Budget
     ladder: str
     scale: int
     objective: Objective = DEFAULT_OBJECTIVE
-    sink: Sink = "parquet"
     reading: Reading = DEFAULT_READING
     writing: Writing = DEFAULT_WRITING
     executor: ExecutorName = "ray"
     workers: int | None = None
     endpoint_url: str | None = None
-    single_writer: bool = False
-    plan: str | None = None
-    resume: Resume = Resume()
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
     dedup: bool = False
     giants: Giants = DEFAULT_GIANTS
 
+    def __post_init__(self) -> None:
+        _check_name("objective", self.objective, OBJECTIVES)
+        _check_name("executor", self.executor, get_args(ExecutorName))
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"{self.workers} workers do nothing: one at least")
+
+    def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
+        """The settings that a plan is made for, and that every run that carries it out has too."""
+        return {
+            "input": input_url,
+            "ladder": ladder_digest,
+            "scale": str(self.scale),
+            "objective": self.objective,
+            "format": self.writing.format,
+            "selection": self.selection.text,
+            "dedup": "yes" if self.dedup else "no",
+            **self.reading.settings(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """What the user asked of a run.
+
+    Attributes:
+        plan: what is to be planned, and how.
+        output: folder or ``s3://`` prefix.
+        budget: bound on the executed FLOPs or on the time.
+        sink: `parquet` puts the images into the rows, `files` beside them, `webdataset` into tar files.
+        single_writer: the user vouches that no other process writes to `output`, on stores that cannot refuse a
+            second writer.
+        adopt: folder that holds the plan of a dry run, to be carried out; ``None`` to plan now.
+        resume: what else to do with an output that holds a run already.
+    """
+
+    plan: PlanSpec
+    output: str
+    budget: Budget
+    sink: Sink = "parquet"
+    single_writer: bool = False
+    adopt: str | None = None
+    resume: Resume = Resume()
+
+    def __post_init__(self) -> None:
+        _check_name("sink", self.sink, get_args(Sink))
+
     def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            **plan_settings(self, self.writing.format, input_url, ladder_digest),
-            **self.writing.settings(),
+            **self.plan.settings(input_url, ladder_digest),
+            **self.plan.writing.settings(),
             "budget": self.budget.text,
             "sink": self.sink,
         }
 
 
-@dataclass(frozen=True)
-class PlanSpec:
+@dataclass(frozen=True, kw_only=True)
+class DryRunSpec:
     """What the user asked of a dry run.
 
     Attributes:
-        input: folder, ``s3://`` prefix, image, Parquet file or list of images.
-        ladder: a shipped name or a folder.
-        scale: the factor asked for; must be the ladder's.
-        objective: what a budget is to make best.
-        reading: which images are taken, and how.
-        format: of the images to be written, as of `Writing`.
-        budget: one to ask about beside the whole curve.
+        plan: what is to be planned, and how.
         output: folder or ``s3://`` prefix for the plan; ``None`` writes nothing.
-        executor: where the work runs.
-        workers: as of `JobSpec`.
-        endpoint_url: of an S3 service other than AWS.
+        budget: one to ask about beside the whole curve.
         survey: whether to measure the machines and tell how long each budget takes.
-        limits: of shards.
-        selection: of the images of `input`. Its sample is what to look at, and stands for what is selected without
-            it; its seed is also that of the intervals.
-        dedup: as of `JobSpec`.
-        giants: as of `JobSpec`.
     """
 
-    input: str
-    ladder: str
-    scale: int
-    objective: Objective = DEFAULT_OBJECTIVE
-    reading: Reading = DEFAULT_READING
-    format: str = AUTO
-    budget: Budget | None = None
+    plan: PlanSpec
     output: str | None = None
-    executor: ExecutorName = "ray"
-    workers: int | None = None
-    endpoint_url: str | None = None
+    budget: Budget | None = None
     survey: bool = True
-    limits: ShardLimits = ShardLimits()
-    selection: Selection = EVERYTHING
-    dedup: bool = False
-    giants: Giants = DEFAULT_GIANTS
-
-    def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
-        """The settings that the plan is made for."""
-        return plan_settings(self, self.format, input_url, ladder_digest)
 
 
-def plan_settings(spec: JobSpec | PlanSpec, format: str, input_url: str, ladder_digest: str) -> dict[str, str]:
-    """The settings that a plan has in common with every run that carries it out."""
-    return {
-        "input": input_url,
-        "ladder": ladder_digest,
-        "scale": str(spec.scale),
-        "objective": spec.objective,
-        "format": format,
-        "selection": spec.selection.text,
-        "dedup": "yes" if spec.dedup else "no",
-        **spec.reading.settings(),
-    }
+def _check_name(what: str, given: str, known: Sequence[str]) -> None:
+    if given not in known:
+        raise UsageError(f"unknown {what} {given!r}; known: {', '.join(known)}")
 
 
 def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -19,20 +19,19 @@ from measured_tiles import (
     GRID,
     SCALE,
     Evaluation,
-    Floats,
-    Indices,
     measure_calibration,
     measure_images,
 )
-from numpy.typing import NDArray
 
 from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.histogram import Objective, image_class, take_census
+from arm_batch.core.allocation.histogram import image_class, take_census
 from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
+from arm_batch.core.arrays import Counts, Floats, Indices, Pixels
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.metrics import PEAK
-from arm_batch.core.tiling.grid import Pixels, TileGrid, take
+from arm_batch.core.tiling.grid import TileGrid, take
 from arm_batch.core.tiling.scores import laplacian_map, score_tiles
 from arm_batch.evaluation.calibrate import DEFAULT_SCORES, TileSample, build_lut
 from arm_batch.evaluation.paper import PaperLut
@@ -87,7 +86,7 @@ class Plan:
 class Job:
     """The evaluation images planned with one table, as a job would plan them."""
 
-    def __init__(self, tiles: Evaluation, lut: Lut, costs: NDArray[np.int64]) -> None:
+    def __init__(self, tiles: Evaluation, lut: Lut, costs: Counts) -> None:
         self._tiles = tiles
         self._lut = lut
         self._costs = costs
@@ -109,7 +108,7 @@ class Job:
         return Plan(subnets, int(self._costs[subnets].sum()), predict(lut, census, allocation.tiles, GRID.tile**2))
 
 
-def report(tiles: Evaluation, sample: TileSample, costs: NDArray[np.int64], published: PaperLut) -> None:
+def report(tiles: Evaluation, sample: TileSample, costs: Counts, published: PaperLut) -> None:
     """Print what each rule reaches, how exact budgets are, and how true predictions."""
     full = len(tiles.image) * int(costs[-1])
     tables = {
@@ -137,9 +136,7 @@ def report(tiles: Evaluation, sample: TileSample, costs: NDArray[np.int64], publ
     report_held_out(sample, costs)
 
 
-def report_rules(
-    tiles: Evaluation, costs: NDArray[np.int64], full: int, published: PaperLut, rules: dict[str, Rule]
-) -> None:
+def report_rules(tiles: Evaluation, costs: Counts, full: int, published: PaperLut, rules: dict[str, Rule]) -> None:
     """Mean image PSNR and pooled PSNR of every rule at every spend, and the share of the oracle's gain."""
     scores = np.concatenate([patch_scores(image) for image in tiles.lr])
     figures: dict[str, list[tuple[float, float]]] = {"paper": []}
@@ -168,7 +165,7 @@ def patch_scores(image: Pixels) -> Floats:
     return np.array([laplacian_map(window).mean() for window in windows], np.float64)
 
 
-def paper_rule(lut: PaperLut, scores: Floats, costs: NDArray[np.int64], budget: int, seed: int) -> Indices:
+def paper_rule(lut: PaperLut, scores: Floats, costs: Counts, budget: int, seed: int) -> Indices:
     """``argmax(eta * psnr - flops)`` at the largest eta within the budget; tiles in random order get the next."""
     low, high = 0.0, 1e4
     for _ in range(100):
@@ -185,7 +182,7 @@ def paper_rule(lut: PaperLut, scores: Floats, costs: NDArray[np.int64], budget: 
     return subnets
 
 
-def oracle(tiles: Evaluation, costs: NDArray[np.int64], budget: int, per_image: bool) -> Indices:
+def oracle(tiles: Evaluation, costs: Counts, budget: int, per_image: bool) -> Indices:
     """The allocation that knows every tile's true errors: each tile is a bin of its own."""
     images = tiles.image if per_image else np.zeros_like(tiles.image)
     chosen = np.zeros(len(images), np.intp)
@@ -228,12 +225,17 @@ def report_predictions(tiles: Evaluation, job: Job, full: int) -> None:
         )
 
 
-def report_held_out(sample: TileSample, costs: NDArray[np.int64]) -> None:
+def report_held_out(sample: TileSample, costs: Counts) -> None:
     """The same for photographs like those of the table, each fold planned with a table of the others."""
     predicted, reached = np.zeros(len(SPENDS)), np.zeros(len(SPENDS))
     for fold in range(FOLDS):
         out = sample.image % FOLDS == fold
-        kept = TileSample(sample.features[~out], sample.measured[~out], sample.mse[~out], sample.image[~out])
+        kept = TileSample(
+            features=sample.features[~out],
+            measured=sample.measured[~out],
+            mse=sample.mse[~out],
+            image=sample.image[~out],
+        )
         lut = build_lut(kept, DEFAULT_SCORES, {})
         scores = np.stack([score.of_features(sample.features[out]) for score in lut.scores], axis=1)
         for place, spend in enumerate(SPENDS):

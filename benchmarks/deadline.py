@@ -22,7 +22,7 @@ import ray
 
 from arm_batch import pipeline
 from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.spec import JobSpec
+from arm_batch.spec import JobSpec, PlanSpec
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -86,7 +86,8 @@ def ask(archive: Path, output: Path, budget: str, ladder: str) -> None:
             at_run.append((time.monotonic(), meter.read()))
 
     started = time.monotonic()
-    summary = pipeline.upscale(JobSpec(str(archive), str(output), parse_budget(budget), ladder, 4), progress)
+    plan = PlanSpec(input=str(archive), ladder=ladder, scale=4)
+    summary = pipeline.upscale(JobSpec(plan=plan, output=str(output), budget=parse_budget(budget)), progress)
     ended = time.monotonic()
     meter.stop()
     forecast = json.loads((output / "run.json").read_text())["generations"][0]["forecast"]

@@ -28,7 +28,7 @@ from arm_batch.execution.ray import shard_scheduler
 from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind
 from arm_batch.execution.ray.profiling import queue_ranks, survey_pools
 from arm_batch.execution.ray.shard_scheduler import ShardFlow
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.shard_plan import ShardId
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ladder", default="fsrcnn-x4")
     arguments = parser.parse_args()
-    files = load_ladder(find_ladder(arguments.ladder))
+    files = load_ladder(arguments.ladder)
     n_subnets, window = len(files.nets), files.ladder.grid.window
     # One of its own: another program's cluster may run here too.
     ray.init(address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)

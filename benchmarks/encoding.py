@@ -19,12 +19,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.prediction.metrics import psnr
-from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.images import Picture, decode, encode
 from arm_batch.images.vips import from_array
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 
 ROUNDS = 3
 
@@ -95,7 +96,7 @@ def candidates() -> list[Candidate]:
 
 def upscaled(folder: Path) -> list[Pixels]:
     """The photographs of a folder by the costliest subnet."""
-    files = load_ladder(find_ladder("fsrcnn-x4"))
+    files = load_ladder("fsrcnn-x4")
     grid, scale = files.ladder.grid, files.ladder.scale
     upscaler = Upscaler(files.nets, grid, scale, "cpu")
     outputs = []

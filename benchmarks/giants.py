@@ -25,20 +25,22 @@ import pyvips
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import DEFAULT_GIANTS
-from arm_batch.core.tiling.grid import Pixels, Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.execution.batches import assign_images
 from arm_batch.execution.messages import JobContext
 from arm_batch.images import Metadata
 from arm_batch.images.streaming import Canvas, GiantWriter
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.pipeline.job import open_job
 from arm_batch.runstate.allocation import read_allocation
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.shard_plan import ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verify import verify_store
-from arm_batch.spec import JobSpec
+from arm_batch.spec import JobSpec, PlanSpec
 from arm_batch.storage.open import open_store
 
 LADDER, SCALE = "fsrcnn-x2", 2
@@ -65,9 +67,8 @@ def main() -> None:
         draw(source / "giant.tif", asked.side)
         size = (source / "giant.tif").stat().st_size
         print(f"input: {asked.side} x {asked.side} px, {size / 1e9:.2f} GB of TIFF")
-        spec = JobSpec(
-            str(source), str(output), parse_budget(asked.budget), LADDER, SCALE, executor=asked.executor
-        )
+        plan = PlanSpec(input=str(source), ladder=LADDER, scale=SCALE, executor=asked.executor)
+        spec = JobSpec(plan=plan, output=str(output), budget=parse_budget(asked.budget))
         started = time.perf_counter()
         whole, largest = peak_bytes(spec)
         seconds = time.perf_counter() - started
@@ -89,7 +90,15 @@ def draw(path: Path, side: int) -> None:
     # It comes and goes within some hundred px, also in the middle.
     strength = np.sin((x - side / 2) / 311) ** 2 * 24
     texture = np.take(noise, np.arange(side) % noise.shape[1], axis=1) * strength
-    canvas = Canvas(side, side, 3, 0, False, np.dtype(np.uint8), Metadata())
+    canvas = Canvas(
+        height=side,
+        width=side,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=Metadata(),
+    )
     with GiantWriter(path, "tiff", 95, canvas) as writer:
         for top in range(0, side, STRIP):
             y = np.arange(top, min(top + STRIP, side), dtype=np.float32)[:, None]
@@ -159,7 +168,7 @@ def report(output: Path, seconds: float, whole: int, largest: int) -> None:
 def check_middle(spec: JobSpec, source: Path, output: Path) -> None:
     """Compute a region in the middle by itself, and compare."""
     row = open_dataset(str(output)).to_table().to_pylist()[0]
-    files = load_ladder(find_ladder(LADDER))
+    files = load_ladder(LADDER)
     grid = files.ladder.grid
     subnets = chosen(open_job(spec, files).context).reshape(
         grid.shape(row["height"] // SCALE, row["width"] // SCALE)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats, Indices, Pixels
 from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.prediction.metrics import PEAK
-from arm_batch.core.tiling.grid import Pixels, TileGrid, take
-from arm_batch.evaluation.calibrate import TileSample, calibration_pairs, sample_tiles
+from arm_batch.core.tiling.grid import TileGrid, take
+from arm_batch.evaluation.calibrate import Photographs, TileSample, sample_tiles
 from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.models.inference import Upscaler
 from arm_batch.training.data import EXTENSIONS
@@ -21,9 +21,6 @@ SCALE = 4
 GRID = TileGrid(32, 2)
 TILES_PER_LAYING = 16
 """Calibration tiles of one image, size and shift: with 65 images some 8,000."""
-
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,10 @@ def measure_calibration(upscaler: Upscaler, n_subnets: int, data: Path, cache: P
     """Run every subnet on tiles of the photographs in a folder, or read what was kept."""
     if not cache.exists():
         paths = sorted(p for p in data.rglob("*") if p.suffix.lower() in EXTENSIONS)
-        pairs = calibration_pairs(paths, SCALE)
+        pairs = Photographs(tuple((path, (2, 4)) for path in paths)).pairs(SCALE)
         sample = sample_tiles(upscaler, n_subnets, GRID, pairs, TILES_PER_LAYING)
         np.savez(cache, features=sample.features, measured=sample.measured, mse=sample.mse, image=sample.image)
     with np.load(cache) as kept:
-        return TileSample(kept["features"], kept["measured"], kept["mse"], kept["image"])
+        return TileSample(
+            features=kept["features"], measured=kept["measured"], mse=kept["mse"], image=kept["image"]
+        )

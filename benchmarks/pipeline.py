@@ -29,18 +29,17 @@ from arm_batch import pipeline
 from arm_batch.core.allocation.apportion import Share, assign
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.arrays import Indices, Scores
 from arm_batch.core.image_options import Writing
 from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.core.tiling.scores import laplacian_map
-from arm_batch.execution.messages import Indices
 from arm_batch.execution.ray.cluster import ENVIRONMENT
 from arm_batch.images import Picture, decode, encode
 from arm_batch.models.backbones.fsrcnn import Fsrcnn
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.report import RunSummary
-from arm_batch.runstate.shard_plan import Scores
-from arm_batch.spec import JobSpec
+from arm_batch.spec import JobSpec, PlanSpec
 
 LADDER = "fsrcnn-x4"
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
@@ -53,7 +52,7 @@ LOOP_IMAGES = 2
 
 def main() -> None:
     """Print every figure."""
-    files = load_ladder(find_ladder(LADDER))
+    files = load_ladder(LADDER)
     upscaler = Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu")
     measure_subnets(files, upscaler)
     with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +103,8 @@ def make_archive(folder: Path, copies: int) -> list[str]:
 
 def run_pipeline(archive: Path, out: Path) -> RunSummary:
     """The main job on the Ray that this process is connected to."""
-    spec = JobSpec(str(archive), str(out), parse_budget(BUDGET), LADDER, scale=4, writing=Writing("png"))
+    plan = PlanSpec(input=str(archive), ladder=LADDER, scale=4, writing=Writing("png"))
+    spec = JobSpec(plan=plan, output=str(out), budget=parse_budget(BUDGET))
     summary = pipeline.upscale(spec, lambda *_: None)
     assert summary.failed == 0
     record = json.loads((out / "run.json").read_text())
@@ -157,7 +157,7 @@ def parts_at_once(archive: Path, names: Sequence[str], cores: int) -> float:
 
 
 def _parts_alone(archive: Path, names: Sequence[str]) -> float:
-    files = load_ladder(find_ladder(LADDER))
+    files = load_ladder(LADDER)
     upscaler = Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu")
     return sum(measure_parts(files, upscaler, archive, names).seconds.values())
 

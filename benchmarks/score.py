@@ -20,7 +20,7 @@ from arm_batch.core.tiling.grid import take
 from arm_batch.core.tiling.scores import Score, score_tiles
 from arm_batch.images import decode
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 
 ROUNDS = 15
 SMALLEST_TILES = 256
@@ -29,7 +29,7 @@ SMALLEST_TILES = 256
 def main() -> None:
     """Print nanoseconds per LR pixel and ratios."""
     cv2.setNumThreads(1)
-    files = load_ladder(find_ladder("fsrcnn-x4"))
+    files = load_ladder("fsrcnn-x4")
     ladder = files.ladder
     photograph = decode((resources.files("skimage.data") / "astronaut.png").read_bytes()).pixels
     image = np.tile(photograph, (2, 3, 1))

@@ -59,7 +59,7 @@ def main() -> None:
         np.random.default_rng(0), TILES
     )
     widths = get_backbone(asked.backbone).widths
-    base = TrainConfig(widths, steps=CALIBRATION_STEPS, learning_rate=2e-3, bf16_steps=10**9)
+    base = TrainConfig(widths=widths, steps=CALIBRATION_STEPS, learning_rate=2e-3, bf16_steps=10**9)
     ways = {
         "power 2": base,
         "power 1": replace(base, sampling_power=1),

@@ -25,13 +25,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.arrays import Flags, Singles
 from arm_batch.images import decode
-from arm_batch.spec import DEFAULT_LADDER, JobSpec
+from arm_batch.spec import DEFAULT_LADDER, JobSpec, PlanSpec
 
 SCALE = 4
 
@@ -44,7 +44,6 @@ BLOCK = 8
 MOST_PIXELS = 1 << 26
 """Larger images are not compared."""
 
-Levels = NDArray[np.float32]
 
 VERDICTS = {
     "right": "read, and as at least one other reader shows it",
@@ -60,8 +59,8 @@ WRONG = ("differs", "refused")
 class Shown:
     """What a reader makes of a file: RGB in levels of 8 bits ``(h, w, 3)``; and what is seen ``(h, w)``."""
 
-    rgb: Levels
-    seen: NDArray[np.bool_]
+    rgb: Singles
+    seen: Flags
 
 
 @dataclass(frozen=True)
@@ -106,15 +105,8 @@ READERS: dict[str, Callable[[Path], Shown | None]] = {"Pillow": by_pillow, "Open
 
 def outcomes(folder: Path, output: Path, budget: str) -> Iterator[Outcome]:
     """Take a folder through the main job and compare what comes out."""
-    spec = JobSpec(
-        input=str(folder),
-        output=str(output),
-        budget=parse_budget(budget),
-        ladder=DEFAULT_LADDER,
-        scale=SCALE,
-        sink="files",
-        executor="inline",
-    )
+    plan = PlanSpec(input=str(folder), ladder=DEFAULT_LADDER, scale=SCALE, executor="inline")
+    spec = JobSpec(plan=plan, output=str(output), budget=parse_budget(budget), sink="files")
     pipeline.upscale(spec, no_progress)
     for row in sorted(open_dataset(str(output)).to_table().to_pylist(), key=lambda row: str(row["path"])):
         yield outcome(folder, output, row)
@@ -148,7 +140,7 @@ def is_huge(path: Path) -> bool:
         return False
 
 
-def averaged(data: bytes, height: int, width: int) -> Levels:
+def averaged(data: bytes, height: int, width: int) -> Singles:
     """An output as RGB in levels of 8 bits, at the size of its input."""
     picture = decode(data)
     levels = picture.pixels.astype(np.float32) / (257 if picture.pixels.dtype == np.uint16 else 1)
@@ -156,7 +148,7 @@ def averaged(data: bytes, height: int, width: int) -> Levels:
     return np.asarray(np.repeat(small, 3, axis=2) if small.shape[2] == 1 else small, np.float32)
 
 
-def distance(ours: Levels, shown: Shown) -> float:
+def distance(ours: Singles, shown: Shown) -> float:
     """Mean difference in levels of 8 bits where something is seen; infinite for another size.
 
     Pixel by pixel, or of means over blocks if these are nearer.

@@ -19,7 +19,7 @@ from arm_batch.cli import exit_codes
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.tiling.interpolation import bicubic
 from arm_batch.report import describe
-from arm_batch.spec import JobSpec
+from arm_batch.spec import JobSpec, PlanSpec
 
 PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
 """All CC0 or in the public domain."""
@@ -46,14 +46,8 @@ def main(folder: Path) -> None:
         source = resources.files("skimage.data") / name
         (photographs / name).write_bytes(source.read_bytes())
     results = folder / "results"
-    spec = JobSpec(
-        input=str(photographs),
-        output=str(results),
-        budget=parse_budget(BUDGET),
-        ladder="fsrcnn-x4",
-        scale=SCALE,
-        sink="files",
-    )
+    asked = PlanSpec(input=str(photographs), ladder="fsrcnn-x4", scale=SCALE)
+    spec = JobSpec(plan=asked, output=str(results), budget=parse_budget(BUDGET), sink="files")
     summary = pipeline.upscale(spec, progress=lambda *_: None)
     picture = folder / "before_after.png"
     draw_comparison(photographs, results / "images", picture)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
 from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.core.tiling.grid import Pixels
-from arm_batch.spec import ExecutorName, JobSpec, Resume, ShardLimits, Sink
+from arm_batch.core.arrays import Pixels
+from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume, ShardLimits, Sink
 
 LADDER = "fsrcnn-x4"
 
 NO_RESUME = Resume()
+
+AnySpec = TypeVar("AnySpec", JobSpec, DryRunSpec)
 
 
 def draw(seed: int, height: int, width: int, channels: int = 3, depth: int = 8) -> Pixels:
@@ -81,19 +85,21 @@ def job(
     resume: Resume = NO_RESUME,
 ) -> JobSpec:
     """A job with the shipped ladder."""
-    return JobSpec(
+    plan = PlanSpec(
         input=str(archive),
-        output=str(output),
-        budget=parse_budget(budget),
         ladder=LADDER,
         scale=4,
-        sink=sink,
         executor=executor,
         workers=workers,
         endpoint_url=endpoint_url,
-        resume=resume,
         limits=ShardLimits(images=shard_images),
     )
+    return JobSpec(plan=plan, output=str(output), budget=parse_budget(budget), sink=sink, resume=resume)
+
+
+def replanned(spec: AnySpec, **changes: Any) -> AnySpec:
+    """The same run or dry run with other fields of its `PlanSpec`."""
+    return replace(spec, plan=replace(spec.plan, **changes))
 
 
 def silent(stage: str, done: int, total: int) -> None:

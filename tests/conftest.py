@@ -12,6 +12,8 @@ import pytest
 import ray
 from moto.server import ThreadedMotoServer
 
+from arm_batch.storage.base import ObjectStore
+from arm_batch.storage.open import open_store
 from arm_batch.storage.s3.client import s3_client
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -90,3 +92,12 @@ def s3_bucket(s3_endpoint: str) -> str:
     name = f"bucket-{next(_numbers)}"
     s3_client(s3_endpoint).create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """An empty store of each kind."""
+    if request.param == "local":
+        return open_store(str(tmp_path / "root"))
+    bucket, endpoint = request.getfixturevalue("s3_bucket"), request.getfixturevalue("s3_endpoint")
+    return open_store(f"s3://{bucket}/some/prefix", endpoint)

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 
 
 def noise(seed: int, height: int = 20, width: int = 30, channels: int = 3, depth: int = 8) -> Pixels:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Array, Pixels
 
 SHORT, LONG, RATIONAL, DOUBLE, ASCII, UNDEFINED = 3, 4, 5, 12, 2, 7
 _CODES = {SHORT: "H", LONG: "I", DOUBLE: "d"}
@@ -80,7 +79,7 @@ def _packed(kind: int, value: Any) -> tuple[bytes, int]:
 
 
 def packed_page(
-    samples: NDArray[Any],
+    samples: Array,
     bits: int,
     photometric: int,
     *,
@@ -194,7 +193,7 @@ def ycbcr_page(
     return Page(tags, chunks, tile is not None)
 
 
-def _tiles(samples: NDArray[Any], tile: int) -> list[NDArray[Any]]:
+def _tiles(samples: Array, tile: int) -> list[Array]:
     height, width = samples.shape[:2]
     filled = np.pad(samples, ((0, -height % tile), (0, -width % tile), (0, 0)), mode="edge")
     return [
@@ -215,7 +214,7 @@ def _data_units(piece: Pixels, across: int, down: int) -> bytes:
     return np.concatenate([luma, chroma], axis=2).tobytes()
 
 
-def _bits(rows: NDArray[Any], bits: int) -> bytes:
+def _bits(rows: Array, bits: int) -> bytes:
     places = np.arange(bits - 1, -1, -1)
     found = ((rows[..., None].astype(np.int64) >> places) & 1).astype(np.uint8)
     return np.packbits(found.reshape(len(rows), -1), axis=1).tobytes()

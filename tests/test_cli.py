@@ -214,7 +214,7 @@ def test_a_plot_that_cannot_be_drawn_is_told_before_anything_is_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[object] = []
-    monkeypatch.setattr("arm_batch.cli.evaluate.evaluate", lambda *_: measured.append(0))
+    monkeypatch.setattr("arm_batch.evaluation.evaluate.evaluate", lambda *_: measured.append(0))
     options = ["--data", str(tmp_path), "--plot"]
     code, out, err = run(capsys, "evaluate", LADDER, *options, str(tmp_path / "a.gif9"))
     assert (code, out) == (exit_codes.USAGE, "")

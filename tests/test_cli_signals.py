@@ -61,7 +61,7 @@ def test_a_store_that_never_answers_is_told_of_and_can_be_stopped(tmp_path: Path
         server.bind(("127.0.0.1", 0))
         server.listen()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        command = ["-m", "arm_batch.cli", "upscale", "s3://bucket/in", str(tmp_path / "out")]
+        command = ["-m", "arm_batch", "upscale", "s3://bucket/in", str(tmp_path / "out")]
         process = begin(
             [*command, "--executor", "inline", "--endpoint-url", url],
             AWS_ACCESS_KEY_ID="testing",

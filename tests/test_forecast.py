@@ -14,7 +14,12 @@ from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
 
 def outcome(percent: int, decibels: float) -> Outcome:
     return Outcome(
-        percent * 10**9, percent / 100, Quality(0, 0, decibels), None, (1, 2), {"cpu": 7200.0, "gpu": 60.0}
+        flops=percent * 10**9,
+        share=percent / 100,
+        predicted=Quality(0, 0, decibels),
+        interval=None,
+        subnet_tiles=(1, 2),
+        pool_seconds={"cpu": 7200.0, "gpu": 60.0},
     )
 
 
@@ -84,6 +89,7 @@ def test_the_lines_tell_how_sure_a_sample_is() -> None:
 
 def test_without_a_curve_or_with_a_refused_budget_they_say_so() -> None:
     empty = replace(OUTLOOK, curve=(), knee=None, asked=Asked("70dB", None, "no budget reaches 70 dB"))
-    lines = "\n".join(outlook_lines(empty))
+    lines = "\n".join(outlook_lines(replace(empty, output_pixels=Estimate(0, None))))
     assert "none: no image can be read" in lines
+    assert "none: all images are in two tones or dithered" in "\n".join(outlook_lines(empty))
     assert "asked      70dB: no budget reaches 70 dB" in lines

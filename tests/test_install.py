@@ -71,7 +71,7 @@ class Environment:
 
     def run(self, *arguments: object) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of ``arm-batch``."""
-        done = self.python("-m", "arm_batch.cli", *arguments)
+        done = self.python("-m", "arm_batch", *arguments)
         return done.returncode, done.stdout, done.stderr
 
     def install(self, *what: object) -> None:

@@ -145,7 +145,7 @@ def test_submitted_with_the_token_from_s3_to_s3(cluster: Cluster, s3_endpoint: s
     assert done.returncode == 0, done.stdout
     assert "images     3 (0 failed)" in done.stdout
 
-    rows = open_dataset(output, s3_endpoint).to_table().to_pylist()
+    rows = open_dataset(output, endpoint_url=s3_endpoint).to_table().to_pylist()
     assert [row["status"] for row in rows] == ["ok"] * len(SIZES)
     assert [row["path"] for row in rows] == ["0.png", "1.png", "2.png"]
     assert [(row["height"], row["width"]) for row in rows] == [(4 * h, 4 * w) for h, w in SIZES]
@@ -167,7 +167,9 @@ def test_a_failed_image_fails_the_job(cluster: Cluster, s3_endpoint: str, s3_buc
     assert "failed with exit code 3" in done.stdout
     assert "1 of 4 images failed" in done.stdout
 
-    status = {row["path"]: row["status"] for row in open_dataset(output, s3_endpoint).to_table().to_pylist()}
+    status = {
+        row["path"]: row["status"] for row in open_dataset(output, endpoint_url=s3_endpoint).to_table().to_pylist()
+    }
     assert status == {"0.png": "ok", "1.png": "ok", "2.png": "ok", "broken.png": "failed"}
 
 

@@ -9,10 +9,14 @@ from arm_batch.evaluation.evaluate import Quality, SubnetQuality
 from arm_batch.evaluation.evaluate_budget import BudgetQuality
 
 SUBNETS = [
-    SubnetQuality("bicubic", 5, Quality(24.6, 26.2, 0.70), 5e5, 0.0),
-    SubnetQuality("fsrcnn-16", 5, Quality(25.4, 26.9, 0.74), 2.2e7, 1.4e8),
+    SubnetQuality(name="bicubic", images=5, quality=Quality(24.6, 26.2, 0.70), flops=5e5, paper_flops=0.0),
+    SubnetQuality(name="fsrcnn-16", images=5, quality=Quality(25.4, 26.9, 0.74), flops=2.2e7, paper_flops=1.4e8),
 ]
-CURVE = [BudgetQuality(0.5, 5, Quality(25.1, 26.6, 0.72), 1.4e7, 8e7, (3, 4))]
+CURVE = [
+    BudgetQuality(
+        budget=0.5, images=5, quality=Quality(25.1, 26.6, 0.72), flops=1.4e7, paper_flops=8e7, subnet_tiles=(3, 4)
+    )
+]
 
 
 def test_names_and_curve_are_drawn(tmp_path: Path) -> None:

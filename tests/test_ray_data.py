@@ -80,7 +80,10 @@ def test_what_cannot_be_upscaled_is_told_and_the_others_go_on() -> None:
     )
     arrays = Upscaler()({"image": objects([np.zeros((4, 4, 3)), np.zeros((5, 5, 7), np.uint8)])})
     assert [image.size for image in arrays["image"]] == [0, 0]
-    assert list(arrays["error"]) == ["is no image: float64 of shape (4, 4, 3)", "has 7 channels: 1 to 4 are taken"]
+    assert list(arrays["error"]) == [
+        "is no image: float64 of shape (4, 4, 3); uint8 or uint16, (h, w) or (h, w, c)",
+        "has 7 channels: 1 to 4 are taken",
+    ]
 
 
 def test_the_budget_of_a_batch_is_kept() -> None:
@@ -116,6 +119,21 @@ def test_what_makes_no_sense_is_refused(options: dict[str, str], error: type[Exc
 def test_a_missing_column_is_told() -> None:
     with pytest.raises(UsageError, match="no column 'image' of images; there are: picture"):
         Upscaler()({"picture": np.zeros(3)})
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (np.zeros((40, 50, 3), np.uint8), "is one image"),
+        (np.zeros((40, 50), np.uint8), "is one image"),
+        (np.zeros((40, 50, 3)), "is one image"),
+        (None, "is a NoneType"),
+        (b"png", "is a bytes"),
+    ],
+)
+def test_one_image_in_place_of_a_batch_is_refused(column: Any, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Upscaler()({"image": column})
 
 
 @pytest.mark.slow

@@ -19,12 +19,13 @@ from arm_batch.budget.stored_state import StoredState
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.deadline import Deadline
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated, allocate_for
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 LOOK_EVERY_S = 30.0

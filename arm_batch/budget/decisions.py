@@ -11,7 +11,7 @@ from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.errors import BudgetError
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 
 
 def first_revision(terms: Terms, found: Allocated, parts: Sequence[ShardCensus], waves: Waves) -> Verdict:

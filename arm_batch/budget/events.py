@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from arm_batch.budget.replanner import Replanner
 from arm_batch.core.allocation.histogram import ShardCensus
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 
 
 @dataclass(frozen=True)

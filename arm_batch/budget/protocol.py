@@ -12,9 +12,10 @@ from typing import Protocol
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.deadline import Deadline
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.grants import Demand
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 
 
 class GenerationBudget(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from arm_batch.budget.quota_journal import QuotaJournal
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.core.quota.grants import Demand, check_rest, check_room, price_grants
 from arm_batch.core.quota.state import QuotaState, follow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arm_batch.budget.protocol import Quota
-from arm_batch.core.allocation.histogram import Objective, ShardCensus, gather
+from arm_batch.core.allocation.histogram import ShardCensus, gather
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.quota.grants import Demand
@@ -49,7 +50,7 @@ class QuotaClaim:
         waves = Waves.gradual(len(parts), at_once)
         each = ([parts[shard] for shard in waves.members(wave)] for wave in range(len(waves)))
         portions = tuple(ShardCensus.of(gather(members, objective, ladder.lut)) for members in each)
-        demand = Demand(ladder.lut, ladder.costs, portions, waves.sizes)
+        demand = Demand(lut=ladder.lut, costs=ladder.costs, portions=portions, sizes=waves.sizes)
         granted = self._pool.register(self._job, objective, demand)
         sizes = self._pool.sizes(self._job)
         return granted, Waves(sizes) if sizes else Waves.even(len(parts))

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.json_records import Index, Name, Positive, Record, encode_record
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.quota.events import Event
@@ -40,6 +41,7 @@ class _Creation(Record, frozen=True):
 
     what: ClassVar[str] = "the first record of a pool"
     remedy: ClassVar[str] = _LOST
+    format: ClassVar[int] = 1
 
     attempt: Name
     name: Name
@@ -51,6 +53,7 @@ class _Entry(Record, frozen=True):
 
     what: ClassVar[str] = "a record of a pool"
     remedy: ClassVar[str] = _LOST
+    format: ClassVar[int] = 1
 
     attempt: Name
     events: tuple[Event, ...]
@@ -61,6 +64,7 @@ class _Snapshot(Record, frozen=True):
 
     what: ClassVar[str] = "a snapshot of a pool"
     remedy: ClassVar[str] = "remove it: the records tell the same"
+    format: ClassVar[int] = 1
 
     record: Index
     state: QuotaState
@@ -161,14 +165,14 @@ class QuotaJournal:
         except LadderError as error:
             raise tables.damaged(str(error)) from error
         demand = Demand(
-            lut,
-            tables.counts("costs"),
-            tuple(
+            lut=lut,
+            costs=tables.counts("costs"),
+            portions=tuple(
                 ShardCensus(*(tables.counts(f"{column}-{number}") for column in _COLUMNS))
                 for number in range(int(tables.counts("portions", 0)))
             ),
             # Pools that are older than these have none.
-            tuple(tables.counts("sizes").tolist()) if "sizes" in tables else (),
+            sizes=tuple(tables.counts("sizes").tolist()) if "sizes" in tables else (),
         )
         if not demand.is_sound(objective):
             raise tables.damaged("its counts do not fit its table")

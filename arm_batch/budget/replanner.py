@@ -70,7 +70,13 @@ class Replanner:
         # Some have just begun and some are nearly done.
         half = in_flight * 0.5
         busy = 0.0 if self.first_shard_s is None else now_s - self.first_shard_s
-        return Progress(now_s - self.started_s, busy, done + half, half + waiting, rest)
+        return Progress(
+            passed_seconds=now_s - self.started_s,
+            busy_seconds=busy,
+            done=done + half,
+            under_way=half + waiting,
+            rest=rest,
+        )
 
     def solve(self, planner: Planner, progress: Progress, spent: int) -> Allocated | None:
         """What shards that have not begun get of the time that is left; ``None`` where the run is on time.

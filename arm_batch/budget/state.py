@@ -14,14 +14,16 @@ from arm_batch.budget.events import Begun, Event, Opened, Released, Revised, Set
 from arm_batch.budget.replanner import Replanner
 from arm_batch.core.allocation.apportion import Share, share_out
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.histogram import Objective, ShardCensus, class_count, gather
-from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.histogram import ShardCensus, class_count, gather
+from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.ledger import Ledger
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.replan import Work
 from arm_batch.core.allocation.waves import Waves
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import BudgetError
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,13 @@ class Terms:
         """For the allocation of shards, by the histogram of each."""
         ladder = self.ladder
         histogram = gather(parts, self.objective, ladder.lut)
-        return Planner(self.objective, ladder.lut, histogram, ladder.costs, ladder.grid.tile**2)
+        return Planner(
+            objective=self.objective,
+            lut=ladder.lut,
+            census=histogram,
+            costs=ladder.costs,
+            tile_px=ladder.grid.tile**2,
+        )
 
 
 @dataclass(frozen=True)
@@ -196,7 +204,8 @@ def _revise(state: BudgetState, event: Revised) -> BudgetState:
     if record.costs != tuple(terms.ladder.costs.tolist()) or record.census.tiles.shape != shape:
         raise BudgetError("was made for another ladder or objective")
     shares, costs = list(state.shares), list(state.costs)
-    for shard, share in zip(record.shards, _shares(record, [state.parts[s] for s in record.shards]), strict=True):
+    divided = _shares(record, [state.parts[shard] for shard in record.shards], len(state.revisions))
+    for shard, share in zip(record.shards, divided, strict=True):
         shares[shard], costs[shard] = share, int(share.per_subnet @ terms.ladder.costs)
     return replace(
         state,
@@ -207,8 +216,8 @@ def _revise(state: BudgetState, event: Revised) -> BudgetState:
     )
 
 
-def _shares(record: Verdict, parts: Sequence[ShardCensus]) -> list[Share]:
-    """What a revision allocates to each of its shards."""
+def _shares(record: Verdict, parts: Sequence[ShardCensus], number: int) -> list[Share]:
+    """What the revision of this number allocates to each of its shards."""
     if not parts:
         raise BudgetError("is for no shard")
     cells = np.concatenate([part.cells for part in parts])
@@ -220,4 +229,4 @@ def _shares(record: Verdict, parts: Sequence[ShardCensus]) -> list[Share]:
     tiles: Counts = record.allocation.tiles.reshape(-1, len(record.costs))
     ends = np.cumsum([len(part.cells) for part in parts])[:-1]
     divided = np.split(share_out(tiles, cells, counts), ends)
-    return [Share(part.cells, share) for part, share in zip(parts, divided, strict=True)]
+    return [Share(part.cells, share, number) for part, share in zip(parts, divided, strict=True)]

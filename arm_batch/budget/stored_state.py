@@ -11,11 +11,12 @@ from arm_batch.budget.events import Event, Revised, Settled
 from arm_batch.budget.state import BudgetState, Terms, apply
 from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.runstate.allocation import Verdict, allocation_key, read_allocation, write_allocation
+from arm_batch.runstate.allocation import allocation_key, read_allocation, write_allocation
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 

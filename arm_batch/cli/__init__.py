@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -12,6 +13,8 @@ from typer.main import get_command
 
 from arm_batch.cli import exit_codes
 from arm_batch.errors import ArmBatchError, StoppedError, UsageError
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS = {
     "plan": "arm_batch.cli.plan:plan_command",
@@ -23,8 +26,8 @@ COMMANDS = {
     "build-lut": "arm_batch.cli.models:build_lut_command",
     "evaluate": "arm_batch.cli.evaluate:evaluate_command",
 }
-"""Module and function of each command. Imported when asked for: torch and Ray take seconds to load, and ``status``
-needs neither."""
+"""Module and function of each command, imported when asked for. They import Ray, torch and the like inside the
+commands: those take seconds to load, and ``--help`` needs none of them."""
 
 
 class _Commands(TyperGroup):
@@ -40,7 +43,9 @@ class _Commands(TyperGroup):
         module, _, name = COMMANDS[cmd_name].partition(":")
         found = getattr(importlib.import_module(module), name)
         if not isinstance(found, typer.Typer):
-            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single = typer.Typer(
+                add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
+            )
             single.command(cmd_name)(found)
             found = single
         command = get_command(found)
@@ -48,18 +53,39 @@ class _Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="arm-batch",
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings=HELP_OPTIONS,
+)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(f"arm-batch {version('arm-batch')}")
+        except PackageNotFoundError:
+            typer.echo("arm-batch, not installed: from a folder of its source")
+        raise typer.Exit
 
 
 @app.callback()
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and exit.")
+    ] = False,
+) -> None:
     """Upscale image archives within an exact compute budget (ARM, ECCV 2022, on Ray)."""
+    del version
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 crash, 2 wrong usage, 3 some images failed, 4 undone."""
     try:
-        app(arguments)
+        app(arguments, prog_name="arm-batch")
     except UsageError as error:
         _fail(error, exit_codes.USAGE)
     except StoppedError as error:

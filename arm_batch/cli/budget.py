@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arm_batch.budget.quota import SharedQuota
-from arm_batch.budget.quota_journal import QuotaJournal
-from arm_batch.core.allocation.budget import POOL, parse_budget
-from arm_batch.core.quota.state import QuotaState
+from arm_batch.core.allocation.budget import POOL, human_flops, parse_budget
 from arm_batch.errors import BudgetError, OutputError
-from arm_batch.report import human_flops
-from arm_batch.storage.base import ObjectStore, honours_create
-from arm_batch.storage.open import open_store
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Pools of FLOPs that several jobs draw from.")
+if TYPE_CHECKING:
+    from arm_batch.budget.quota import SharedQuota
+    from arm_batch.core.quota.state import QuotaState
+    from arm_batch.storage.base import ObjectStore
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Pools of FLOPs that several jobs draw from.",
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -30,6 +34,9 @@ Endpoint = Annotated[str | None, typer.Option(help="S3 service other than AWS.")
 @app.command("create")
 def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
     """Make a pool."""
+    from arm_batch.budget.quota_journal import QuotaJournal
+    from arm_batch.storage.base import honours_create
+
     if not _NAME.fullmatch(name):
         raise BudgetError(f"{name!r} cannot name a pool: use letters, digits, '.', '_' and '-'")
     amount = _flops(flops)
@@ -45,21 +52,21 @@ def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoi
 @app.command("show")
 def show_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
     """Tell what a pool has granted and its jobs have spent."""
-    for line in _describe(SharedQuota(_root(store, name, endpoint_url)).state()):
+    for line in _describe(_pool(store, name, endpoint_url).state()):
         typer.echo(line)
 
 
 @app.command("add")
 def add_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
     """Raise a pool; what jobs have not begun gets its part."""
-    state = SharedQuota(_root(store, name, endpoint_url)).add(uuid.uuid4().hex, _flops(flops))
+    state = _pool(store, name, endpoint_url).add(uuid.uuid4().hex, _flops(flops))
     typer.echo(f"{name} holds {human_flops(state.total)}")
 
 
 @app.command("close")
 def close_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
     """Take no further job; those that are there go on."""
-    SharedQuota(_root(store, name, endpoint_url)).close()
+    _pool(store, name, endpoint_url).close()
     typer.echo(f"{name} is closed")
 
 
@@ -71,14 +78,22 @@ def release_command(
     endpoint_url: Endpoint = None,
 ) -> None:
     """Give back what a job that was abandoned holds and has not begun. Started again, it asks the pool anew."""
-    pool = SharedQuota(_root(store, name, endpoint_url))
+    pool = _pool(store, name, endpoint_url)
     before = pool.state().claim(job)
     pool.leave(job)
     free = before.grant - pool.state().claim(job).grant
     typer.echo(f"{human_flops(free)} of {job} go back to {name}")
 
 
+def _pool(store: str, name: str, endpoint_url: str | None) -> SharedQuota:
+    from arm_batch.budget.quota import SharedQuota
+
+    return SharedQuota(_root(store, name, endpoint_url))
+
+
 def _root(store: str, name: str, endpoint_url: str | None) -> ObjectStore:
+    from arm_batch.storage.open import open_store
+
     return open_store(f"{store.rstrip('/')}/{name}", endpoint_url)
 
 

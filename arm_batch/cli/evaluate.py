@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,14 +14,13 @@ from arm_batch.cli.options import parse_weights
 from arm_batch.cli.plot import check_plot
 from arm_batch.cli.plot_evaluation import plot_evaluation
 from arm_batch.errors import UsageError
-from arm_batch.evaluation.evaluate import Quality, SubnetQuality, evaluate
-from arm_batch.evaluation.evaluate_budget import BudgetQuality, evaluate_budgets
-from arm_batch.evaluation.evaluate_degraded import KINDS, WORSE_DB, DegradedQuality, evaluate_degraded
-from arm_batch.evaluation.paper import MEAN, evaluate_paper
-from arm_batch.models.backbones.registry import get_backbone
-from arm_batch.models.backbones.slimmable import Supernet
-from arm_batch.models.checkpoint import load_supernet
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+
+if TYPE_CHECKING:
+    from arm_batch.evaluation.evaluate import Quality, SubnetQuality
+    from arm_batch.evaluation.evaluate_budget import BudgetQuality
+    from arm_batch.evaluation.evaluate_degraded import DegradedQuality
+    from arm_batch.models.backbones.slimmable import Supernet
+    from arm_batch.models.ladder_files import LadderFiles
 
 Protocol = Literal["whole", "paper"]
 
@@ -45,11 +44,18 @@ def evaluate_command(
     degrade: Annotated[
         str | None,
         typer.Option(
-            metavar="KINDS", help=f"Gains over bicubic on inputs made from HR/: all, or of {', '.join(KINDS)}."
+            metavar="KINDS", help="Gains over bicubic on inputs made from HR/: all, or kinds such as clean,jpeg75."
         ),
     ] = None,
 ) -> None:
     """Measure every subnet and the whole budget curve, what flaws of inputs cost, or the published protocol."""
+    # Torch takes seconds to load, and --help does not need it.
+    from arm_batch.evaluation.evaluate import evaluate
+    from arm_batch.evaluation.evaluate_budget import evaluate_budgets
+    from arm_batch.evaluation.evaluate_degraded import evaluate_degraded
+    from arm_batch.models.checkpoint import load_supernet
+    from arm_batch.models.ladder_files import load_ladder
+
     if protocol == "paper":
         if lut is None:
             raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
@@ -57,32 +63,38 @@ def evaluate_command(
         return
     if degrade is not None:
         rows = evaluate_degraded(_load_nets(subject, backbone, scale), data, _parse_kinds(degrade), limit)
-        for line in _degraded_table(rows):
-            typer.echo(line)
-        if json_file is not None:
-            json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        _tell(_degraded_table(rows), json_file, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
         return
     if plot is not None:
         check_plot(plot)
     shares = _parse_budgets(budgets)
     compared = [parse_weights(text) for text in against or []]
-    if Path(subject).is_file():
-        files, supernet = None, load_supernet(Path(subject), get_backbone(backbone), scale)
-        fixed = evaluate(supernet, data, limit=limit)
-    else:
-        files = load_ladder(find_ladder(subject))
-        fixed = [row for supernet, widths in _supernets(files) for row in evaluate(supernet, data, widths, limit)]
-        scale = files.ladder.scale
-    others = [load_supernet(path, family, scale) for family, path in compared]
-    subnets = list({row.name: row for row in fixed}.values())
+    files = None if Path(subject).is_file() else load_ladder(subject)
+    subnets = _evaluated(_load_nets(subject, backbone, scale) if files is None else _supernets(files), data, limit)
+    of_scale = scale if files is None else files.ladder.scale
+    others = [load_supernet(path, family, of_scale) for family, path in compared]
     published = [row for other in others for row in evaluate(other, data, limit=limit)[1:]]
     curve = [] if files is None else evaluate_budgets(files, data, shares, limit)
-    for line in _table(subnets, curve, published):
-        typer.echo(line)
-    if json_file is not None:
-        json_file.write_text(_document(subject, data, subnets, curve, published))
+    _tell(_table(subnets, curve, published), json_file, _document(subject, data, subnets, curve, published))
     if plot is not None:
         plot_evaluation(plot, subject, subnets, curve, published)
+
+
+def _evaluated(
+    nets: Iterable[tuple[Supernet, tuple[int, ...]]], data: Path, limit: int | None
+) -> list[SubnetQuality]:
+    """Interpolation and all subnets, each once."""
+    from arm_batch.evaluation.evaluate import evaluate
+
+    rows = [row for supernet, widths in nets for row in evaluate(supernet, data, widths, limit)]
+    return list({row.name: row for row in rows}.values())
+
+
+def _tell(lines: Iterable[str], json_file: Path | None, document: str) -> None:
+    for line in lines:
+        typer.echo(line)
+    if json_file is not None:
+        json_file.write_text(document)
 
 
 def _parse_budgets(text: str) -> list[float]:
@@ -96,6 +108,8 @@ def _parse_budgets(text: str) -> list[float]:
 
 
 def _parse_kinds(text: str) -> list[str]:
+    from arm_batch.evaluation.evaluate_degraded import KINDS
+
     kinds = list(KINDS) if text == "all" else text.split(",")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
@@ -105,13 +119,19 @@ def _parse_kinds(text: str) -> list[str]:
 
 def _load_nets(subject: str, backbone: str, scale: int) -> list[tuple[Supernet, tuple[int, ...]]]:
     """The supernets of a ladder or of a file of weights, and the widths to measure of each."""
+    from arm_batch.models.backbones.registry import get_backbone
+    from arm_batch.models.checkpoint import load_supernet
+    from arm_batch.models.ladder_files import load_ladder
+
     if Path(subject).is_file():
         family = get_backbone(backbone)
         return [(load_supernet(Path(subject), family, scale), family.widths)]
-    return list(_supernets(load_ladder(find_ladder(subject))))
+    return list(_supernets(load_ladder(subject)))
 
 
 def _degraded_table(rows: list[DegradedQuality]) -> Iterator[str]:
+    from arm_batch.evaluation.evaluate_degraded import WORSE_DB
+
     yield f"{'inputs':<12} {'subnet':<14} {'images':>6} {'bicubic':>8} {'gain':>7} {'worse':>6}"
     for row in rows:
         figures = f"{row.interpolated_y_db:8.3f} {row.gain_y_db:+7.3f} {row.worse:6.1%}"
@@ -166,6 +186,8 @@ def _document(
 
 
 def _print_paper(weights: Path, lut: Path, data: Path, limit: int | None) -> None:
+    from arm_batch.evaluation.paper import MEAN, evaluate_paper
+
     for result in evaluate_paper(weights, lut, data, limit):
         if result.image == MEAN:
             share = f"{result.flops_percent:7.2f} % of the FLOPs (paper)"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 
-from arm_batch.core.allocation.bootstrap import Interval
-from arm_batch.forecast import Estimate, Outcome, Outlook
-from arm_batch.report import MEASURES, human_flops
+from arm_batch.core.allocation.budget import human_flops
+from arm_batch.core.allocation.measures import MEASURES
+
+if TYPE_CHECKING:
+    from arm_batch.core.allocation.bootstrap import Interval
+    from arm_batch.forecast import Estimate, Outcome, Outlook
 
 SHARES_SHOWN = (0.05, *(0.1 * i for i in range(1, 11)))
 """Of the largest subnet everywhere; the curve itself has more points."""
@@ -64,7 +68,7 @@ def outlook_lines(outlook: Outlook) -> list[str]:
     if outlook.asked is not None and outlook.asked.refused is not None:
         lines.append(f"asked      {outlook.asked.budget}: {outlook.asked.refused}")
     if not outlook.curve:
-        lines.append("curve      none: no image can be read")
+        lines.append(f"curve      none: {_why_no_curve(outlook)}")
     if outlook.waiting:
         lines.append(f"new        {outlook.waiting:,} images came to the input later and are not in the plan")
     if outlook.copies:
@@ -73,6 +77,12 @@ def outlook_lines(outlook: Outlook) -> list[str]:
     if outlook.plan is not None:
         lines.append(f"plan       {outlook.plan}: carried out by `arm-batch upscale INPUT OUTPUT --plan`")
     return lines
+
+
+def _why_no_curve(outlook: Outlook) -> str:
+    if not outlook.output_pixels.value:
+        return "no image can be read"
+    return "all images are in two tones or dithered, and are interpolated at no FLOPs"
 
 
 def _rows(outlook: Outlook) -> list[tuple[Outcome, str]]:

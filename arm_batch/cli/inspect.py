@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arm_batch.cli import exit_codes
-from arm_batch.errors import OutputError
-from arm_batch.report import human_flops
-from arm_batch.runstate.generation import Generation, list_generations
-from arm_batch.runstate.status import GenerationProgress, read_progress
-from arm_batch.runstate.verify import verify_store
-from arm_batch.storage.base import ObjectStore
-from arm_batch.storage.open import open_store
+from arm_batch.core.allocation.budget import human_flops
+
+if TYPE_CHECKING:
+    from arm_batch.runstate.status import GenerationProgress
 
 PROBLEMS_SHOWN = 50
 
@@ -23,8 +20,9 @@ Endpoint = Annotated[str | None, typer.Option(help="S3 service other than AWS.")
 
 def status_command(output: Output, endpoint_url: Endpoint = None) -> None:
     """Tell what is done, failed and left, while the job runs or after. Exit code 4: something is left."""
-    store, generations = _open(output, endpoint_url)
-    rows = read_progress(store, generations)
+    from arm_batch.api import outputs
+
+    rows = outputs.status(output, endpoint_url=endpoint_url)
     for row in rows:
         for line in _describe(row):
             typer.echo(line)
@@ -34,8 +32,9 @@ def status_command(output: Output, endpoint_url: Endpoint = None) -> None:
 
 def verify_command(output: Output, endpoint_url: Endpoint = None) -> None:
     """Read back every plan, record, part and image. Exit code 0: all is there and whole; 4: it is not."""
-    store, generations = _open(output, endpoint_url)
-    found = verify_store(store, generations)
+    from arm_batch.api import outputs
+
+    found = outputs.verify(output, endpoint_url=endpoint_url)
     for problem in found.problems[:PROBLEMS_SHOWN]:
         typer.echo(str(problem))
     if len(found.problems) > PROBLEMS_SHOWN:
@@ -48,16 +47,6 @@ def verify_command(output: Output, endpoint_url: Endpoint = None) -> None:
         typer.echo("`arm-batch upscale ... --repair` does again what is damaged", err=True)
     if found.problems or found.left:
         raise typer.Exit(exit_codes.UNDONE)
-
-
-def _open(output: str, endpoint_url: str | None) -> tuple[ObjectStore, list[Generation]]:
-    store = open_store(output, endpoint_url)
-    generations = list_generations(store)
-    if not generations:
-        raise OutputError(f"{store.url} holds no arm_batch run")
-    if generations[0].kind == "plan":
-        raise OutputError(f"{store.url} holds a plan and no run; `arm-batch plan` with that --plan-out reads it")
-    return store, generations
 
 
 def _describe(row: GenerationProgress) -> list[str]:

@@ -11,17 +11,9 @@ import typer
 
 from arm_batch.cli.options import parse_photographs, parse_weights
 from arm_batch.cli.signals import stop_signals
-from arm_batch.core.tiling.grid import MAX_HALO, MAX_TILE, TileGrid
+from arm_batch.core.tiling.limits import MAX_HALO, MAX_TILE
 from arm_batch.errors import UsageError
-from arm_batch.evaluation.build_ladder import build_ladder
-from arm_batch.evaluation.calibrate import DEFAULT_SCORES, score_names
-from arm_batch.models.backbones.registry import BACKBONES, get_backbone
-from arm_batch.training.config import TrainConfig
-from arm_batch.training.data import split_images
-from arm_batch.training.degradation import DegradeName
-from arm_batch.training.job import Device, TrainingJob, run_training
-from arm_batch.training.optimizers import OptimizerName
-from arm_batch.training.strategies import Loss, Strategy
+from arm_batch.training.choices import DegradeName, Device, Loss, OptimizerName, Strategy
 
 
 def train_command(
@@ -33,7 +25,10 @@ def train_command(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
-    backbone: Annotated[str, typer.Option(help=f"One of {', '.join(BACKBONES)}.")] = "fsrcnn",
+    backbone: Annotated[
+        str,
+        typer.Option(help="Family of networks: fsrcnn, carn, ...; the answer to an unknown one names them all."),
+    ] = "fsrcnn",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
     reductions: Annotated[str, typer.Option(help="REDUCTIONS of folders that have none of their own.")] = "2",
     steps: Annotated[int, typer.Option(min=1)] = 50_000,
@@ -84,10 +79,15 @@ def train_command(
 
     Ctrl-C and SIGTERM end it at the next checkpoint, a second one at once; either way the same command goes on.
     """
+    # Torch takes seconds to load, and --help does not need it.
+    from arm_batch.models.backbones.registry import get_backbone
+    from arm_batch.training.config import TrainConfig
+    from arm_batch.training.job import TrainingJob, run_training
+
     ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
     config = TrainConfig(
-        get_backbone(backbone).widths,
-        steps,
+        widths=get_backbone(backbone).widths,
+        steps=steps,
         batch_size=batch,
         crop_px=crop,
         learning_rate=learning_rate,
@@ -136,19 +136,39 @@ def train_command(
 def build_lut_command(
     out: Annotated[Path, typer.Argument(help="Folder of the ladder to make.")],
     supernet: Annotated[list[str], typer.Option(help="BACKBONE=WEIGHTS (.safetensors or .pth); may be repeated.")],
-    data: Annotated[Path, typer.Option(help="The folder given to `train`; its held-out images are used.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FOLDER[:REDUCTIONS]", help="As given to `train`; held-out images are used. Repeatable."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name of the ladder.")],
     scale: Annotated[int, typer.Option()] = 4,
     tile: Annotated[int, typer.Option(min=8, max=MAX_TILE, help="LR px.")] = 32,
     halo: Annotated[int, typer.Option(min=0, max=MAX_HALO, help="LR px.")] = 2,
     score: Annotated[
-        str, typer.Option(help="laplacian, octave, gain or level, or two of them with a comma.")
-    ] = ",".join(DEFAULT_SCORES),
+        str | None,
+        typer.Option(
+            help="laplacian, octave, gain or level, or two of them with a comma. Default: gain,level.",
+            show_default=False,
+        ),
+    ] = None,
+    degrade: Annotated[
+        DegradeName, typer.Option(help="How LR images are made beside clean ones, as for `train`.")
+    ] = "none",
 ) -> None:
     """Measure all subnets per score and write a ladder of those worth having, for `upscale --ladder`."""
-    _, held_out = split_images(data)
+    from arm_batch.core.tiling.grid import TileGrid
+    from arm_batch.evaluation.build_ladder import build_ladder
+    from arm_batch.evaluation.calibrate import DEFAULT_REDUCTIONS, DEFAULT_SCORES, Photographs, score_names
+    from arm_batch.training.data import split_images
+
+    folders = [parse_photographs(text, DEFAULT_REDUCTIONS) for text in data]
+    held_out = tuple((path, reductions) for folder, reductions in folders for path in split_images(folder)[1])
     weights = [parse_weights(text) for text in supernet]
-    built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, held_out, score_names(score))
+    photographs = Photographs(held_out, degrade)
+    scores = DEFAULT_SCORES if score is None else score_names(score)
+    built = build_ladder(out, name, scale, TileGrid(tile, halo), weights, photographs, scores)
     typer.echo(f"{out}: {', '.join(built.subnets)}")
     if built.dropped:
         typer.echo(f"left out, under the convex hull of cost and error in every bin: {', '.join(built.dropped)}")

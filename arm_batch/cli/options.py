@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arm_batch.core.allocation.histogram import Objective
-from arm_batch.core.image_options import Reading, parse_float_range, parse_frames
-from arm_batch.core.selection.sample import parse_sample
-from arm_batch.core.selection.selection import Selection
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.errors import UsageError
-from arm_batch.models.backbones.registry import Backbone, get_backbone
 from arm_batch.spec import ExecutorName
+
+if TYPE_CHECKING:
+    from arm_batch.models.backbones.registry import Backbone
 
 Input = Annotated[
     str, typer.Argument(metavar="INPUT", help="Folder, s3:// prefix, image, tar, Parquet dataset or list.")
@@ -72,22 +71,6 @@ WorkersOption = Annotated[
 EndpointUrlOption = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]
 
 
-def selection_of(
-    include: list[str] | None, exclude: list[str] | None, limit: int | None, sample: str | None, seed: int
-) -> Selection:
-    """The selection that these options describe; `UsageError` when one cannot be read."""
-    drawn = None if sample is None else parse_sample(sample)
-    return Selection(tuple(include or ()), tuple(exclude or ()), limit, drawn, seed)
-
-
-def reading_of(
-    max_pixels: int, to_srgb: bool, float_range: str | None, frames: str, column: str | None
-) -> Reading:
-    """What the options say; `UsageError` where they make no sense."""
-    levels = None if float_range is None else parse_float_range(float_range)
-    return Reading(max_pixels, to_srgb, levels, parse_frames(frames), column)
-
-
 def parse_weights(text: str) -> tuple[Backbone, Path]:
     """Read ``BACKBONE=WEIGHTS``; `UsageError` when it is not that, or the backbone is unknown.
 
@@ -95,6 +78,8 @@ def parse_weights(text: str) -> tuple[Backbone, Path]:
     >>> backbone.name, str(path)
     ('carn', 'out/weights.safetensors')
     """
+    from arm_batch.models.backbones.registry import get_backbone
+
     name, separator, path = text.partition("=")
     if not separator or not path:
         raise UsageError(f"{text!r} must have the form BACKBONE=WEIGHTS")

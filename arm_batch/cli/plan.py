@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.forecast import outlook_lines, outlook_table
 from arm_batch.cli.options import (
@@ -30,19 +29,15 @@ from arm_batch.cli.options import (
     Seed,
     ToSrgbOption,
     WorkersOption,
-    reading_of,
-    selection_of,
 )
 from arm_batch.cli.plot import check_plot, plot_outlook
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.cli.upscale import FAILURES_SHOWN
-from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
-from arm_batch.forecast import outlook_document
 from arm_batch.inputs.paths import shown
-from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, PlanSpec
+from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
 
 
 def plan_command(
@@ -83,28 +78,41 @@ def plan_command(
 
     Nothing is written but what --plan-out, --plot and --json ask for. Exit code 3: some images cannot be upscaled.
     """
-    spec = PlanSpec(
-        input=input,
-        ladder=ladder,
-        scale=scale,
-        objective=objective,
-        reading=reading_of(max_pixels, to_srgb, float_range, frames, image_column),
-        format=format,
-        budget=None if budget is None else parse_budget(budget),
-        output=plan_out,
-        executor=executor,
-        workers=workers,
-        endpoint_url=endpoint_url,
-        survey=not no_survey,
-        selection=selection_of(include, exclude, limit, sample, seed),
-        dedup=dedup,
-    )
+    # Torch and Ray take seconds to load, and --help needs neither.
+    from arm_batch.api import plans
+    from arm_batch.forecast import outlook_document
+
     if plot is not None:
         check_plot(plot)
     if json is not None and not json.parent.is_dir():
         raise UsageError(f"--json {json}: there is no folder {json.parent}")
     with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
-        outlook = pipeline.plan(spec, progress, stop)
+        outlook = plans.plan(
+            input,
+            plan_out=plan_out,
+            sample=sample,
+            seed=seed,
+            include=include or (),
+            exclude=exclude or (),
+            limit=limit,
+            dedup=dedup,
+            budget=budget,
+            scale=scale,
+            ladder=ladder,
+            objective=objective,
+            format=format,
+            max_pixels=max_pixels,
+            to_srgb=to_srgb,
+            float_range=float_range,
+            frames=frames,
+            image_column=image_column,
+            executor=executor,
+            workers=workers,
+            endpoint_url=endpoint_url,
+            survey=not no_survey,
+            progress=progress,
+            stop=stop,
+        )
     if outlook.curve:
         Console().print(outlook_table(outlook))
     for line in outlook_lines(outlook):

@@ -6,12 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arm_batch.core.allocation.budget import human_flops
+from arm_batch.core.allocation.measures import MEASURES
 from arm_batch.errors import UsageError
-from arm_batch.forecast import Outcome, Outlook
-from arm_batch.report import MEASURES, human_flops
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from arm_batch.forecast import Outlook
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -37,13 +39,26 @@ def plot_outlook(outlook: Outlook, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    def figure_of(point: Outcome) -> float:
-        return point.predicted.of(outlook.objective)
-
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     axes = figure.add_subplot()
+    _draw_curve(outlook, axes)
+    _draw_points(outlook, axes)
+    axes.set_xlabel(
+        f"executed FLOPs, % of {outlook.subnets[-1]} everywhere ({human_flops(round(outlook.full_flops.value))})"
+    )
+    axes.set_ylabel(f"predicted {MEASURES[outlook.objective]}, dB")
+    axes.set_title(f"{outlook.images:,} images, {outlook.ladder}")
+    axes.set_xlim(0, 100)
+    axes.grid(alpha=0.3)
+    _draw_times(outlook, axes)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=150)
+
+
+def _draw_curve(outlook: Outlook, axes: Axes) -> None:
+    """Quality over spend, with the intervals where a sample was scored."""
     shares = [100 * point.share for point in outlook.curve]
-    axes.plot(shares, [figure_of(point) for point in outlook.curve], color="tab:blue")
+    axes.plot(shares, [point.predicted.of(outlook.objective) for point in outlook.curve], color="tab:blue")
     intervals = [point.interval for point in outlook.curve if point.interval is not None]
     if intervals:
         axes.fill_between(
@@ -55,29 +70,19 @@ def plot_outlook(outlook: Outlook, path: Path) -> None:
             linewidth=0,
             label=f"95 %, {outlook.scored:,} of {outlook.images:,} images",
         )
+
+
+def _draw_points(outlook: Outlook, axes: Axes) -> None:
+    """The knee, and the budget asked about."""
     marked = [(outlook.knee, "knee", "o")]
     if outlook.asked is not None:
         marked.append((outlook.asked.outcome, outlook.asked.budget, "D"))
     for point, name, marker in marked:
         if point is not None:
-            told = f"{name}: {human_flops(point.flops)} ({point.share:.1%}), {figure_of(point):.2f} dB"
-            axes.plot(
-                100 * point.share,
-                figure_of(point),
-                marker,
-                color="tab:orange" if name == "knee" else "black",
-                label=told,
-            )
-    axes.set_xlabel(
-        f"executed FLOPs, % of {outlook.subnets[-1]} everywhere ({human_flops(round(outlook.full_flops.value))})"
-    )
-    axes.set_ylabel(f"predicted {MEASURES[outlook.objective]}, dB")
-    axes.set_title(f"{outlook.images:,} images, {outlook.ladder}")
-    axes.set_xlim(0, 100)
-    axes.grid(alpha=0.3)
-    _draw_times(outlook, axes)
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=150)
+            quality = point.predicted.of(outlook.objective)
+            told = f"{name}: {human_flops(point.flops)} ({point.share:.1%}), {quality:.2f} dB"
+            color = "tab:orange" if name == "knee" else "black"
+            axes.plot(100 * point.share, quality, marker, color=color, label=told)
 
 
 def _draw_times(outlook: Outlook, axes: Axes) -> None:

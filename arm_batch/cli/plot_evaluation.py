@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from arm_batch.evaluation.evaluate import SubnetQuality
-from arm_batch.evaluation.evaluate_budget import BudgetQuality
+if TYPE_CHECKING:
+    from arm_batch.evaluation.evaluate import SubnetQuality
+    from arm_batch.evaluation.evaluate_budget import BudgetQuality
 
 
 def plot_evaluation(

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from arm_batch import pipeline
 from arm_batch.cli import exit_codes
 from arm_batch.cli.options import (
     Dedup,
@@ -27,18 +26,12 @@ from arm_batch.cli.options import (
     Seed,
     ToSrgbOption,
     WorkersOption,
-    reading_of,
-    selection_of,
 )
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import GRACE_S, stop_signals
-from arm_batch.core.allocation.budget import Budget, parse_budget, target_budget
-from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
-from arm_batch.errors import UsageError
+from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.inputs.paths import shown
-from arm_batch.report import describe
-from arm_batch.runstate.dataset import failures
-from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, JobSpec, Resume, Sink
+from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, Sink
 
 FAILURES_SHOWN = 5
 
@@ -110,27 +103,47 @@ def upscale(
 
     Exit codes: 3, some images failed, and their rows say why; 4, stopped before the end.
     """
-    spec = JobSpec(
-        input=input,
-        output=output,
-        budget=_budget(budget, target_psnr),
-        ladder=ladder,
-        scale=scale,
-        objective=objective,
-        sink=sink,
-        reading=reading_of(max_pixels, to_srgb, float_range, frames, image_column),
-        writing=Writing(format, quality, strip_metadata),
-        executor=executor,
-        workers=workers,
-        endpoint_url=endpoint_url,
-        single_writer=single_writer,
-        plan=plan,
-        resume=Resume(extend, retry_failed, repair, None if add_budget is None else parse_budget(add_budget)),
-        selection=selection_of(include, exclude, limit, sample, seed),
-        dedup=dedup,
-    )
+    # Torch and Ray take seconds to load, and --help needs neither.
+    from arm_batch.api import jobs
+    from arm_batch.report import describe
+    from arm_batch.runstate.dataset import failures
+
     with progress_bars("plan", "run") as progress, stop_signals(GRACE_S) as stop:
-        summary = pipeline.upscale(spec, progress, stop)
+        summary = jobs.upscale(
+            input,
+            output,
+            budget=budget,
+            target_psnr=target_psnr,
+            scale=scale,
+            ladder=ladder,
+            objective=objective,
+            sink=sink,
+            format=format,
+            quality=quality,
+            strip_metadata=strip_metadata,
+            max_pixels=max_pixels,
+            to_srgb=to_srgb,
+            float_range=float_range,
+            frames=frames,
+            image_column=image_column,
+            executor=executor,
+            workers=workers,
+            endpoint_url=endpoint_url,
+            include=include or (),
+            exclude=exclude or (),
+            limit=limit,
+            dedup=dedup,
+            sample=sample,
+            seed=seed,
+            plan=plan,
+            extend=extend,
+            retry_failed=retry_failed,
+            repair=repair,
+            add_budget=add_budget,
+            single_writer=single_writer,
+            progress=progress,
+            stop=stop,
+        )
     for line in describe(summary):
         typer.echo(line)
     if summary.failed:
@@ -138,13 +151,3 @@ def upscale(
         for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
             typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
         raise typer.Exit(exit_codes.FAILED_IMAGES)
-
-
-def _budget(budget: str | None, target_psnr: float | None) -> Budget:
-    if target_psnr is None:
-        return parse_budget("100%" if budget is None else budget)
-    if budget is not None:
-        raise UsageError(
-            "--budget and --target-psnr cannot go together: one says what to spend, the other what for"
-        )
-    return target_budget(target_psnr)

@@ -15,7 +15,7 @@ AUTO = "auto"
 """In place of a format: each image keeps the family of its own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """Which images are taken, and how their samples become pixels.
 

@@ -3,17 +3,21 @@
 A document is refused where it is not exactly what its type says: a name twice, missing or unknown, a value of
 another kind or out of range, a number that is not finite or longer than any that is written. The error names the
 document, the place in it, what was expected there, and what to do.
+
+Each says its `format`, and has a `checksum` of all its values, so that one that has become another is noticed.
+What was written before there were formats has neither, and is read as format 1.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
-from arm_batch.errors import ArmBatchError
+from arm_batch.errors import ArmBatchError, NewerError
 
 _MOST_DIGITS = 40
 """Of a whole number: FLOPs go beyond 64 bits, but not there."""
@@ -34,16 +38,24 @@ Key = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 """Of an object; `is_safe_key` says more."""
 
 
+_FORMAT, _CHECKSUM = "format", "checksum"
+"""Names in a document beside those of its record."""
+
+
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a document holds. A part of one needs neither `what` nor `remedy`.
+    """What a document holds. A part of one needs none of the attributes.
 
     Attributes:
         what: such a document is, for messages: ``a commit record``.
         remedy: what a user can do about a damaged one, as the end of a sentence.
+        format: that it is written in; goes up with any change of its type.
+        by_hand: whether a person may write or change one, so that it has no checksum.
     """
 
     what: ClassVar[str]
     remedy: ClassVar[str]
+    format: ClassVar[int]
+    by_hand: ClassVar[bool] = False
 
     def check(self) -> None:
         """Look at what no single value shows.
@@ -68,9 +80,13 @@ def decode_record(data: bytes, kind: type[AnyRecord], where: str, error: type[Ar
 
     Raises:
         error: it is not of that kind; one line.
+        NewerError: it is of a later format.
     """
     try:
-        return _checked(decode_json(data, kind))
+        found = _parsed(data)
+        if isinstance(found, dict) and (_FORMAT in found or _CHECKSUM in found):
+            return _unsealed(found, kind, where)
+        return _checked(_converted(found, kind))
     except ValueError as problem:
         raise error(f"{where} is not {kind.what}: {problem}; {kind.remedy}") from problem
 
@@ -93,31 +109,70 @@ def decode_json(data: bytes, kind: type[Anything]) -> Anything:
     Raises:
         ValueError: it is not of that type; says where, as a JSON path, and what was expected.
     """
+    return _converted(_parsed(data), kind)
+
+
+def encode_record(record: Record) -> bytes:
+    """What `decode_record` reads back to an equal record."""
+    return (json.dumps(sealed(to_builtins(record), type(record)), indent=1) + "\n").encode()
+
+
+def sealed(values: dict[str, Any], kind: type[Record]) -> dict[str, Any]:
+    """The values of a record as its document has them: with a format and a checksum."""
+    document = {_FORMAT: kind.format, **values}
+    return document if kind.by_hand else {**document, _CHECKSUM: _checksum(document)}
+
+
+def to_builtins(value: Any) -> Any:
+    """A record, or what holds some, as dictionaries and lists; sets in order."""
+    return msgspec.to_builtins(value, order="deterministic", str_keys=True)
+
+
+def _unsealed(found: dict[str, Any], kind: type[AnyRecord], where: str) -> AnyRecord:
+    """The record in a document that says its format; `ValueError` where it is not what was written."""
+    number, checksum = found.get(_FORMAT), found.get(_CHECKSUM)
+    values = {name: value for name, value in found.items() if name not in (_FORMAT, _CHECKSUM)}
+    # A flipped bit makes no later format: that has a checksum that fits.
+    whole = checksum == _checksum({_FORMAT: number, **values}) or (kind.by_hand and _CHECKSUM not in found)
+    if type(number) is not int or number < 1:
+        raise ValueError(f"at `$.{_FORMAT}`: expected a whole number from 1 to {kind.format}")
+    if whole and number > kind.format:
+        raise NewerError(
+            f"{where} was written by a newer arm-batch, in format {number} of {kind.what} (this one reads up to "
+            f"{kind.format}): use that version or a later one"
+        )
+    record = _checked(_converted(values, kind))
+    if not whole:
+        told = "is missing" if _CHECKSUM not in found else "does not fit: a value has changed since it was written"
+        raise ValueError(f"at `$.{_CHECKSUM}`: it {told}")
+    return record
+
+
+def _checksum(document: dict[str, Any]) -> str:
+    """SHA-256 of all values, however the document is laid out."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _parsed(data: bytes) -> Any:
     try:
-        found = json.loads(
+        return json.loads(
             data,
             object_pairs_hook=_named_once,
             parse_constant=_no_number,
             parse_float=_finite,
             parse_int=_whole,
         )
-        return msgspec.convert(found, kind, str_keys=True)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except msgspec.ValidationError as problem:
-        raise ValueError(_in_words(problem)) from problem
     except (json.JSONDecodeError, UnicodeDecodeError) as problem:
         raise ValueError(f"it is no JSON ({problem})" if data else "it is empty") from problem
 
 
-def encode_record(record: Record) -> bytes:
-    """What `decode_record` reads back to an equal record."""
-    return (json.dumps(to_builtins(record), indent=1) + "\n").encode()
-
-
-def to_builtins(value: Any) -> Any:
-    """A record, or what holds some, as dictionaries and lists; sets in order."""
-    return msgspec.to_builtins(value, order="deterministic")
+def _converted(found: Any, kind: type[Anything]) -> Anything:
+    try:
+        return msgspec.convert(found, kind, str_keys=True)
+    except msgspec.ValidationError as problem:
+        raise ValueError(_in_words(problem)) from problem
 
 
 def _checked(record: AnyRecord) -> AnyRecord:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.pruning import undominated
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import LadderError, UsageError
-from arm_batch.evaluation.calibrate import build_lut, calibration_pairs, sample_tiles
+from arm_batch.evaluation.calibrate import Photographs, TileSample, build_lut, sample_tiles
 from arm_batch.models.backbones.registry import Backbone
+from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet, sha256_of
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import SupernetFile, images_digest, list_subnets, save_ladder, weights_digest
@@ -41,10 +43,10 @@ def build_ladder(
     scale: int,
     grid: TileGrid,
     weights: Sequence[tuple[Backbone, Path]],
-    images: Sequence[Path],
+    photographs: Photographs,
     scores: Sequence[str],
 ) -> BuiltLadder:
-    """Measure all subnets of some supernets on `images` and write a ladder of those that a budget can use.
+    """Measure all subnets of some supernets on photographs and write a ladder of those that a budget can use.
 
     Args:
         folder: of the ladder; made if missing. The weights are copied into it.
@@ -52,7 +54,7 @@ def build_ladder(
         scale: of the supernets.
         grid: tiling that the ladder is for.
         weights: one file for each backbone.
-        images: photographs that training has not seen; reduced as for training.
+        photographs: that training has not seen.
         scores: that the table is looked up by, see `score_names`.
 
     Raises:
@@ -65,32 +67,63 @@ def build_ladder(
     supernets = [load_supernet(path, backbone, scale) for backbone, path in weights]
     subnets, nets = list_subnets([(net, net.backbone.widths) for net in supernets], grid)
     upscaler = Upscaler(nets, grid, scale, "cpu")
-    sample = sample_tiles(upscaler, len(subnets), grid, calibration_pairs(images, scale))
+    sample = sample_tiles(upscaler, len(subnets), grid, photographs.pairs(scale))
+    kept = _worth_buying(sample, scores, subnets)
+    files = _take_in_used(folder, weights, _used_widths(supernets, [nets[i] for i in kept]))
+    provenance, flaws = _provenance(files, photographs), photographs.degraded != "none"
+    lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance, flaws=flaws)
+    save_ladder(folder, name, scale, grid, files, lut)
+    dropped = tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept)
+    return BuiltLadder(tuple(subnets[i].name for i in kept), dropped, lut)
+
+
+def _worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[Subnet]) -> list[int]:
+    """Positions of the subnets that are on the convex hull of cost and error in some bin.
+
+    The allocation follows each bin's hull, so what is on none of them would never be bought.
+    """
     costs = np.array([subnet.flops for subnet in subnets], np.int64)
-    everything = build_lut(sample, scores, {})
-    # The allocation follows each bin's hull, so what is on none of them would never be bought.
-    kept = sorted({i for row in everything.mse for i in undominated(costs, row)})
-    used = [net for net in (nets[i] for i in kept) if net is not None]
+    return sorted({i for row in build_lut(sample, scores, {}).mse for i in undominated(costs, row)})
+
+
+def _used_widths(
+    supernets: Sequence[Supernet], kept: Sequence[tuple[Supernet, int] | None]
+) -> list[tuple[int, ...]]:
+    """Of each supernet the widths that are kept; interpolation, which is None there, is of none.
+
+    Raises:
+        LadderError: there are no others.
+    """
+    used = [net for net in kept if net is not None]
     if not used:
         raise LadderError("no subnet is better than interpolation: train longer")
+    return [tuple(width for net, width in used if net is supernet) for supernet in supernets]
+
+
+def _take_in_used(
+    folder: Path, weights: Sequence[tuple[Backbone, Path]], used: Sequence[tuple[int, ...]]
+) -> list[SupernetFile]:
+    """Put the weights of which some width is used into the folder of a ladder."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for supernet, (backbone, path) in zip(supernets, weights, strict=True):
-        widths = tuple(width for net, width in used if net is supernet)
-        if widths:
-            copied = folder / f"{backbone.name}{path.suffix}"
-            if copied.resolve() != path.resolve():
-                shutil.copyfile(path, copied)
-            files.append(SupernetFile(backbone.name, copied.name, sha256_of(copied), widths))
-    provenance = {
+    return [
+        _take_in(folder, backbone, path, widths)
+        for (backbone, path), widths in zip(weights, used, strict=True)
+        if widths
+    ]
+
+
+def _provenance(files: Sequence[SupernetFile], photographs: Photographs) -> dict[str, str]:
+    return {
         "weights": weights_digest(files),
-        "images": images_digest(images),
-        "names": " ".join(sorted(path.name for path in images)),
+        "images": images_digest(photographs.paths),
+        "names": " ".join(sorted(path.name for path in photographs.paths)),
+        "degraded": photographs.degraded,
     }
-    lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance)
-    save_ladder(folder, name, scale, grid, files, lut)
-    return BuiltLadder(
-        subnets=tuple(subnets[i].name for i in kept),
-        dropped=tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept),
-        lut=lut,
-    )
+
+
+def _take_in(folder: Path, backbone: Backbone, weights: Path, widths: tuple[int, ...]) -> SupernetFile:
+    """Copy weights into the folder of a ladder, unless they lie there already."""
+    copied = folder / f"{backbone.name}{weights.suffix}"
+    if copied.resolve() != weights.resolve():
+        shutil.copyfile(weights, copied)
+    return SupernetFile(backbone.name, copied.name, sha256_of(copied), widths)

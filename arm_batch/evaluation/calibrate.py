@@ -7,40 +7,75 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats, Indices, Singles
 from arm_batch.core.prediction.calibrate_lut import N_BINS, MeasuredTiles, tabulate
 from arm_batch.core.prediction.lut import Lut
+from arm_batch.core.tiling.detail import N_FEATURES
 from arm_batch.core.tiling.grid import TileGrid, take
 from arm_batch.core.tiling.loglinear import fit_log_linear
 from arm_batch.core.tiling.scores import FITTED, MEASURED, Score, score_tiles, tile_features
 from arm_batch.errors import InputError, UsageError
 from arm_batch.models.inference import Upscaler
+from arm_batch.training.choices import DegradeName
 from arm_batch.training.data import Pair, load_pair
+from arm_batch.training.degradation import RECIPES, degrade
 
 DEFAULT_SCORES = ("gain", "level")
 
-REDUCTIONS = (2, 4)
-"""Each image is measured at these sizes: photographs reduced further are sharper, and archives hold both kinds."""
+DEFAULT_REDUCTIONS = "2,4"
+"""Of photographs, as `arm_batch.cli` reads it."""
 
-Floats = NDArray[np.float64]
+DEGRADED_TIMES = 3
+"""How often an image is degraded at each of its sizes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileSample:
     """Tiles with all that a table may be built from.
 
     Attributes:
-        features: `tile_features`, ``(n, N_FEATURES)``.
+        features: `tile_features`, ``(n, N_FEATURES + N_FLAWS)``.
         measured: the scores of `MEASURED`, ``(n, len(MEASURED))``.
         mse: mean squared error of every subnet, ``(n, n_subnets)``.
         image: number of the image, ``(n,)``.
     """
 
-    features: NDArray[np.float32]
-    measured: NDArray[np.float32]
+    features: Singles
+    measured: Singles
     mse: Floats
-    image: NDArray[np.intp]
+    image: Indices
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """What a table is measured on.
+
+    Attributes:
+        images: and by how much each is reduced before it counts as an HR image; archives hold photographs as they
+            come and such as were reduced, which are sharper.
+        degraded: how LR images are made beside clean ones: each `DEGRADED_TIMES`, in ways of its own.
+    """
+
+    images: tuple[tuple[Path, tuple[int, ...]], ...]
+    degraded: DegradeName = "none"
+
+    @property
+    def paths(self) -> list[Path]:
+        """Of the images."""
+        return [path for path, _ in self.images]
+
+    def pairs(self, scale: int) -> Iterator[tuple[int, Pair]]:
+        """Each image at each size, with its number; the same ones every time."""
+        recipe = RECIPES[self.degraded]
+        for number, (path, reductions) in enumerate(self.images):
+            rng = np.random.default_rng(number)
+            for reduction in reductions:
+                pair = load_pair(path, scale, reduction)
+                yield number, pair
+                if recipe is not None:
+                    for _ in range(DEGRADED_TIMES):
+                        yield number, Pair(degrade(pair.hr, scale, recipe, rng), pair.hr)
 
 
 TILES_PER_LAYING = 128
@@ -80,13 +115,6 @@ def sample_tiles(
     )
 
 
-def calibration_pairs(paths: Sequence[Path], scale: int) -> Iterator[tuple[int, Pair]]:
-    """Each image at each of `REDUCTIONS`, with its number."""
-    for number, path in enumerate(paths):
-        for reduction in REDUCTIONS:
-            yield number, load_pair(path, scale, reduction)
-
-
 def score_names(text: str) -> tuple[str, ...]:
     """One or two scores, such as ``gain,level``; `UsageError` says what there is.
 
@@ -99,7 +127,13 @@ def score_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def build_lut(sample: TileSample, scores: Sequence[str], provenance: dict[str, str], n_bins: int = N_BINS) -> Lut:
+def build_lut(
+    sample: TileSample,
+    scores: Sequence[str],
+    provenance: dict[str, str],
+    n_bins: int = N_BINS,
+    flaws: bool = False,
+) -> Lut:
     """Average measured tiles per bin of one or two scores.
 
     Args:
@@ -107,11 +141,12 @@ def build_lut(sample: TileSample, scores: Sequence[str], provenance: dict[str, s
         scores: one or two names, see `score_names`; fitted ones are fitted here.
         provenance: what the table is built from.
         n_bins: of the first score.
+        flaws: whether fitted scores tell detail from what compression and sensors leave.
 
     Raises:
         InputError: there are too few tiles.
     """
-    fitted = tuple(_fit(name, sample) for name in scores)
+    fitted = tuple(_fit(name, sample, flaws) for name in scores)
     columns = [
         score.of_features(sample.features)
         if score.name in FITTED
@@ -122,12 +157,13 @@ def build_lut(sample: TileSample, scores: Sequence[str], provenance: dict[str, s
     return tabulate(fitted, measured, provenance, n_bins)
 
 
-def _fit(name: str, sample: TileSample) -> Score:
+def _fit(name: str, sample: TileSample, flaws: bool) -> Score:
     if name not in FITTED:
         return Score(name)
     interpolation = sample.mse[:, 0]
     target = interpolation if name == "level" else interpolation - sample.mse[:, -1]
-    return Score(name, tuple(fit_log_linear(sample.features, target).tolist()))
+    features = sample.features if flaws else sample.features[:, :N_FEATURES]
+    return Score(name, tuple(fit_log_linear(features, target).tolist()))
 
 
 def _whole_tiles(pair: Pair, grid: TileGrid, top: int, left: int) -> Pair:
@@ -151,4 +187,9 @@ def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, num
     errors = [
         ((upscaler.run(s, [windows])[0].pixels - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)
     ]
-    return TileSample(features, measured, np.stack(errors, axis=1), np.full(len(tiles), number, np.intp))
+    return TileSample(
+        features=features,
+        measured=measured,
+        mse=np.stack(errors, axis=1),
+        image=np.full(len(tiles), number, np.intp),
+    )

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import torch
 
+from arm_batch.core.arrays import Pixels8
 from arm_batch.core.prediction.ladder import INTERPOLATION, interpolation_flops
 from arm_batch.core.prediction.metrics import luma, psnr, ssim
 from arm_batch.errors import InputError
 from arm_batch.models.backbones.flops import Flops
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.tensors import Forward, bicubic, to_pixels, to_tensor
-from arm_batch.training.data import EXTENSIONS, Pair, Pixels
+from arm_batch.training.data import EXTENSIONS, Pair
 
 FLOPS_TILE_PX = 32
 """FLOPs are told for one LR tile of this side, as in the published tables."""
@@ -37,7 +38,7 @@ class Quality:
     ssim_y: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubnetQuality:
     """One line of an evaluation.
 
@@ -86,12 +87,18 @@ def evaluate(
         for name, network in networks.items():
             measured[name].append(measure(upscale_image(pair.lr, network), pair.hr, scale, file))
     return [
-        SubnetQuality(name, len(values), mean_quality(values), costs[name].executed, costs[name].paper)
+        SubnetQuality(
+            name=name,
+            images=len(values),
+            quality=mean_quality(values),
+            flops=costs[name].executed,
+            paper_flops=costs[name].paper,
+        )
         for name, values in measured.items()
     ]
 
 
-def measure(sr: Pixels, hr: Pixels, shave: int, file: str) -> Quality:
+def measure(sr: Pixels8, hr: Pixels8, shave: int, file: str) -> Quality:
     """Compare uint8 RGB images without `shave` px at each border; `file` is named when they are too small."""
     y, reference = luma(sr), luma(hr)
     try:
@@ -128,14 +135,14 @@ def read_pairs(data: Path, scale: int, limit: int | None = None) -> Iterator[tup
         yield path.name, Pair(lr, np.ascontiguousarray(hr[:height, :width]))
 
 
-def upscale_image(lr: Pixels, network: Forward) -> Pixels:
+def upscale_image(lr: Pixels8, network: Forward) -> Pixels8:
     """Upscale uint8 RGB ``(h, w, 3)`` in one piece; clamped and rounded to uint8."""
     with torch.no_grad():
         (pixels,) = to_pixels(network(to_tensor(lr[None])))
     return np.asarray(pixels, np.uint8)
 
 
-def _read_rgb(path: Path) -> Pixels:
+def _read_rgb(path: Path) -> Pixels8:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise InputError(f"{path}: missing or not a readable image")

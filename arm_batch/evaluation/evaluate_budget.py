@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from arm_batch.core.allocation.in_memory import Indices, choose_subnets
+from arm_batch.core.allocation.in_memory import choose_subnets
+from arm_batch.core.arrays import Indices, Pixels8
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.evaluation.evaluate import FLOPS_TILE_PX, Quality, mean_quality, measure, read_pairs
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.spec import DEFAULT_OBJECTIVE
-from arm_batch.training.data import Pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BudgetQuality:
     """What one budget reaches over a folder of images.
 
@@ -74,11 +74,20 @@ def evaluate_budgets(
     for budget, images, values in zip(budgets, chosen, measured, strict=True):
         tiles = np.bincount(np.concatenate(images), minlength=len(ladder.subnets))
         flops, paper = (float(tiles @ costs) * FLOPS_TILE_PX**2 / area for costs in (ladder.costs, paper_costs))
-        rows.append(BudgetQuality(budget, len(values), mean_quality(values), flops, paper, tuple(tiles.tolist())))
+        rows.append(
+            BudgetQuality(
+                budget=budget,
+                images=len(values),
+                quality=mean_quality(values),
+                flops=flops,
+                paper_flops=paper,
+                subnet_tiles=tuple(tiles.tolist()),
+            )
+        )
     return rows
 
 
-def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels, chosen: Indices) -> dict[int, Pixels]:
+def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels8, chosen: Indices) -> dict[int, Pixels8]:
     """Outputs of each subnet for the tiles that some budget gives it; other tiles stay undefined.
 
     Args:
@@ -91,7 +100,7 @@ def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels, chosen: Indices)
         For each subnet ``(n_tiles, scale*tile, scale*tile, 3)``.
     """
     windows = ladder.grid.windows(lr)
-    outputs: dict[int, Pixels] = {}
+    outputs: dict[int, Pixels8] = {}
     for subnet in np.unique(chosen).tolist():
         tiles = np.flatnonzero((chosen == subnet).any(axis=0))
         (upscaled,) = upscaler.run(subnet, [take(windows, tiles)])
@@ -100,7 +109,7 @@ def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels, chosen: Indices)
     return outputs
 
 
-def _stitch(ladder: Ladder, lr: Pixels, outputs: dict[int, Pixels], chosen: Indices) -> Pixels:
+def _stitch(ladder: Ladder, lr: Pixels8, outputs: dict[int, Pixels8], chosen: Indices) -> Pixels8:
     stitcher = Stitcher(ladder.grid, lr.shape[0], lr.shape[1], 3, lr.dtype, ladder.scale)
     for subnet in np.unique(chosen).tolist():
         tiles = np.flatnonzero(chosen == subnet)

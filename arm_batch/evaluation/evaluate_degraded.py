@@ -9,27 +9,27 @@ from pathlib import Path
 
 import numpy as np
 
+from arm_batch.core.arrays import Pixels8
 from arm_batch.evaluation.evaluate import measure, read_pairs, upscale_image
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.tensors import Forward, bicubic
-from arm_batch.training.data import Pixels
 from arm_batch.training.degradation import REDUCTIONS, add_noise, compress
 
 WORSE_DB = 0.05
 """An image counts as worse than its interpolation from so much on."""
 
-Degrade = Callable[[Pixels, int, np.random.Generator], Pixels]
+Degrade = Callable[[Pixels8, int, np.random.Generator], Pixels8]
 """HR image, scale and what draws its noise to its LR image."""
 
 
 def _made(
-    hr: Pixels,
+    hr: Pixels8,
     scale: int,
     rng: np.random.Generator,
     reduction: str = "bicubic",
     noise: float = 0.0,
     quality: int | None = None,
-) -> Pixels:
+) -> Pixels8:
     lr = REDUCTIONS[reduction](hr, scale)
     if noise:
         lr = add_noise(lr, noise, 0.0, rng)
@@ -49,7 +49,7 @@ KINDS: dict[str, Degrade] = {
 """By MATLAB's bicubic reduction where no other is named; JPEGs have colours of half the resolution."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DegradedQuality:
     """What one subnet gains on one kind of inputs.
 
@@ -105,7 +105,7 @@ def evaluate_degraded(
 
 def _inputs(
     data: Path, scale: int, kinds: Sequence[str], limit: int | None
-) -> Iterator[tuple[str, str, Pixels, Pixels]]:
+) -> Iterator[tuple[str, str, Pixels8, Pixels8]]:
     for number, (file, pair) in enumerate(read_pairs(data, scale, limit)):
         for kind in kinds:
             # The same noise whatever else is measured.
@@ -117,12 +117,12 @@ def _rows(kind: str, names: Sequence[str], y_db: np.ndarray) -> list[DegradedQua
     gains = y_db[:, 1:] - y_db[:, :1]
     return [
         DegradedQuality(
-            kind,
-            name,
-            len(y_db),
-            float(y_db[:, 0].mean()),
-            float(gain.mean()),
-            float((gain < -WORSE_DB).mean()),
+            kind=kind,
+            name=name,
+            images=len(y_db),
+            interpolated_y_db=float(y_db[:, 0].mean()),
+            gain_y_db=float(gain.mean()),
+            worse=float((gain < -WORSE_DB).mean()),
         )
         for name, gain in zip(names, gains.T, strict=True)
     ]

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats, Indices, Pixels8, Singles
 from arm_batch.core.json_records import decode_json
 from arm_batch.core.prediction.metrics import psnr
 from arm_batch.core.tiling.scores import laplacian_map
@@ -24,9 +24,7 @@ from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.checkpoint import load_supernet
 from arm_batch.models.tensors import Forward, bicubic, to_pixels, to_tensor
-from arm_batch.training.data import Pair, Pixels
-
-Floats = NDArray[np.float64]
+from arm_batch.training.data import Pair
 
 PATCH = 32
 """Side of a patch, LR px."""
@@ -43,7 +41,7 @@ MEAN = "mean"
 _BATCH = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaperLut:
     """A published edge-to-PSNR table; subnet 0 is interpolation, the others follow by width.
 
@@ -87,7 +85,7 @@ class PaperLut:
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise LadderError(f"{path}: not a LUT of the published code ({error!r})") from error
 
-    def choose(self, scores: Floats, eta: float) -> NDArray[np.intp]:
+    def choose(self, scores: Floats, eta: float) -> Indices:
         """The subnet that the published rule picks for each patch: argmax of ``eta * psnr - flops``.
 
         Args:
@@ -101,12 +99,12 @@ class PaperLut:
         gain = eta * self.flops[-1] * self.psnr_db[:, bins] - self.flops[:, None]
         return np.asarray(gain.argmax(axis=0), np.intp)
 
-    def flops_percent(self, choice: NDArray[np.intp]) -> float:
+    def flops_percent(self, choice: Indices) -> float:
         """Paper FLOPs of these choices, ``(n,)``, in percent of the widest subnet everywhere."""
         return float(100 * self.flops[choice].mean() / self.flops[-1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaperResult:
     """One image (or the mean) under one policy.
 
@@ -123,7 +121,7 @@ class PaperResult:
     flops_percent: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatchOutputs:
     """What every subnet makes of every patch of one image.
 
@@ -137,9 +135,9 @@ class PatchOutputs:
     rows: int
     columns: int
     scores: Floats
-    pixels: Pixels
+    pixels: Pixels8
 
-    def combine(self, choice: NDArray[np.intp]) -> NDArray[np.float32]:
+    def combine(self, choice: Indices) -> Singles:
         """The image in which patch ``i`` comes from subnet ``choice[i]``.
 
         Returns:
@@ -160,7 +158,7 @@ class PatchOutputs:
         return image
 
 
-def run_subnets(lr: Pixels, subnets: Sequence[Forward]) -> PatchOutputs:
+def run_subnets(lr: Pixels8, subnets: Sequence[Forward]) -> PatchOutputs:
     """Cut an image into the protocol's patches, score them and run every subnet on every patch.
 
     Args:
@@ -180,7 +178,7 @@ def run_subnets(lr: Pixels, subnets: Sequence[Forward]) -> PatchOutputs:
         for subnet in subnets:
             batches = torch.split(to_tensor(patches), _BATCH)
             outputs.append(np.concatenate([to_pixels(subnet(batch)) for batch in batches]))
-    return PatchOutputs(len(tops), len(lefts), scores, np.stack(outputs))
+    return PatchOutputs(rows=len(tops), columns=len(lefts), scores=scores, pixels=np.stack(outputs))
 
 
 def load_subnets(weights: Path, lut: PaperLut) -> list[Forward]:
@@ -220,7 +218,7 @@ def evaluate_paper(weights: Path, lut: Path, data: Path, limit: int | None = Non
     return results + _mean_results(results, patches)
 
 
-def policies(lut: PaperLut, scores: Floats) -> dict[str, NDArray[np.intp]]:
+def policies(lut: PaperLut, scores: Floats) -> dict[str, Indices]:
     """What each policy chooses for patches with these scores ``(n,)``, by the policy's name."""
     chosen = {f"fixed:{w}": np.full(len(scores), i, np.intp) for i, w in enumerate(lut.widths)}
     chosen |= {f"eta:{eta:g}x": lut.choose(scores, eta) for eta in ETAS}
@@ -232,7 +230,14 @@ def _image_results(name: str, pair: Pair, outputs: PatchOutputs, lut: PaperLut) 
     for policy, choice in policies(lut, outputs.scores).items():
         sr = outputs.combine(choice)
         covered = pair.hr[: sr.shape[0], : sr.shape[1]]
-        results.append(PaperResult(name, policy, psnr(sr, covered, lut.scale), lut.flops_percent(choice)))
+        results.append(
+            PaperResult(
+                image=name,
+                policy=policy,
+                psnr_rgb_db=psnr(sr, covered, lut.scale),
+                flops_percent=lut.flops_percent(choice),
+            )
+        )
     return results
 
 
@@ -242,5 +247,5 @@ def _mean_results(results: list[PaperResult], patches: list[int]) -> list[PaperR
         rows = [r for r in results if r.policy == policy]
         mean_psnr = float(np.mean([r.psnr_rgb_db for r in rows]))
         flops = float(np.average([r.flops_percent for r in rows], weights=patches))
-        means.append(PaperResult(MEAN, policy, mean_psnr, flops))
+        means.append(PaperResult(image=MEAN, policy=policy, psnr_rgb_db=mean_psnr, flops_percent=flops))
     return means

@@ -8,9 +8,11 @@ import numpy as np
 
 from arm_batch.core.allocation.apportion import Share, assign
 from arm_batch.core.allocation.histogram import cells_of
+from arm_batch.core.arrays import Indices
 from arm_batch.errors import StoreError
-from arm_batch.execution.messages import Batch, Indices, JobContext, Piece
-from arm_batch.runstate.shard_plan import ImagePlan, ShardPlan, plan_key
+from arm_batch.execution.messages import Batch, JobContext, Piece
+from arm_batch.runstate.plan_files import plan_key
+from arm_batch.runstate.shard_plan import ImagePlan, ShardPlan
 
 BATCH_TILES = 256
 """Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""

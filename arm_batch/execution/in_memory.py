@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.in_memory import choose_subnets
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
+from arm_batch.core.arrays import Indices, Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
+from arm_batch.core.tiling.alpha import fill_hidden
 from arm_batch.core.tiling.dither import is_dithered
 from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
+from arm_batch.errors import BudgetError, ImageError, UsageError
 from arm_batch.execution.batches import list_batches
-from arm_batch.execution.messages import DITHERED, Indices, RunBatch
+from arm_batch.execution.messages import DITHERED, RunBatch
 from arm_batch.execution.planning import score_picture
 from arm_batch.execution.rows import note_of_not_finite
 from arm_batch.images import Picture, enlarge_metadata
-from arm_batch.runstate.shard_plan import Scores
+from arm_batch.models import inference
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
+
+_TAKEN = "uint8 or uint16, (h, w) or (h, w, c)"
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,87 @@ class UpscaledPicture:
     picture: Picture
     flops: int
     psnr_predicted_db: float | None
+
+
+class InMemoryUpscaler:
+    """A ladder on one device, for pictures that are all in memory.
+
+    Args:
+        ladder: a shipped name, a folder, or what `load_ladder` gave.
+        budget: a share, such as ``40%``.
+        objective: what the budget is to make best.
+        device: ``cpu`` or ``cuda``.
+        threads: of torch on CPUs, in the whole process.
+
+    Raises:
+        UsageError: one of these makes no sense.
+    """
+
+    def __init__(
+        self,
+        ladder: str | os.PathLike[str] | LadderFiles,
+        budget: str,
+        objective: Objective,
+        device: str,
+        threads: int = 1,
+    ) -> None:
+        self._share = _share(budget)
+        if objective not in OBJECTIVES:
+            raise UsageError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
+        if device not in inference.MICRO_BATCH:
+            raise UsageError(f"unknown device {device!r}; known: {', '.join(inference.MICRO_BATCH)}")
+        files = ladder if isinstance(ladder, LadderFiles) else load_ladder(ladder)
+        self.ladder = files.ladder
+        if self._share * int(self.ladder.costs[-1]) < int(self.ladder.costs[0]):
+            raise BudgetError(f"the budget {budget} is less than interpolation alone needs")
+        self._objective = objective
+        self._nets = inference.Upscaler(files.nets, self.ladder.grid, self.ladder.scale, device, threads)
+
+    def run(self, pictures: Sequence[Picture]) -> list[UpscaledPicture]:
+        """Upscale pictures, any number, within one budget; the results come in order."""
+        if not pictures:
+            return []
+        return upscale_pictures(self.ladder, self._nets.run, self._objective, pictures, self._share)
+
+
+def _share(budget: str) -> float:
+    asked = parse_budget(budget)
+    if asked.kind != "share":
+        raise BudgetError(
+            f"the budget {budget!r} is not a share such as 40%, and without an archive there is no other"
+        )
+    return float(asked.amount)
+
+
+def picture_of(array: object) -> Picture:
+    """The picture that an array holds.
+
+    Args:
+        array: uint8 or uint16, ``(h, w)`` or ``(h, w, c)`` with c of 1 (grey), 2 (and alpha), 3 (RGB) or 4 (and
+            alpha).
+
+    Raises:
+        ImageError: it is something else.
+    """
+    if not isinstance(array, np.ndarray):
+        raise ImageError(f"is no image: a {type(array).__name__}; {_TAKEN}")
+    if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or array.size == 0:
+        raise ImageError(f"is no image: {array.dtype} of shape {array.shape}; {_TAKEN}")
+    bands = array[..., None] if array.ndim == 2 else array
+    channels = bands.shape[2]
+    if channels > 4:
+        raise ImageError(f"has {channels} channels: 1 to 4 are taken")
+    n_colours = 1 if channels < 3 else 3
+    colours, planes = (np.ascontiguousarray(part) for part in (bands[..., :n_colours], bands[..., n_colours:]))
+    if planes.shape[2]:
+        colours = fill_hidden(colours, planes[..., 0])
+    return Picture(pixels=colours, planes=planes, has_alpha=planes.shape[2] == 1)
+
+
+def array_of(picture: Picture, ndim: int) -> Pixels:
+    """A picture as an array of 2 or 3 dimensions, alpha as its last channel."""
+    bands: Pixels = np.concatenate([picture.pixels, picture.planes], axis=2)
+    return bands[..., 0] if ndim == 2 else bands
 
 
 def upscale_pictures(
@@ -54,18 +143,15 @@ def upscale_pictures(
     Raises:
         BudgetError: the budget is less than interpolation alone needs.
     """
-    grid, scale = ladder.grid, ladder.scale
     spoiled = [is_dithered(picture.pixels) for picture in pictures]
     scores = [ladder.no_scores if s else score_picture(ladder, p) for p, s in zip(pictures, spoiled, strict=True)]
     chosen = _choose(ladder, objective, pictures, scores, share)
-    cells = [grid.windows(picture.pixels) for picture in pictures]
-    stitchers, broken = [], [0] * len(pictures)
-    for picture, windows, subnets in zip(pictures, cells, chosen, strict=True):
-        height, width, channels = picture.pixels.shape
-        stitcher = Stitcher(grid, height, width, channels, picture.pixels.dtype, scale)
-        interpolated = np.flatnonzero(subnets == 0)
-        stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), grid, scale))
-        stitchers.append(stitcher)
+    cells = [ladder.grid.windows(picture.pixels) for picture in pictures]
+    stitchers = [
+        _interpolated(ladder, picture.pixels, windows, subnets)
+        for picture, windows, subnets in zip(pictures, cells, chosen, strict=True)
+    ]
+    broken = [0] * len(pictures)
     for batch in list_batches(chosen, len(ladder.subnets)):
         outputs = run(batch.subnet, [take(cells[piece.image], piece.tiles) for piece in batch.pieces])
         for piece, upscaled in zip(batch.pieces, outputs, strict=True):
@@ -95,6 +181,15 @@ def _choose(
         for position, subnets in zip(scored, found, strict=True):
             chosen[position] = subnets
     return chosen
+
+
+def _interpolated(ladder: Ladder, pixels: Pixels, windows: Pixels, subnets: Indices) -> Stitcher:
+    """A picture, of which the tiles that get no net are there already."""
+    height, width, channels = pixels.shape
+    stitcher = Stitcher(ladder.grid, height, width, channels, pixels.dtype, ladder.scale)
+    interpolated = np.flatnonzero(subnets == 0)
+    stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), ladder.grid, ladder.scale))
+    return stitcher
 
 
 def _finish(

@@ -22,8 +22,9 @@ from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.models.throughput import hardware, measure_tiles
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord
-from arm_batch.runstate.shard_plan import Shard, ShardId, ShardPlan, read_plan
+from arm_batch.runstate.shard_plan import Shard, ShardId, ShardPlan
 from arm_batch.storage.base import ObjectStore
 
 SAMPLES = 4
@@ -73,7 +74,7 @@ class InlineExecutor:
             seconds = measure_tiles(self._upscaler.run, self._n_subnets, ladder.grid, "cpu")
             remember(path, {key: seconds})
         samples = [measure_beside(self._context, shard) for shard in sample_shards(shards, SAMPLES)]
-        return Fleet((Pool(CPU, 1, np.array(seconds)),), 1, per_megapixel(samples))
+        return Fleet((Pool(kind=CPU, devices=1, seconds=np.array(seconds)),), 1, per_megapixel(samples))
 
     def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Run the shards in order."""
@@ -86,7 +87,7 @@ class InlineExecutor:
                 return
             plan = read_plan(self._context.output, shard)
             records = self._run_shard(plan, share)
-            commit = commit_shard(self._context, plan, records, attempt=uuid.uuid4().hex)
+            commit = commit_shard(self._context, plan, records, uuid.uuid4().hex, share.epoch)
             budget.settle(shard.index, commit.flops)
             yield commit
 

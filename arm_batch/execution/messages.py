@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import Giants
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.images.picture import Metadata
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.spec import ShardLimits, Sink
 from arm_batch.storage.base import ObjectStore
-
-Indices = NDArray[np.intp]
 
 DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
 """What the row of such an image says."""
@@ -29,7 +27,7 @@ RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
 """Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobContext:
     """What every stage needs to know; the same for the whole run."""
 
@@ -60,7 +58,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShardSummary:
     """The small part of a shard's plan that reaches the driver and the budget.
 
@@ -95,7 +93,7 @@ class Batch:
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageHeader:
     """What stitching needs to know of an image that was read again for the run.
 

@@ -14,27 +14,19 @@ from typing import BinaryIO
 import numpy as np
 
 from arm_batch.core.allocation.histogram import ShardCensus, take_census
+from arm_batch.core.arrays import Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.stop import Stop, never
 from arm_batch.core.tiling.alpha import ShownTiles
-from arm_batch.core.tiling.dither import is_dithered
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.tiling.dither import DitherLook
 from arm_batch.errors import ImageError, StoppedError, StoreError
 from arm_batch.execution.messages import DITHERED, Failure, JobContext, ShardSummary
 from arm_batch.images import Picture, choose_format
 from arm_batch.images.streaming import Strips, canvas_of, choose_giant_format, of_picture, open_strips
 from arm_batch.inputs.sources import Entry, of_one_image
 from arm_batch.runstate.names import with_extension
-from arm_batch.runstate.shard_plan import (
-    ImagePlan,
-    Scores,
-    Shard,
-    ShardId,
-    ShardPlan,
-    plan_key,
-    read_plan,
-    write_plan,
-)
+from arm_batch.runstate.plan_files import plan_key, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 
 
 def plan_shards(context: JobContext, shards: Iterable[Shard], stop: Stop = never) -> Iterator[ShardSummary]:
@@ -95,41 +87,42 @@ def plan_opened(context: JobContext, entry: Entry, output: str, opened: Callable
             stream.seek(0)
             strips = open_strips(stream, context.reading, context.giants)
             format, note = _choose_format(context, strips)
-            spoiled = _is_spoiled(context, strips)
-            scores = context.ladder.no_scores if spoiled else _score(context.ladder, strips)
-        notes = (*strips.notes, *([] if note is None else [note]), *([DITHERED] if spoiled else []))
+            scores = _score_unless_spoiled(context.ladder, strips)
+        notes = (*strips.notes, *([] if note is None else [note]), *([] if len(scores) else [DITHERED]))
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, strips.height, strips.width, scores, None, format, notes)
     except ImageError as error:
         return failed_plan(context, entry, output, size, str(error))
 
 
-def _is_spoiled(context: JobContext, strips: Strips) -> bool:
-    """Whether nets would spoil an image; of giants it is not asked, which would be read twice."""
-    scale = context.ladder.scale
-    if context.giants.has_output(strips.height * scale, strips.width * scale):
-        return False
-    return is_dithered(strips.rows_of_colours(0, strips.height))
-
-
 def score_picture(ladder: Ladder, picture: Picture) -> Scores:
     """The scores of the tiles of a picture, ``(n_tiles, n_scores)``."""
-    return _score(ladder, of_picture(picture))
+    return _score(ladder, of_picture(picture), None)
 
 
-def _score(ladder: Ladder, strips: Strips) -> Scores:
+def _score_unless_spoiled(ladder: Ladder, strips: Strips) -> Scores:
+    """The scores of all tiles; none where nets would spoil the image. It is read once."""
+    look = DitherLook(strips.height, strips.width)
+    scores = _score(ladder, strips, look)
+    return ladder.no_scores if look.is_dithered() else scores
+
+
+def _score(ladder: Ladder, strips: Strips, look: DitherLook | None) -> Scores:
     """The scores of all tiles, read from top to bottom; what nobody sees has nothing to win."""
-    if not strips.has_alpha:
-        return ladder.scores_of_rows(strips.rows_of_colours, strips.height, strips.width)
-    shown = ShownTiles(strips.height, strips.width, ladder.grid)
+    shown = ShownTiles(strips.height, strips.width, ladder.grid) if strips.has_alpha else None
 
     def rows(start: int, stop: int) -> Pixels:
         piece = strips.rows(start, stop)
-        shown.add(start, piece[..., strips.colours])
-        return np.ascontiguousarray(piece[..., : strips.colours])
+        if shown is not None:
+            shown.add(start, piece[..., strips.colours])
+        colours = np.ascontiguousarray(piece[..., : strips.colours])
+        if look is not None:
+            look.add(start, colours)
+        return colours
 
     scores = ladder.scores_of_rows(rows, strips.height, strips.width)
-    scores[shown.hidden()] = 0
+    if shown is not None:
+        scores[shown.hidden()] = 0
     return scores
 
 
@@ -158,7 +151,7 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
         pixels[image.format] += image.height * image.width
     copies = sum(image.entry.copy_of is not None for image in plan.images)
     census = ShardCensus.of(take_census(context.objective, lut, images))
-    return ShardSummary(plan.id, census, pixels, failures, copies)
+    return ShardSummary(shard=plan.id, census=census, pixels=pixels, failures=failures, copies=copies)
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

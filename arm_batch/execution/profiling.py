@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import ImageError
@@ -11,7 +11,8 @@ from arm_batch.execution.messages import JobContext
 from arm_batch.execution.planning import plan_image
 from arm_batch.execution.stages import interpolate_image
 from arm_batch.execution.streaming import interpolate_strip
-from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 
 SAMPLE_PIXELS = 2**18
 """LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""
@@ -36,26 +37,38 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
     Writing to the store is left out: it waits more than it works.
     """
     plan = read_plan(context.output, shard) if isinstance(shard, ShardId) else _plan_some(context, shard)
-    sizes = {
-        p: i.height * i.width for p, i in enumerate(plan.images) if i.error is None and i.entry.copy_of is None
-    }
+    sizes = _sizes(plan)
     if not sizes:
         return 0.0, 0
-    giants = [position for position in sizes if context.is_giant(plan.images[position])]
-    if len(giants) == len(sizes):
-        return _measure_giant(context, plan.images[giants[0]])
-    for position in giants:
-        del sizes[position]
-    small = [position for position, size in sizes.items() if size <= SAMPLE_PIXELS]
+    whole = {p: size for p, size in sizes.items() if not context.is_giant(plan.images[p])}
+    if not whole:
+        return _measure_giant(context, plan.images[next(iter(sizes))])
+    small = {p: size for p, size in whole.items() if size <= SAMPLE_PIXELS}
+    if small:
+        # The first image of a process pays for what others find ready.
+        interpolate_image(context, plan, next(iter(small)))
+        return _measure_some(context, plan, small)
+    smallest = min(whole, key=whole.__getitem__)
+    return _measure_some(context, plan, {smallest: whole[smallest]})
+
+
+def _sizes(plan: ShardPlan) -> dict[int, int]:
+    """LR pixels of the images that are upscaled, by position."""
+    return {
+        position: image.height * image.width
+        for position, image in enumerate(plan.images)
+        if image.error is None and image.entry.copy_of is None
+    }
+
+
+def _measure_some(context: JobContext, plan: ShardPlan, sizes: Mapping[int, int]) -> Beside:
+    """Images of a shard until they come to `SAMPLE_PIXELS`; `sizes` are by position, in px."""
     seconds, pixels = 0.0, 0
-    for position in small or [min(sizes, key=sizes.__getitem__)]:
-        if not pixels and small:
-            # The first image of a process pays for what others find ready.
-            interpolate_image(context, plan, position)
+    for position, size in sizes.items():
         started = time.perf_counter()
         interpolate_image(context, plan, position)
         seconds += time.perf_counter() - started
-        pixels += sizes[position]
+        pixels += size
         if pixels >= SAMPLE_PIXELS:
             break
     return seconds, pixels

@@ -1,4 +1,4 @@
-"""What the pipeline asks of an executor; `inline` is the reference, `ray_executor` the real one."""
+"""What the pipeline asks of an executor; `inline` is the reference, `ray.executor` the real one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Executor(Protocol):
         ...
 
     def held(self) -> dict[str, int]:
-        """How many devices of each kind the run holds, see `core.timed.wall_budget`."""
+        """How many devices of each kind the run holds, see `core.allocation.deadline.wall_budget`."""
         ...
 
     def at_once(self) -> int:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from arm_batch.execution.messages import Indices, JobContext
+from arm_batch.core.arrays import Indices
+from arm_batch.execution.messages import JobContext
 from arm_batch.runstate.rows import ImageRecord, StoredImage, image_id
 from arm_batch.runstate.shard_plan import ImagePlan
 
 
-def done_record(
-    context: JobContext,
-    image: ImagePlan,
-    subnets: Indices,
-    channels: int,
-    bit_depth: int,
-    stored: StoredImage,
-    sha256: str,
-    notes: tuple[str, ...],
-) -> ImageRecord:
-    """The row of an image that was upscaled.
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """An output image.
 
-    Args:
-        context: of the run.
-        image: its plan.
-        subnets: of each tile.
-        channels: of the output, alpha and further bands included.
-        bit_depth: per channel.
+    Attributes:
         stored: the encoded image, or where it lies.
         sha256: hex, of the encoded image.
+        channels: alpha and further bands included.
+        bit_depth: per channel.
         notes: for the user.
     """
+
+    stored: StoredImage
+    sha256: str
+    channels: int
+    bit_depth: int
+    notes: tuple[str, ...]
+
+
+def done_record(context: JobContext, image: ImagePlan, subnets: Indices, encoded: Encoded) -> ImageRecord:
+    """The row of an image that was upscaled, with `subnets` by tile."""
     ladder = context.ladder
     # What is interpolated out of nobody's budget has neither tiles nor FLOPs to tell of.
     counted = subnets[:0] if image.is_interpolated else subnets
@@ -45,18 +45,18 @@ def done_record(
         width=image.width * ladder.scale,
         height=image.height * ladder.scale,
         scale=ladder.scale,
-        channels=channels,
-        bit_depth=bit_depth,
+        channels=encoded.channels,
+        bit_depth=encoded.bit_depth,
         format=image.format,
-        image=stored,
+        image=encoded.stored,
         flops=int(per_subnet @ ladder.costs),
         tiles=len(counted),
         subnet_tiles=tuple(per_subnet.tolist()),
         psnr_predicted_db=predicted if len(counted) else None,
         source_size=image.source_size,
         source_etag=image.entry.etag,
-        sha256=sha256,
-        notes=notes,
+        sha256=encoded.sha256,
+        notes=encoded.notes,
     )
 
 

@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.tiling.grid import Pixels, Stitcher, Upscaled, take
+from arm_batch.core.arrays import Indices, Pixels
+from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError
 from arm_batch.execution.batches import assign_images, interpolated, list_batches
-from arm_batch.execution.messages import Batch, ImageHeader, Indices, JobContext, RunBatch, ShardHead
-from arm_batch.execution.rows import copied_record, done_record, failed_record, note_of_not_finite
+from arm_batch.execution.messages import Batch, ImageHeader, JobContext, RunBatch, ShardHead
+from arm_batch.execution.rows import Encoded, copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.execution.streaming import upscale_giant
 from arm_batch.execution.world_files import world_beside
 from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord, StoredImage
-from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to, read_plan
-from arm_batch.runstate.sinks import write_shard
+from arm_batch.runstate.shard_plan import ImagePlan, ShardId, ShardPlan, left_to
+from arm_batch.runstate.shard_writer import write_shard
+from arm_batch.runstate.sinks import SINKS
 
 Outputs = Sequence[Sequence[Upscaled]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
@@ -91,7 +94,9 @@ def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
     return [run(batch.subnet, cut) for batch, cut in zip(prepared.batches, prepared.windows, strict=True)]
 
 
-def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str) -> Commit:
+def commit_shard(
+    context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str, epoch: int
+) -> Commit:
     """Write a shard's rows and commit them.
 
     Args:
@@ -99,6 +104,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
         plan: of the shard.
         records: rows of its images that are no copies, in plan order.
         attempt: a name that no other attempt at it has.
+        epoch: of the allocation that it was done by.
     """
     rows: dict[str, ImageRecord] = {}
     given = iter(records)
@@ -107,7 +113,7 @@ def commit_shard(context: JobContext, plan: ShardPlan, records: Sequence[ImageRe
         rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
     left = {image.entry.path: retry for image in plan.images if (retry := left_to(image)) is not None}
     return write_shard(
-        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left
+        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left, epoch
     )
 
 
@@ -120,12 +126,32 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
     for position, image in enumerate(plan.images):
         if image.entry.copy_of is not None:
-            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), None))
+            headers.append(
+                ImageHeader(
+                    channels=0,
+                    dtype="uint8",
+                    interpolated=nothing,
+                    planes=nothing,
+                    has_alpha=False,
+                    metadata=Metadata(),
+                    error=None,
+                )
+            )
             continue
         try:
             picture = _decode_planned(context, image, contents)
         except ImageError as error:
-            headers.append(ImageHeader(0, "uint8", nothing, nothing, False, Metadata(), str(error)))
+            headers.append(
+                ImageHeader(
+                    channels=0,
+                    dtype="uint8",
+                    interpolated=nothing,
+                    planes=nothing,
+                    has_alpha=False,
+                    metadata=Metadata(),
+                    error=str(error),
+                )
+            )
             continue
         pixels, planes, metadata = picture.pixels, picture.planes, picture.metadata
         cells = context.ladder.grid.windows(pixels)
@@ -135,7 +161,17 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
                     cut[place] = take(cells, piece.tiles)
         interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
         kind = str(pixels.dtype)
-        headers.append(ImageHeader(pixels.shape[2], kind, interpolated, planes, picture.has_alpha, metadata, None))
+        headers.append(
+            ImageHeader(
+                channels=pixels.shape[2],
+                dtype=kind,
+                interpolated=interpolated,
+                planes=planes,
+                has_alpha=picture.has_alpha,
+                metadata=metadata,
+                error=None,
+            )
+        )
     return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
 
 
@@ -194,16 +230,23 @@ def _stitch(
     metadata = header.metadata.stripped() if context.writing.strip_metadata else header.metadata
     metadata = enlarge_metadata(metadata, ladder.scale, image.width * ladder.scale, image.height * ladder.scale)
     notes = image.notes + note_of_not_finite(sum(upscaled.not_finite for _, upscaled in placed))
-    return Picture(stitcher.image(), planes, header.has_alpha, metadata, notes=notes)
+    return Picture(
+        pixels=stitcher.image(), planes=planes, has_alpha=header.has_alpha, metadata=metadata, notes=notes
+    )
 
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
     assert image.format is not None
-    beside, told = world_beside(context, image, picture.metadata, context.sink == "files")
+    beside, told = world_beside(context, image, picture.metadata, SINKS[context.sink].place is not None)
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
     channels = picture.pixels.shape[2] + picture.planes.shape[2]
     stored, sha256 = StoredImage(data, image.output), hashlib.sha256(data).hexdigest()
-    notes = picture.notes + told
-    record = done_record(context, image, subnets, channels, 8 * picture.pixels.itemsize, stored, sha256, notes)
-    return replace(record, beside=beside)
+    encoded = Encoded(
+        stored=stored,
+        sha256=sha256,
+        channels=channels,
+        bit_depth=8 * picture.pixels.itemsize,
+        notes=picture.notes + told,
+    )
+    return replace(done_record(context, image, subnets, encoded), beside=beside)

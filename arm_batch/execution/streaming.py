@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.tiling.grid import Pixels, Stitcher, Upscaled, take
+from arm_batch.core.arrays import Indices, Pixels
+from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.execution.batches import BATCH_TILES, interpolated
-from arm_batch.execution.messages import Indices, JobContext, RunBatch
-from arm_batch.execution.rows import done_record, failed_record, note_of_not_finite
+from arm_batch.execution.messages import JobContext, RunBatch
+from arm_batch.execution.rows import Encoded, done_record, failed_record, note_of_not_finite
 from arm_batch.execution.world_files import world_beside
 from arm_batch.images import Picture, fit_metadata
 from arm_batch.images.streaming import Canvas, GiantWriter, Strips, canvas_of, open_strips
@@ -68,8 +69,12 @@ def upscale_giant(
             if beside is not None and beside.bytes is not None:
                 context.output.write(staged_key(folder, beside.path), beside.bytes)
         channels, depth = canvas.colours + canvas.planes, 8 * canvas.dtype.itemsize
+        notes = notes + told + note_of_not_finite(broken)
         return done_record(
-            context, image, subnets, channels, depth, stored, sha256, notes + told + note_of_not_finite(broken)
+            context,
+            image,
+            subnets,
+            Encoded(stored=stored, sha256=sha256, channels=channels, bit_depth=depth, notes=notes),
         )
     except ImageError as error:
         return failed_record(context, image, str(error))

@@ -55,17 +55,40 @@ def find_box(data: bytes, *kinds: bytes) -> Box | None:
 
 def primary_properties(data: bytes) -> list[Box]:
     """The properties of the picture that an AVIF or HEIF file is about; none where the file does not say."""
-    first, container = find_box(data, b"meta", b"pitm"), find_box(data, b"meta", b"iprp", b"ipco")
-    linked = find_box(data, b"meta", b"iprp", b"ipma")
-    if first is None or container is None or linked is None:
+    container, linked = find_box(data, b"meta", b"iprp", b"ipco"), find_box(data, b"meta", b"iprp", b"ipma")
+    item = _primary(data)
+    if item is None or container is None or linked is None:
         return []
     try:
-        (item,) = struct.unpack_from(">I" if data[first.start] else ">H", data, first.start + _FULL)
         chosen = _properties_of(data, linked, item)
     except (struct.error, IndexError):
         return []
     boxes = list(list_boxes(data, container.start, container.stop))
     return [boxes[index - 1] for index in chosen if 0 < index <= len(boxes)]
+
+
+def primary_item(data: bytes) -> bytes:
+    """The picture itself, as it lies in the file; nothing where it is not told where, or lies in pieces."""
+    item, places = _primary(data), find_box(data, b"meta", b"iloc")
+    if item is None or places is None:
+        return b""
+    try:
+        start, size, _ = _place_of(data, places, item)
+    except (ImageError, struct.error, IndexError):
+        return b""
+    return data[start : start + size]
+
+
+def _primary(data: bytes) -> int | None:
+    """The number of the picture that the file is about."""
+    first = find_box(data, b"meta", b"pitm")
+    if first is None:
+        return None
+    try:
+        (item,) = struct.unpack_from(">I" if data[first.start] else ">H", data, first.start + _FULL)
+    except (struct.error, IndexError):
+        return None
+    return int(item)
 
 
 def _properties_of(data: bytes, linked: Box, item: int) -> list[int]:

@@ -7,10 +7,9 @@ import struct
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ImageCms
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels, Singles
 from arm_batch.images.vips import Vips, VipsError, from_array, from_lab, set_blob, to_array
 
 Model = Literal["grey", "rgb", "cmyk"]
@@ -118,7 +117,7 @@ def cmyk_to_srgb(colours: Pixels, icc: bytes | None, notes: list[str]) -> Pixels
     return rgb.astype(colours.dtype)
 
 
-def lab_to_srgb(lab: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:
+def lab_to_srgb(lab: Singles, dtype: np.dtype[Any]) -> Pixels:
     """CIE L*a*b* of the white D50, as files hold it, to sRGB relative to white.
 
     Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 
-from arm_batch.images.boxes import find_box, list_boxes, primary_properties
+from arm_batch.images.av1 import colour_codes
+from arm_batch.images.boxes import find_box, list_boxes, primary_item, primary_properties
 from arm_batch.images.exif import Exif
 from arm_batch.images.exif.tags import DETAILS, INTEROP
 from arm_batch.images.spaces import (
@@ -58,19 +59,23 @@ def space_of_png(chunks: Mapping[bytes, bytes]) -> Space | None:
     if len(gamma) == 4 and (value := int.from_bytes(gamma, "big")):
         exponent = _PNG_UNIT / value
         # Whoever rounds the curve of sRGB to an exponent means that curve.
-        curve = SRGB_CURVE if abs(exponent - 2.2) < 0.03 else Curve(exponent)
+        curve = SRGB_CURVE if abs(exponent - 2.2) < 0.03 else Curve(gamma=exponent)
     if len(points) == 32:
         values = [value / _PNG_UNIT for value in struct.unpack(">8I", points)]
-        primaries = Primaries(*zip(values[::2], values[1::2], strict=True))
-    return Space(primaries, (curve,) * 3)
+        white, red, green, blue = zip(values[::2], values[1::2], strict=True)
+        primaries = Primaries(white=white, red=red, green=green, blue=blue)
+    return Space(primaries=primaries, curves=(curve,) * 3)
 
 
 def space_of_heif(data: bytes) -> Space | None:
-    """What the codes of an AVIF or HEIF file say: of its container, else none."""
-    for box in primary_properties(data):
+    """What the codes of an AVIF or HEIF file say: of its container, else of the picture in AVIF, else none."""
+    properties = primary_properties(data)
+    for box in properties:
         if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx" and box.stop - box.start >= 8:
             return space_of_codes(*struct.unpack_from(">HH", data, box.start + 4))
-    return None
+    is_av1 = any(box.kind == b"av1C" for box in properties)
+    codes = colour_codes(primary_item(data)) if is_av1 else None
+    return None if codes is None else space_of_codes(*codes)
 
 
 def described_by_jp2(data: bytes) -> Described:
@@ -120,8 +125,10 @@ def _space_of_ends(ends: Sequence[Sequence[float]], gammas: Sequence[float]) -> 
     white: Point = BT709.white
     if max(abs(total - 1) for total in sums) > 0.01:
         white = sum(end[0] for end in ends) / sum(sums), sum(end[1] for end in ends) / sum(sums)
-    curves = [SRGB_CURVE if abs(gamma - 2.2) < 0.03 else Curve(gamma) for gamma in gammas]
-    return Space(Primaries(white, red, green, blue), (curves[0], curves[1], curves[2]))
+    curves = [SRGB_CURVE if abs(gamma - 2.2) < 0.03 else Curve(gamma=gamma) for gamma in gammas]
+    return Space(
+        primaries=Primaries(white=white, red=red, green=green, blue=blue), curves=(curves[0], curves[1], curves[2])
+    )
 
 
 def space_of_tiff(exif: Exif) -> Space | None:
@@ -135,7 +142,7 @@ def space_of_tiff(exif: Exif) -> Space | None:
         count = len(levels) // 3 if len(levels) % 3 == 0 else len(levels)
         tables = [levels[start : start + count] for start in range(0, len(levels), count)]
         curves = [_curve_of(table) for table in (tables * 3)[:3]]
-    return Space(_primaries(white, points), (curves[0], curves[1], curves[2]))
+    return Space(primaries=_primaries(white, points), curves=(curves[0], curves[1], curves[2]))
 
 
 def space_of_camera(exif: Exif) -> Space | None:
@@ -150,16 +157,17 @@ def space_of_camera(exif: Exif) -> Space | None:
     white, points, gamma = exif.floats(_WHITE), exif.floats(_PRIMARIES), exif.floats(*_GAMMA)
     if not points and not gamma:
         return None
-    curve = Curve(gamma[0]) if gamma and 0.1 < gamma[0] < 10 else SRGB_CURVE
-    return Space(_primaries(white, points), (curve,) * 3)
+    curve = Curve(gamma=gamma[0]) if gamma and 0.1 < gamma[0] < 10 else SRGB_CURVE
+    return Space(primaries=_primaries(white, points), curves=(curve,) * 3)
 
 
 def _primaries(white: Sequence[float], points: Sequence[float]) -> Primaries:
     """With those of sRGB for what is not said."""
     centre = (white[0], white[1]) if len(white) == 2 else BT709.white
     if len(points) != 6:
-        return Primaries(centre, BT709.red, BT709.green, BT709.blue)
-    return Primaries(centre, *zip(points[::2], points[1::2], strict=True))
+        return Primaries(white=centre, red=BT709.red, green=BT709.green, blue=BT709.blue)
+    red, green, blue = zip(points[::2], points[1::2], strict=True)
+    return Primaries(white=centre, red=red, green=green, blue=blue)
 
 
 def _curve_of(levels: Sequence[float]) -> Curve:

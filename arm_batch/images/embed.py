@@ -1,13 +1,15 @@
-"""EXIF and the resolution in files that libvips has written without: it writes EXIF its own way and adds to it."""
+"""EXIF, the resolution and texts in files that libvips has written without: it adds to EXIF and to the rest."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from arm_batch.images.boxes import replace_exif
+from arm_batch.images.texts import Text
 from arm_batch.images.vips import Vips, set_blob
 
 _SOI, _PREFIX = b"\xff\xd8", b"Exif\0\0"
@@ -25,58 +27,76 @@ def with_placeholder(image: Vips, keep: str) -> tuple[Vips, str]:
     return image, "exif" if keep == "none" else f"exif:{keep}"
 
 
-def room_for(format: str, exif: bytes) -> int:
+@dataclass(frozen=True)
+class Beside:
+    """What libvips has not written.
+
+    Attributes:
+        exif: a block from ``Exif`` on, or nothing.
+        dpi: pixels per inch.
+        texts: that the format holds.
+    """
+
+    exif: bytes
+    dpi: tuple[float, float] | None
+    texts: tuple[Text, ...] = ()
+
+
+def room_for(format: str, beside: Beside) -> int:
     """How many bytes `embed` adds to the beginning of a JPEG or PNG file."""
-    if format == "jpeg":
-        return len(_head_of_jpeg(exif, None)) - len(_SOI)
-    return len(_chunk(b"eXIf", exif.removeprefix(_PREFIX))) if exif else 0
+    return len(_head_of_jpeg(beside)) - len(_SOI) if format == "jpeg" else len(_chunks(beside))
 
 
-def embed(file: BinaryIO, format: str, exif: bytes, dpi: tuple[float, float] | None) -> None:
-    """Put EXIF and the resolution into a JPEG or PNG file as libvips writes it, or say that there is none.
+def embed(file: BinaryIO, format: str, beside: Beside) -> None:
+    """Put this into a JPEG or PNG file as libvips writes it, or say of the resolution that there is none.
 
     Args:
         file: `room_for` so many free bytes, then what libvips wrote without EXIF; open for reading and writing.
         format: ``jpeg`` or ``png``.
-        exif: a block from ``Exif`` on, or nothing.
-        dpi: pixels per inch.
+        beside: what goes there.
     """
-    room = room_for(format, exif)
     if format == "jpeg":
         file.seek(0)
-        file.write(_head_of_jpeg(exif, dpi))
+        file.write(_head_of_jpeg(beside))
         return
-    file.seek(room)
+    file.seek(room_for(format, beside))
     head = file.read(_BEHIND_HEADER)
     file.seek(0)
-    file.write(head + (_chunk(b"eXIf", exif.removeprefix(_PREFIX)) if exif else b""))
-    if dpi is None:
+    file.write(head + _chunks(beside))
+    if beside.dpi is None:
         _take_back_density(file)
 
 
-def with_exif(data: bytes, format: str, exif: bytes, dpi: tuple[float, float] | None) -> bytes:
-    """A file as libvips wrote it with EXIF and the resolution; of WebP and AVIF EXIF tells both.
+def with_beside(data: bytes, format: str, beside: Beside) -> bytes:
+    """A file as libvips wrote it with this; of WebP and AVIF EXIF tells the resolution, too, and texts are none.
 
     Args:
         data: without EXIF; AVIF, where there is any, `with_placeholder`.
         format: ``jpeg``, ``png``, ``webp`` or ``avif``.
-        exif: a block from ``Exif`` on, or nothing.
-        dpi: pixels per inch.
+        beside: what goes there.
     """
+    exif = beside.exif
     if format == "webp":
         return _webp_with_exif(data, exif) if exif else data
     if format == "avif":
         return replace_exif(data, exif) if exif else data
-    file = io.BytesIO(bytes(room_for(format, exif)) + data)
-    embed(file, format, exif, dpi)
+    file = io.BytesIO(bytes(room_for(format, beside)) + data)
+    embed(file, format, beside)
     return file.getvalue()
 
 
-def _head_of_jpeg(exif: bytes, dpi: tuple[float, float] | None) -> bytes:
+def _head_of_jpeg(beside: Beside) -> bytes:
     """What takes the place of the two bytes that a JPEG file begins with."""
-    across, down = (min(65_535, max(1, round(value))) for value in dpi or (1, 1))
-    jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", dpi is not None, across, down, 0, 0)
-    return _SOI + _segment(0xE0, jfif) + (_segment(0xE1, exif) if exif else b"")
+    across, down = (min(65_535, max(1, round(value))) for value in beside.dpi or (1, 1))
+    jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", beside.dpi is not None, across, down, 0, 0)
+    exif = _segment(0xE1, beside.exif) if beside.exif else b""
+    return _SOI + _segment(0xE0, jfif) + exif + b"".join(_segment(0xFE, text.body) for text in beside.texts)
+
+
+def _chunks(beside: Beside) -> bytes:
+    """Of PNG, what comes behind the header."""
+    exif = _chunk(b"eXIf", beside.exif.removeprefix(_PREFIX)) if beside.exif else b""
+    return exif + b"".join(_chunk(*text) for text in beside.texts)
 
 
 def _segment(marker: int, body: bytes) -> bytes:

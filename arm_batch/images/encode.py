@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, to_srgb
-from arm_batch.images.embed import with_exif, with_placeholder
+from arm_batch.images.embed import Beside, with_beside, with_placeholder
 from arm_batch.images.exif import for_tiff, parse_block, serialise, without_note
 from arm_batch.images.formats import choose_format
 from arm_batch.images.metadata import exif_for
 from arm_batch.images.picture import Metadata, Picture
 from arm_batch.images.reasons import writing_failed
+from arm_batch.images.texts import fitting, note_of_lost
 from arm_batch.images.tiff_tags import extra_samples, with_tags
 from arm_batch.images.vips import Vips, from_array, set_blob
 
@@ -80,7 +81,7 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
         data = bytes(getattr(image, f"{SAVERS[format]}_buffer")(**options, keep=keep))
         if format == "tiff":
             return with_tags(data, exif, extra_samples(picture.has_alpha, picture.planes.shape[2]))
-        return with_exif(data, format, serialise(exif), metadata.dpi)
+        return with_beside(data, format, Beside(serialise(exif), metadata.dpi, fitting(metadata.texts, format)))
     except Exception as error:
         raise ImageError(writing_failed(error, format)) from error
 
@@ -113,7 +114,10 @@ def fit_metadata(picture: Picture, format: str) -> Picture:
     if format != "tiff" and geo is not None:
         geo = None
         notes.append(f"its georeference is left out: {format} holds none")
-    fitted = replace(metadata, icc=icc, exif=exif, xmp=xmp, geo=geo)
+    if (lost := note_of_lost(metadata.texts, format)) is not None:
+        notes.append(lost)
+    texts = fitting(metadata.texts, format)
+    fitted = replace(metadata, icc=icc, exif=exif, xmp=xmp, geo=geo, texts=texts)
     return replace(picture, pixels=pixels, metadata=fitted, notes=(*picture.notes, *notes))
 
 

@@ -11,7 +11,7 @@ from arm_batch.core.image_options import AUTO
 from arm_batch.errors import ImageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Format:
     """A format that can be written.
 
@@ -33,11 +33,21 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "png": Format(".png", True, True, False, 1_000_000, 1.39),
-    "jpeg": Format(".jpg", False, False, False, 65_500, 0.37),
-    "webp": Format(".webp", False, True, False, 16_383, 0.22),
-    "tiff": Format(".tif", True, True, True, 10_000_000, 1.52),
-    "avif": Format(".avif", False, True, False, 16_384, 0.29),
+    "png": Format(
+        extension=".png", sixteen_bit=True, alpha=True, planes=False, max_side=1_000_000, bytes_per_pixel=1.39
+    ),
+    "jpeg": Format(
+        extension=".jpg", sixteen_bit=False, alpha=False, planes=False, max_side=65_500, bytes_per_pixel=0.37
+    ),
+    "webp": Format(
+        extension=".webp", sixteen_bit=False, alpha=True, planes=False, max_side=16_383, bytes_per_pixel=0.22
+    ),
+    "tiff": Format(
+        extension=".tif", sixteen_bit=True, alpha=True, planes=True, max_side=10_000_000, bytes_per_pixel=1.52
+    ),
+    "avif": Format(
+        extension=".avif", sixteen_bit=False, alpha=True, planes=False, max_side=16_384, bytes_per_pixel=0.29
+    ),
 }
 """By the name that `Writing` uses."""
 

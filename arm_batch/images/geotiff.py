@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats
 from arm_batch.images.exif import Entry, Exif, Tags, parse_tiff
 
 _SCALE, _TIE_POINTS, _TRANSFORMATION, _OLD_TRANSFORMATION = 33550, 33922, 34264, 33920
@@ -31,8 +31,6 @@ _CODES = {3: "H", 11: "f", 12: "d"}
 _DOUBLE = 12
 _RASTER_TYPE, _POINTS = 1025, 2
 _RPC_LINE, _RPC_SAMPLE, _RPC_LINE_SCALE, _RPC_SAMPLE_SCALE = 2, 3, 7, 8
-
-Values = NDArray[np.float64]
 
 
 def read_geo(stream: BinaryIO, offset: int) -> Exif | None:
@@ -57,7 +55,7 @@ def enlarged_geo(geo: Exif, scale: int) -> Exif:
     """For a picture that was enlarged so many times; what cannot be said anew is left out."""
     shift = (scale - 1) / 2
     corner = shift if _pixels_are_points(geo) else 0.0
-    changes: dict[int, Callable[[Values], Values]] = {
+    changes: dict[int, Callable[[Floats], Floats]] = {
         _SCALE: lambda values: values / ([scale, scale, 1][: len(values)]),
         _TIE_POINTS: lambda values: _tied(values, scale, corner),
         _TRANSFORMATION: lambda values: _transformed(values, scale, corner),
@@ -99,32 +97,32 @@ def _pixels_are_points(geo: Exif) -> bool:
     return bool((entries[:, [0, 1, 3]] == (_RASTER_TYPE, 0, _POINTS)).all(axis=1).any())
 
 
-def _tied(values: Values, scale: int, corner: float) -> Values:
+def _tied(values: Floats, scale: int, corner: float) -> Floats:
     points = values[: len(values) // 6 * 6].reshape(-1, 6).copy()
     points[:, :2] = points[:, :2] * scale + corner
     return points.ravel()
 
 
-def _transformed(values: Values, scale: int, corner: float) -> Values:
+def _transformed(values: Floats, scale: int, corner: float) -> Floats:
     matrix = values[:16].reshape(4, 4).copy()
     matrix[:3, :2] /= scale
     matrix[:3, 3] -= corner * (matrix[:3, 0] + matrix[:3, 1])
     return matrix.ravel()
 
 
-def _rational(values: Values, scale: int, shift: float) -> Values:
+def _rational(values: Floats, scale: int, shift: float) -> Floats:
     found = values.copy()
     found[[_RPC_LINE, _RPC_SAMPLE]] = found[[_RPC_LINE, _RPC_SAMPLE]] * scale + shift
     found[[_RPC_LINE_SCALE, _RPC_SAMPLE_SCALE]] *= scale
     return found
 
 
-def _values(geo: Exif, entry: Entry | None) -> Values | None:
+def _values(geo: Exif, entry: Entry | None) -> Floats | None:
     """None where it has none that can be read."""
     if entry is None or entry.kind not in _CODES:
         return None
     return np.array(struct.unpack(f"{geo.order}{entry.count}{_CODES[entry.kind]}", entry.data), np.float64)
 
 
-def _entry(geo: Exif, values: Values) -> Entry:
-    return Entry(_DOUBLE, len(values), struct.pack(f"{geo.order}{len(values)}d", *values))
+def _entry(geo: Exif, values: Floats) -> Entry:
+    return Entry(kind=_DOUBLE, count=len(values), data=struct.pack(f"{geo.order}{len(values)}d", *values))

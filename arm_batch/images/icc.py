@@ -6,8 +6,8 @@ import struct
 from dataclasses import astuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Floats
 from arm_batch.images.spaces import SRGB, Curve, Point, Primaries, Space
 
 _D50 = np.array([0.9642, 1.0, 0.8249])
@@ -21,8 +21,6 @@ _NEAR_LIGHT = 0.004
 
 _MADE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 """When: always the same, so that the same picture gives the same bytes."""
-
-_Matrix = NDArray[np.float64]
 
 
 def make_profile(space: Space, grey: bool) -> bytes | None:
@@ -55,7 +53,7 @@ def make_profile(space: Space, grey: bool) -> bytes | None:
     return _profile(tags, b"GRAY" if grey else b"RGB ")
 
 
-def light_of(curve: Curve, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+def light_of(curve: Curve, samples: Floats) -> Floats:
     """Linear light of samples in [0, 1]."""
     if curve.table:
         return np.interp(samples, np.linspace(0, 1, len(curve.table)), curve.table)
@@ -71,7 +69,7 @@ def _is_srgb(space: Space, grey: bool) -> bool:
     return grey or all(max(abs(a - b) for a, b in zip(*pair, strict=True)) < _NEAR for pair in pairs)
 
 
-def _to_xyz(primaries: Primaries) -> _Matrix | None:
+def _to_xyz(primaries: Primaries) -> Floats | None:
     """RGB to XYZ, white being 1, 1, 1; None where the primaries span no colours."""
     points = (primaries.red, primaries.green, primaries.blue)
     if min(primaries.white) <= 0 or sum(primaries.white) >= 1:
@@ -82,12 +80,12 @@ def _to_xyz(primaries: Primaries) -> _Matrix | None:
     return np.asarray(columns * np.linalg.solve(columns, _white(primaries.white)))
 
 
-def _white(point: Point) -> _Matrix:
+def _white(point: Point) -> Floats:
     x, y = point
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def _adaptation(white: Point) -> _Matrix:
+def _adaptation(white: Point) -> Floats:
     """To the white of profiles."""
     if min(white) <= 0:
         return np.eye(3)
@@ -95,11 +93,11 @@ def _adaptation(white: Point) -> _Matrix:
     return np.asarray(np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD)
 
 
-def _fixed(values: _Matrix) -> bytes:
+def _fixed(values: Floats) -> bytes:
     return struct.pack(f">{values.size}i", *(round(float(value) * 65536) for value in values))
 
 
-def _xyz(values: _Matrix) -> bytes:
+def _xyz(values: Floats) -> bytes:
     return b"XYZ " + bytes(4) + _fixed(values)
 
 

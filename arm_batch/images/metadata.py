@@ -33,10 +33,7 @@ def enlarge_metadata(metadata: Metadata, scale: int, width: int, height: int) ->
     """For a picture that was enlarged: what counts pixels counts those of the output.
 
     Args:
-        metadata: of the picture.
-        scale: how many times each side.
-        width: of the output, px.
-        height: likewise.
+        metadata: of the picture; the rest is as of `exif.enlarged`.
     """
     exif, xmp = metadata.exif, metadata.xmp
     return replace(

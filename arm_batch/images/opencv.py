@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 
 # It has something to say about many a sound file. What counts is whether it gives pixels.

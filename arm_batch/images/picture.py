@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.images.exif import Exif
+from arm_batch.images.texts import Text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
     """What belongs to an image beside its pixels.
 
@@ -20,6 +21,7 @@ class Metadata:
         xmp: a packet, likewise.
         dpi: pixels per inch across and down, ``None`` where not told.
         geo: where on earth it lies, as tags of TIFF; None where not told.
+        texts: of PNG, and comments of JPEG.
     """
 
     icc: bytes | None = None
@@ -27,13 +29,14 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     geo: Exif | None = None
+    texts: tuple[Text, ...] = ()
 
     def stripped(self) -> Metadata:
         """The profile, and where it lies: neither is about who took it, or with what."""
         return Metadata(icc=self.icc, geo=self.geo)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """One image.
 
@@ -56,4 +59,4 @@ class Picture:
     @staticmethod
     def plain(pixels: Pixels) -> Picture:
         """Pixels and nothing else."""
-        return Picture(pixels, np.empty((*pixels.shape[:2], 0), pixels.dtype))
+        return Picture(pixels=pixels, planes=np.empty((*pixels.shape[:2], 0), pixels.dtype))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from arm_batch.images.described import space_of_png
 from arm_batch.images.exif import plausible_dpi
 from arm_batch.images.spaces import Space
+from arm_batch.images.texts import PNG_TEXTS, Text, is_kept
 
 Read = Callable[[int, int], bytes]
 """Gives so many bytes from an offset on, fewer at the end of the file."""
@@ -20,12 +21,13 @@ _IN_METRES = 1
 _MOST_BYTES = 2**24
 """Of a chunk, and of what it holds: a few bytes can be compressed zeros without end."""
 
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _XMP = b"XML:com.adobe.xmp"
 _RAW = b"Raw profile type "
 """What ImageMagick calls metadata that it writes as text: hexadecimal, behind a name and a length."""
 
-_KINDS = frozenset({b"iCCP", b"eXIf", b"pHYs", b"acTL", b"cICP", b"sRGB", b"gAMA", b"cHRM", *_TEXTS})
+_TOLD_ELSEWHERE = (_XMP, _RAW + b"xmp", _RAW + b"exif", _RAW + b"APP1")
+
+_KINDS = frozenset({b"iCCP", b"eXIf", b"pHYs", b"acTL", b"cICP", b"sRGB", b"gAMA", b"cHRM", *PNG_TEXTS})
 
 
 class Told(NamedTuple):
@@ -34,10 +36,12 @@ class Told(NamedTuple):
     Attributes:
         chunks: the first of each kind, but for texts.
         texts: by their names.
+        kept: texts that hold for other files too, but for those that `exif` and `xmp` are made of.
     """
 
     chunks: dict[bytes, bytes]
     texts: dict[bytes, bytes]
+    kept: tuple[Text, ...] = ()
 
     @property
     def icc(self) -> bytes | None:
@@ -94,16 +98,20 @@ def read_told(read: Read) -> Told:
     """Read what a file tells; what is broken is passed over."""
     chunks: dict[bytes, bytes] = {}
     texts: dict[bytes, bytes] = {}
+    kept: list[Text] = []
     for kind, start, size in _list_chunks(read):
         if kind not in _KINDS or size > _MOST_BYTES:
             continue
         body = read(start, size)
-        if kind in _TEXTS:
+        if kind in PNG_TEXTS:
             name, text = _text(kind, body)
             texts.setdefault(name, text)
+            found = Text(kind, body)
+            if name not in _TOLD_ELSEWHERE and is_kept(found) and _is_sound(found, read(start + size, 4)):
+                kept.append(found)
         else:
             chunks.setdefault(kind, body)
-    return Told(chunks, texts)
+    return Told(chunks, texts, tuple(kept))
 
 
 def _list_chunks(read: Read) -> Iterator[tuple[bytes, int, int]]:
@@ -115,6 +123,10 @@ def _list_chunks(read: Read) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         place += 12 + size
+
+
+def _is_sound(text: Text, checksum: bytes) -> bool:
+    return checksum == struct.pack(">I", zlib.crc32(text.kind + text.body))
 
 
 def _text(kind: bytes, body: bytes) -> tuple[bytes, bytes]:

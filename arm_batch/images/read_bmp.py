@@ -1,4 +1,4 @@
-"""Reading BMP with Pillow, and by hand where masks say which bits of a pixel are which colour."""
+"""Reading BMP with Pillow, and by hand what it refuses: bit masks of any kind, and some palettes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import struct
 
 import numpy as np
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.exif import plausible_dpi
+from arm_batch.images.read_jpeg import read_jpeg
 from arm_batch.images.read_pillow import read_pillow
+from arm_batch.images.read_png import read_png
 from arm_batch.images.samples import Samples, check_size, choose_frame
 
 _FILE_HEADER = 14
@@ -18,8 +20,14 @@ _INFO_HEADER = 40
 _HEADER = "<IiiHHIIii"
 """Its size, width, height, planes, bits, compression, size of the pixels, pixels per metre across and down."""
 
-_BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+_PLAIN, _BITFIELDS, _JPEG, _PNG, _ALPHA_BITFIELDS = 0, 3, 4, 5, 6
+_SHORT_HEADER = 16
+"""Of OS/2: up to the bits of a pixel."""
+
 _HEADER_WITH_MASKS, _HEADER_WITH_ALPHA = 52, 56
+
+_COLOURS = _FILE_HEADER + 32
+"""Where the number of colours stands."""
 
 _INCHES_PER_METRE = 39.3701
 
@@ -35,31 +43,90 @@ def read_bmp(data: bytes, reading: Reading) -> Samples:
     """
     if len(data) < _FILE_HEADER + _INFO_HEADER:
         return read_pillow(data, reading, "bmp")
-    size, width, height, _, bits, compression, _, across, down = struct.unpack_from(_HEADER, data, _FILE_HEADER)
-    if size < _INFO_HEADER or compression not in (_BITFIELDS, _ALPHA_BITFIELDS) or bits not in _TYPES:
+    size, width, height, _, _, compression, _, across, down = _fields(data)
+    if size >= _INFO_HEADER and compression in (_JPEG, _PNG):
+        return _read_inside(data, reading)
+    by_palette = _has_odd_palette(data)
+    if not (by_palette or _is_masked(data)):
         return read_pillow(data, reading, "bmp")
     check_size(width, abs(height), reading)
     _, notes = choose_frame(1, reading)
-    bands = _unmasked(_rows(data, width, height, bits), _masks(data, size, compression))
+    bands = _of_palette(data) if by_palette else _of_masks(data)
     has_alpha = bands.shape[2] == 4
-    if has_alpha and not bands[..., 3].any():
-        # Many writers leave at zero what they call alpha.
-        bands, has_alpha = np.ascontiguousarray(bands[..., :3]), False
     dpi = plausible_dpi(across / _INCHES_PER_METRE, down / _INCHES_PER_METRE)
     return Samples(bands=bands, model="rgb", has_alpha=has_alpha, format="bmp", dpi=dpi, notes=notes)
 
 
+def _read_inside(data: bytes, reading: Reading) -> Samples:
+    """Samples of the JPEG or PNG file that stands in place of the pixels."""
+    _, _, _, _, _, compression, length, _, _ = _fields(data)
+    (start,) = struct.unpack_from("<I", data, 10)
+    inside = data[start : start + length] if length else data[start:]
+    return read_jpeg(inside, reading) if compression == _JPEG else read_png(inside, reading)
+
+
+def _fields(data: bytes) -> tuple[int, ...]:
+    """Of the header, those that it is too short for being 0."""
+    (size,) = struct.unpack_from("<I", data, _FILE_HEADER)
+    header = data[_FILE_HEADER : _FILE_HEADER + min(size, _INFO_HEADER)].ljust(_INFO_HEADER, b"\0")
+    return struct.unpack_from(_HEADER, header)
+
+
+def _has_odd_palette(data: bytes) -> bool:
+    """Whether it has colours of a palette, in a way that Pillow refuses."""
+    size, _, _, _, bits, compression, *_ = _fields(data)
+    if compression != _PLAIN or bits not in (1, 2, 4, 8) or size < _SHORT_HEADER:
+        return False
+    many = size >= _INFO_HEADER and struct.unpack_from("<I", data, _COLOURS)[0] > 1 << bits
+    return bits == 2 or size == _SHORT_HEADER or many
+
+
+def _is_masked(data: bytes) -> bool:
+    """Whether masks say which bits of a pixel are which colour."""
+    size, _, _, _, bits, compression, *_ = _fields(data)
+    return size >= _INFO_HEADER and compression in (_BITFIELDS, _ALPHA_BITFIELDS) and bits in _TYPES
+
+
+def _of_palette(data: bytes) -> Pixels:
+    """Pixels ``(h, w, 3)``; what is beyond the palette is black."""
+    size, width, height, _, bits, *_ = _fields(data)
+    (start,) = struct.unpack_from("<I", data, 10)
+    first = _FILE_HEADER + size
+    entries = np.frombuffer(data[first : min(start, first + (4 << bits))], np.uint8)
+    palette = np.zeros((1 << bits, 3), np.uint8)
+    found = entries[: len(entries) // 4 * 4].reshape(-1, 4)[:, 2::-1]
+    palette[: len(found)] = found
+    lines = _lines(data, width, height, bits)
+    steps = np.array(range(8 - bits, -1, -bits), np.uint8)
+    indices = (lines[..., None] >> steps & ((1 << bits) - 1)).reshape(abs(height), -1)[:, :width]
+    return np.asarray(palette[indices if height < 0 else indices[::-1]], np.uint8)
+
+
+def _of_masks(data: bytes) -> Pixels:
+    """Pixels ``(h, w, 3)``, or ``(h, w, 4)`` with an alpha that is used."""
+    size, width, height, _, bits, compression, *_ = _fields(data)
+    bands = _unmasked(_rows(data, width, height, bits), _masks(data, size, compression))
+    # Many writers leave at zero what they call alpha.
+    has_empty_alpha = bands.shape[2] == 4 and not bands[..., 3].any()
+    return np.ascontiguousarray(bands[..., :3]) if has_empty_alpha else bands
+
+
 def _rows(data: bytes, width: int, height: int, bits: int) -> Pixels:
     """Pixels as numbers ``(h, w)``, from top to bottom."""
+    pixels = _lines(data, width, height, bits)[:, : width * bits // 8].view(_TYPES[bits])
+    return pixels if height < 0 else pixels[::-1]
+
+
+def _lines(data: bytes, width: int, height: int, bits: int) -> Pixels:
+    """The bytes of each row, in the order of the file."""
     (start,) = struct.unpack_from("<I", data, 10)
     stride = -(-width * bits // 32) * 4
     missing = start + stride * abs(height) - len(data)
     # Some writers leave out what fills up the last row.
-    if missing > stride - width * bits // 8:
+    if missing > stride - -(-width * bits // 8):
         raise ImageError("cannot be decoded: rows are missing")
     lines = np.frombuffer(data[start:].ljust(stride * abs(height), b"\0"), np.uint8, stride * abs(height))
-    pixels = lines.reshape(abs(height), stride)[:, : width * bits // 8].view(_TYPES[bits])
-    return pixels if height < 0 else pixels[::-1]
+    return lines.reshape(abs(height), stride)
 
 
 def _masks(data: bytes, size: int, compression: int) -> tuple[int, ...]:

@@ -13,8 +13,10 @@ from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model
 from arm_batch.images.exif import PREFIX, parse_block, plausible_dpi
+from arm_batch.images.png_chunks import Read
 from arm_batch.images.read_pillow import beside_pixels
 from arm_batch.images.samples import IPTC_LOST, Samples, check_size, choose_frame
+from arm_batch.images.texts import COMMENT, Text
 from arm_batch.images.vips import oddities, open_jpeg, to_array
 
 _MODELS: dict[int, Model] = {1: "grey", 3: "rgb", 4: "cmyk"}
@@ -28,7 +30,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _IPTC = 0x0404
 """Of Photoshop's blocks."""
 
-_APP1, _SOS = 0xE1, 0xDA
+_APP1, _COM, _SOS = 0xE1, 0xFE, 0xDA
 
 JFIF_BYTES = 18
 """Of a file, within which JFIF tells the density."""
@@ -53,10 +55,11 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
         VipsError: it is broken.
         Whatever Pillow trips over in a broken header.
     """
-    bits = _bits(data)
+    read = partial(_part, data)
+    bits = _bits(read)
     if bits != _BITS:
         raise ImageError(f"has {bits} bits a sample, of which JPEG is read with {_BITS}")
-    exif, rest = _split(data)
+    exif, rest = _split(data, read)
     # Pillow reads EXIF on opening, and takes no file whose EXIF is broken.
     with Image.open(io.BytesIO(rest), formats=("JPEG",)) as image:
         beside = beside_pixels(image.info)
@@ -74,6 +77,7 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
             exif=partial(parse_block, exif),
             xmp=beside["xmp"],
             dpi=beside["dpi"],
+            texts=read_comments(read),
         )
 
 
@@ -96,10 +100,20 @@ def density(head: bytes) -> tuple[float, float] | None:
     return None if inches is None else plausible_dpi(across * inches, down * inches)
 
 
-def _split(data: bytes) -> tuple[bytes, bytes]:
+def read_comments(read: Read) -> tuple[Text, ...]:
+    """What people or programs have written into a file, before its pixels."""
+    found = (read(start + 4, stop - start - 4) for marker, start, stop in _segments(read) if marker == _COM)
+    return tuple(Text(COMMENT, comment) for comment in found if comment.strip(b"\0 "))
+
+
+def _part(data: bytes, start: int, size: int) -> bytes:
+    return data[start : start + size]
+
+
+def _split(data: bytes, read: Read) -> tuple[bytes, bytes]:
     """EXIF, and the file without it."""
     block, kept, last = b"", [], 0
-    for marker, start, stop in _segments(data):
+    for marker, start, stop in _segments(read):
         if marker == _APP1 and data[start + 4 : start + 10] == PREFIX:
             # A second one goes on where the first has ended.
             block += data[start + (10 if block else 4) : stop]
@@ -108,15 +122,15 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
     return block, b"".join([*kept, data[last:]]) if kept else data
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def _segments(read: Read) -> Iterator[tuple[int, int, int]]:
     """Markers of those before the pixels, as far as they follow each other, and from where to where they reach."""
     place = 2
-    while place + 5 <= len(data) and data[place] == 0xFF and data[place + 1] != _SOS:
-        (size,) = struct.unpack_from(">H", data, place + 2)
-        yield data[place + 1], place, place + 2 + size
+    while len(head := read(place, 5)) == 5 and head[0] == 0xFF and head[1] != _SOS:
+        (size,) = struct.unpack_from(">H", head, 2)
+        yield head[1], place, place + 2 + size
         place += 2 + size
 
 
-def _bits(data: bytes) -> int:
+def _bits(read: Read) -> int:
     """Of a sample, as the header says; what it should be where it is broken."""
-    return next((data[start + 4] for marker, start, _ in _segments(data) if marker in _FRAMES), _BITS)
+    return next((read(start + 4, 1)[0] for marker, start, _ in _segments(read) if marker in _FRAMES), _BITS)

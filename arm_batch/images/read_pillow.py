@@ -48,6 +48,9 @@ _MODELS: dict[str, tuple[str, Model, bool]] = {
 """Mode to convert to, what its colours are, and whether it has alpha; for the rest RGB will do."""
 
 
+_COMMENT_LOST = "its comment is left out"
+
+
 def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
     """Samples of a file.
 
@@ -76,7 +79,7 @@ def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
             model=model,
             has_alpha=has_alpha,
             format=format,
-            notes=notes,
+            notes=(*notes, _COMMENT_LOST) if format == "gif" and image.info.get("comment") else notes,
             **beside_pixels(image.info),
         )
 

@@ -21,7 +21,7 @@ def read_png(data: bytes, reading: Reading) -> Samples:
     told = read_told(lambda start, size: data[start : start + size])
     index, notes = choose_frame(told.frames, reading)
     if index > 0:
-        return replace(read_pillow(data, reading, "png"), icc=told.icc, space=told.space)
+        return replace(read_pillow(data, reading, "png"), icc=told.icc, space=told.space, texts=told.kept)
     bands = to_array(open_png(data))
     return Samples(
         bands=bands,
@@ -33,5 +33,6 @@ def read_png(data: bytes, reading: Reading) -> Samples:
         exif=partial(parse_block, told.exif),
         xmp=told.xmp,
         dpi=told.dpi,
+        texts=told.kept,
         notes=notes,
     )

@@ -1,7 +1,4 @@
-"""Reading TIFF with libvips: any depth, floats, tiles, pages, and bands beyond the colours.
-
-Pillow reads JPEG of the old style, and OpenCV samples of 64 bits: libvips knows nothing of either.
-"""
+"""Reading TIFF with libvips: any depth, floats, tiles, pages, and bands beyond the colours."""
 
 from __future__ import annotations
 
@@ -9,36 +6,31 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from arm_batch.core.arrays import Array
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, vips_lab_to_srgb
 from arm_batch.images.exif import Exif
 from arm_batch.images.geotiff import read_geo, without_no_data
-from arm_batch.images.opencv import decode_first
 from arm_batch.images.samples import IPTC_LOST, Samples, check_size
 from arm_batch.images.tiff_colours import COLOURS, LAB, is_converted, meaning_of, straight
 from arm_batch.images.tiff_directories import exif_reader
 from arm_batch.images.tiff_entries import Patch, with_first
+from arm_batch.images.tiff_others import other_reader
 from arm_batch.images.tiff_pages import Page, choose_page
 from arm_batch.images.tiff_storage import Open, is_plain, open_stored
 from arm_batch.images.vips import Vips, open_tiff, to_array
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH = 256, 257, 258, 259, 262, 277, 322
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH = 256, 257, 258, 262, 277, 322
 _EXTRA_SAMPLES, _XMP, _IPTC, _ICC = 338, 700, 33723, 34675
 
 _ALPHA = (1, 2)
 _PREMULTIPLIED, _STRAIGHT_ALPHA = 1, 2
 _RGB = 2
-_OLD_JPEG = 6
-
-_BITS_OF_VIPS = 32
 
 MODELS: dict[str, Model] = {
     "b-w": "grey",
@@ -56,7 +48,7 @@ _LAB = {"lab": 8, "labs": 16}
 GUESSED = "its fourth band is taken for alpha, as the file does not say what it is"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opened:
     """A page of which nothing is decoded yet.
 
@@ -73,7 +65,7 @@ class Opened:
     image: Vips
     height: int
     width: int
-    samples: Callable[[NDArray[Any]], NDArray[Any]]
+    samples: Callable[[Array], Array]
     model: Model
     by_rows: bool
     notes: tuple[str, ...]
@@ -90,10 +82,9 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
     page = choose_page(stream, reading)
     directory, offset = page.found
     check_size(*size_of(page), reading, int(directory.get(_SAMPLES, 1)))
-    if max(directory.get(_BITS, (1,))) > _BITS_OF_VIPS:
-        return _with_bands(stream, page, decode_first(with_first(stream, offset).of(data)))
-    if directory.get(_COMPRESSION) == _OLD_JPEG:
-        return _with_bands(stream, page, _read_old_jpeg(with_first(stream, offset).of(data)))
+    by_other = other_reader(directory)
+    if by_other is not None:
+        return _with_bands(stream, page, by_other.read(with_first(stream, offset).of(data)))
     patched: dict[Patch, bytes] = {}
 
     def open(patch: Patch, number: int) -> Vips:
@@ -128,8 +119,9 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
         VipsError: likewise.
     """
     directory, _ = page.found
-    if directory.get(_COMPRESSION) == _OLD_JPEG:
-        raise ImageError("is too large for a TIFF file with JPEG of the old style inside")
+    by_other = other_reader(directory)
+    if by_other is not None:
+        raise ImageError(f"is too large for a TIFF file with {by_other.what} inside")
     converted = is_converted(directory)
     plain = is_plain(directory) and not converted
     stored = open_stored(stream, page.found, open, as_rgb=converted)
@@ -145,12 +137,18 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
     if convert is not None:
         steps.append(convert)
     notes = page.notes if note is None else (*page.notes, note)
-    return Opened(image, stored.height, stored.width, partial(_through, steps), model, stored.by_rows, notes)
+    return Opened(
+        image=image,
+        height=stored.height,
+        width=stored.width,
+        samples=partial(_through, steps),
+        model=model,
+        by_rows=stored.by_rows,
+        notes=notes,
+    )
 
 
-def beside_pixels(
-    stream: BinaryIO, page: Page, bands: NDArray[Any], model: Model, notes: tuple[str, ...]
-) -> Samples:
+def beside_pixels(stream: BinaryIO, page: Page, bands: Array, model: Model, notes: tuple[str, ...]) -> Samples:
     """What a page holds, given its pixels.
 
     Args:
@@ -184,7 +182,7 @@ def _geo(stream: BinaryIO, page: Page) -> Exif | None:
     return without_no_data(geo) if geo is not None and bits % 8 else geo
 
 
-def _through(steps: Sequence[Callable[[NDArray[Any]], NDArray[Any]]], rows: NDArray[Any]) -> NDArray[Any]:
+def _through(steps: Sequence[Callable[[Array], Array]], rows: Array) -> Array:
     for step in steps:
         rows = step(rows)
     return rows
@@ -206,7 +204,7 @@ def _blob(page: Page, tag: int) -> bytes | None:
     return None
 
 
-def _with_bands(stream: BinaryIO, page: Page, bands: NDArray[Any]) -> Samples:
+def _with_bands(stream: BinaryIO, page: Page, bands: Array) -> Samples:
     """Of what other libraries have read, which leave alpha straight only where the file says so."""
     found = beside_pixels(stream, page, bands, "grey" if bands.shape[2] < 3 else "rgb", page.notes)
     directory, _ = page.found
@@ -219,11 +217,3 @@ def _with_guessed_alpha(found: Samples, directory: ImageFileDirectory_v2) -> Sam
     if not missing or found.bands.shape[2] != 4 or found.model != "rgb" or not found.bands[..., 3].any():
         return found
     return replace(found, has_alpha=True, notes=(*found.notes, GUESSED))
-
-
-def _read_old_jpeg(data: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-        image.load()
-        grey = image.mode == "L"
-        bands = np.array(image if grey else image.convert("RGB"))
-    return bands.reshape(*bands.shape[:2], -1)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Array, Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.core.tiling.alpha import fill_hidden
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, cmyk_to_srgb, matching_profile, to_srgb
 from arm_batch.images.described import space_of_camera, space_of_tiff
@@ -30,6 +28,7 @@ from arm_batch.images.geotiff import no_data, without_no_data
 from arm_batch.images.icc import make_profile
 from arm_batch.images.picture import Metadata, Picture
 from arm_batch.images.spaces import Space
+from arm_batch.images.texts import Text
 from arm_batch.images.xmp import lasting_xmp, orientation_of_xmp, srgb_xmp
 
 _BANDS_AT_ONCE = 4
@@ -40,7 +39,7 @@ _TRANSPOSED = (5, 6, 7, 8)
 _COLOURS: dict[Model, int] = {"grey": 1, "rgb": 3, "cmyk": 4}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Samples:
     """What a reader found in a file.
 
@@ -56,10 +55,11 @@ class Samples:
         xmp: the packet.
         dpi: where EXIF does not tell.
         geo: where on earth it lies, as tags of TIFF.
+        texts: of PNG, and comments of JPEG.
         notes: for the user.
     """
 
-    bands: NDArray[Any]
+    bands: Array
     model: Model
     has_alpha: bool
     format: str
@@ -70,6 +70,7 @@ class Samples:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     geo: Exif | None = None
+    texts: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -85,7 +86,8 @@ def check_size(width: int, height: int, reading: Reading, bands: int = 1) -> Non
     if width < 1 or height < 1:
         raise ImageError("has no pixels")
     if width * height * -(-bands // _BANDS_AT_ONCE) > reading.max_pixels:
-        raise ImageError(f"{width} x {height} px are more than the {reading.max_pixels:,} allowed")
+        of_bands = f" of {bands:,} bands" if bands > _BANDS_AT_ONCE else ""
+        raise ImageError(f"{width} x {height} px{of_bands} are more than the {reading.max_pixels:,} allowed")
 
 
 def choose_frame(count: int, reading: Reading) -> tuple[int, tuple[str, ...]]:
@@ -132,7 +134,14 @@ def to_picture(samples: Samples, reading: Reading, turn: bool = True) -> Picture
         colours, left = to_srgb(colours, samples.model, icc, notes) if reading.to_srgb else (colours, icc)
     exif = turned(exif, direction, samples.bands.shape[1], samples.bands.shape[0])
     metadata = _metadata(samples, exif, direction, left, icc is not None and left is None, notes)
-    return Picture(colours, planes, has_alpha, metadata, samples.format, tuple(notes))
+    return Picture(
+        pixels=colours,
+        planes=planes,
+        has_alpha=has_alpha,
+        metadata=metadata,
+        format=samples.format,
+        notes=tuple(notes),
+    )
 
 
 def _profile(samples: Samples, exif: Exif, notes: list[str]) -> bytes | None:
@@ -171,7 +180,8 @@ def _metadata(
     xmp = None if samples.xmp is None else lasting_xmp(samples.xmp, notes)
     if converted:
         exif, xmp = as_srgb(exif), None if xmp is None else srgb_xmp(xmp)
-    return Metadata(icc, serialise(exif) or None, xmp, dpi, _geo(samples, direction, notes))
+    geo = _geo(samples, direction, notes)
+    return Metadata(icc=icc, exif=serialise(exif) or None, xmp=xmp, dpi=dpi, geo=geo, texts=samples.texts)
 
 
 def _geo(samples: Samples, direction: int, notes: list[str]) -> Exif | None:
@@ -189,7 +199,7 @@ def _geo(samples: Samples, direction: int, notes: list[str]) -> Exif | None:
     return geo
 
 
-def _to_levels(bands: NDArray[Any], reading: Reading, notes: list[str]) -> Pixels:
+def _to_levels(bands: Array, reading: Reading, notes: list[str]) -> Pixels:
     if bands.dtype in (np.uint8, np.uint16):
         return bands
     if reading.float_range is None:

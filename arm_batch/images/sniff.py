@@ -38,14 +38,20 @@ def sniff(data: bytes) -> str:
             return "jp2-lossless" if format == "jp2" and _is_reversible(data) else format
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp-lossless" if _is_lossless_webp(data) else "webp"
-    if data[4:8] == b"ftyp":
-        size = struct.unpack(">I", data[:4])[0]
-        brands = {data[8:12], *(data[place : place + 4] for place in range(16, min(size, 256), 4))}
-        if brands & _AVIF_BRANDS:
-            return "avif"
-        if brands & _HEIF_BRANDS:
-            return "heif"
+    brands = _brands(data)
+    if brands & _AVIF_BRANDS:
+        return "avif"
+    if brands & _HEIF_BRANDS:
+        return "heif"
     raise ImageError("not an image in a known format")
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """What a file of boxes says it can be read as; nothing where it is none."""
+    if data[4:8] != b"ftyp":
+        return set()
+    (size,) = struct.unpack(">I", data[:4])
+    return {data[8:12], *(data[place : place + 4] for place in range(16, min(size, 256), 4))}
 
 
 def _is_lossless_webp(data: bytes) -> bool:

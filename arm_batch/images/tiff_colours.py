@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, lab_to_srgb
 

@@ -90,10 +90,15 @@ class Patch:
         return io.BufferedReader(_Patched(self, stream))
 
 
+def layout_of(stream: BinaryIO) -> Layout:
+    """Of a file."""
+    stream.seek(0)
+    return Layout.of(stream.read(16))
+
+
 def read_entries(stream: BinaryIO, offset: int) -> dict[int, Entry]:
     """The directory that begins there; `ImageError` where it is cut off."""
-    stream.seek(0)
-    layout = Layout.of(stream.read(16))
+    layout = layout_of(stream)
     stream.seek(offset)
     try:
         (count,) = struct.unpack(layout.order + ("Q" if layout.big else "H"), stream.read(8 if layout.big else 2))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.samples import choose_frame
 from arm_batch.images.tiff_directories import Found, read_directories, read_directory
 
-_WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262
+_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 259, 262, 277
 _KIND, _OLD_KIND = 254, 255
 _BELOW = 330
 
@@ -20,6 +20,10 @@ _REDUCED, _MASK = 1, 4
 
 _OLD_REDUCED = 2
 
+_WHITE_IS_0, _BLACK_IS_0, _RGB = 0, 1, 2
+_OF_FAX = (2, 3, 4)
+"""Compressions."""
+
 _OF_SENSORS = (32803, 34892)
 """Photometric interpretations: a colour filter array, and what was interpolated from one."""
 
@@ -27,6 +31,24 @@ _CANON = b"CR"
 _HEADER = 16
 
 _MOST_BELOW = 64
+
+
+_Picture = tuple[Found, Found]
+"""A directory, and the one above it: the same, where it is of the chain."""
+
+
+class _Pictures(NamedTuple):
+    """What a file shows.
+
+    Attributes:
+        full: pictures at their full resolution, one for a page of the chain, or those below it.
+        reduced: pictures that are marked so.
+        masks: how many there are.
+    """
+
+    full: list[_Picture]
+    reduced: list[_Picture]
+    masks: int
 
 
 @dataclass(frozen=True)
@@ -56,8 +78,25 @@ def choose_page(stream: BinaryIO, reading: Reading) -> Page:
     stream.seek(0)
     if stream.read(_HEADER)[8:10] == _CANON:
         raise ImageError(_raw())
-    full: list[tuple[Found, Found]] = []
-    reduced: list[tuple[Found, Found]] = []
+    pictures = _list_pictures(stream)
+    pages = pictures.full or sorted(pictures.reduced, key=_pixels)[-1:]
+    if not pages:
+        raise ImageError("cannot be decoded: its directory is missing")
+    index, told = choose_frame(len(pages), reading)
+    found, camera = pages[index]
+    if not (_WIDTH in found[0] and _HEIGHT in found[0]):
+        raise ImageError("cannot be decoded: its directory is broken or missing")
+    return Page(found, camera, (*told, *_give_colours(found), *_what_is_missed(pictures)))
+
+
+def _list_pictures(stream: BinaryIO) -> _Pictures:
+    """All pictures of a file, by what they are.
+
+    Raises:
+        ImageError: the file is broken, or one of them is what a sensor has measured.
+    """
+    full: list[_Picture] = []
+    reduced: list[_Picture] = []
     masks = 0
     for found in _directories(stream):
         pictures = [(found, found), *((below, found) for below in _below(stream, found))]
@@ -69,19 +108,31 @@ def choose_page(stream: BinaryIO, reading: Reading) -> Page:
         shown = [picture for picture, kind in zip(pictures, kinds, strict=True) if kind == 0]
         # What is below a full picture without being called reduced is another form of it: the largest counts.
         full += [max(shown, key=_pixels)] if kinds[0] == 0 else shown
-    pages = full or sorted(reduced, key=_pixels)[-1:]
-    if not pages:
-        raise ImageError("cannot be decoded: its directory is missing")
-    index, told = choose_frame(len(pages), reading)
-    found, camera = pages[index]
-    if not (_WIDTH in found[0] and _HEIGHT in found[0]):
-        raise ImageError("cannot be decoded: its directory is broken or missing")
-    notes = list(told)
-    if not full:
-        notes.append("holds nothing but a reduced picture")
-    if masks:
-        notes.append("its transparency mask is left out")
-    return Page(found, camera, tuple(notes))
+    return _Pictures(full, reduced, masks)
+
+
+def _give_colours(found: Found) -> tuple[str, ...]:
+    """Write a guess into a directory that does not say what its colours are; returns the note on it."""
+    if _PHOTOMETRIC in found[0]:
+        return ()
+    found[0][_PHOTOMETRIC], guessed = _guessed(found)
+    return (f"it does not say what its colours are: taken for {guessed}",)
+
+
+def _what_is_missed(pictures: _Pictures) -> Iterator[str]:
+    """Notes on what a file has not, or what is not shown of it."""
+    if not pictures.full:
+        yield "holds nothing but a reduced picture"
+    if pictures.masks:
+        yield "its transparency mask is left out"
+
+
+def _guessed(found: Found) -> tuple[int, str]:
+    """A photometric interpretation for a directory that has none, and what it is called."""
+    directory, _ = found
+    if directory.get(_COMPRESSION, 1) in _OF_FAX:
+        return _WHITE_IS_0, "black on white"
+    return (_RGB, "RGB") if directory.get(_SAMPLES, 1) >= len("RGB") else (_BLACK_IS_0, "grey")
 
 
 def _raw() -> str:
@@ -124,6 +175,6 @@ def _kind(found: Found) -> int:
     return _REDUCED if kind & _REDUCED or directory.get(_OLD_KIND) == _OLD_REDUCED else 0
 
 
-def _pixels(picture: tuple[Found, Found]) -> int:
+def _pixels(picture: _Picture) -> int:
     directory, _ = picture[0]
     return int(directory.get(_WIDTH, 0)) * int(directory.get(_HEIGHT, 0))

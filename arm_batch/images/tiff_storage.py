@@ -6,37 +6,33 @@ grey bytes or single bands, and what it gives is taken apart here.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
+from arm_batch.images.tiff_chunks import Chunks, Step
 from arm_batch.images.tiff_directories import Found
 from arm_batch.images.tiff_entries import (
     Entry,
-    Layout,
     Patch,
+    layout_of,
     numbers,
-    part_of,
     read_entries,
     with_directories,
     with_first,
 )
-from arm_batch.images.tiff_unpack import Bits, Units, join_chroma, side_by_side, unpack_bits
+from arm_batch.images.tiff_unpack import Bits, Units, join_chroma, unpack_bits
 from arm_batch.images.vips import Vips
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
-_STRIPS, _SAMPLES, _ROWS, _STRIP_SIZES, _PLANES, _PREDICTOR = 273, 277, 278, 279, 284, 317
-_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 322, 323, 324, 325
-_SAMPLE_FORMAT, _TABLES, _SUBSAMPLING, _POSITIONING = 339, 347, 530, 531
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES = 256, 257, 258, 259, 262, 277, 284
+_TILE_WIDTH, _SAMPLE_FORMAT, _SUBSAMPLING, _POSITIONING = 322, 339, 530, 531
 
-_APART, _TOGETHER = 2, 1
-_BLACK_IS_0, _RGB, _PALETTE, _YCBCR = 1, 2, 3, 6
+_APART = 2
+_PALETTE, _YCBCR = 3, 6
 _COSITED = 2
 _UNSIGNED = (1, 4)
 """Sample formats: said, and not said."""
@@ -44,19 +40,11 @@ _UNSIGNED = (1, 4)
 _OF_BYTES = (1, 5, 8, 32773, 32946, 34925, 50000)
 """Compressions of bytes, whatever they mean."""
 
-_STORED = (_COMPRESSION, _FILL_ORDER, _ROWS, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TABLES)
-"""Tags that tell how bytes lie in the file."""
-
-_WHOLE = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _PLANES)
-"""Tags that tell what of them are samples."""
-
 Open = Callable[[Patch, int], Vips]
 """Opens a page of the file so patched."""
 
-Step = Callable[[Pixels], Pixels]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """The samples of a page.
 
@@ -94,24 +82,41 @@ def open_stored(stream: BinaryIO, found: Found, open: Open, as_rgb: bool = False
         ImageError: it is broken, or of a kind that is not read.
         VipsError: likewise.
     """
-    directory, offset = found
+    directory, _ = found
     if is_plain(directory) and not as_rgb:
-        image = open(with_first(stream, offset), 0)
-        return Stored(image, image.height, image.width)
-    file = _File(stream, found)
+        image = open(_first(stream, found), 0)
+        return Stored(image=image, height=image.height, width=image.width)
+    chunks = Chunks(stream, found)
     height, width = int(directory[_HEIGHT]), int(directory[_WIDTH])
     units = _units(directory)
     if units is not None:
-        image = _joined(open, stream, file.bytes(units.row_bytes, units.rows, units.down))
-        steps: tuple[Step, ...] = (*file.steps(units.rows, units.down), partial(join_chroma, units))
-        return Stored(image, height, width, steps, by_rows=False)
+        image = _joined(open, stream, chunks.of_bytes(units.row_bytes, units.rows, units.down))
+        steps: tuple[Step, ...] = (*chunks.steps(units.rows, units.down), partial(join_chroma, units))
+        return Stored(image=image, height=height, width=width, steps=steps, by_rows=False)
     if _has_packed_samples(directory):
         bits = _bits(directory)
-        image = _joined(open, stream, file.bytes(bits.row_bytes, height, 1))
-        return Stored(image, height, width, (*file.steps(height, 1), partial(unpack_bits, bits)), not file.tiled)
+        image = _joined(open, stream, chunks.of_bytes(bits.row_bytes, height, 1))
+        return Stored(
+            image=image,
+            height=height,
+            width=width,
+            steps=(*chunks.steps(height, 1), partial(unpack_bits, bits)),
+            by_rows=not chunks.tiled,
+        )
     if _has_tiled_planes(directory):
-        return Stored(_joined(open, stream, file.planes()), height, width)
-    return Stored(_joined(open, stream, [file.page(dict.fromkeys(_WHOLE), _RGB)]), height, width)
+        return Stored(image=_joined(open, stream, chunks.planes()), height=height, width=width)
+    return Stored(image=_joined(open, stream, [chunks.as_rgb()]), height=height, width=width)
+
+
+def _first(stream: BinaryIO, found: Found) -> Patch:
+    """The file with this page first, which says what its colours are, as libvips wants, also where it does not."""
+    directory, offset = found
+    entries = read_entries(stream, offset)
+    if _PHOTOMETRIC in entries:
+        return with_first(stream, offset)
+    return with_directories(
+        stream, [entries | {_PHOTOMETRIC: numbers(layout_of(stream), directory[_PHOTOMETRIC])}]
+    )
 
 
 def _has_tiled_planes(directory: ImageFileDirectory_v2) -> bool:
@@ -169,94 +174,3 @@ def _joined(open: Open, stream: BinaryIO, planes: list[dict[int, Entry]]) -> Vip
     patch = with_directories(stream, planes)
     bands = [open(patch, number) for number in range(len(planes))]
     return bands[0].bandjoin(bands[1:]) if len(bands) > 1 else bands[0]
-
-
-class _File:
-    """Writes directories for the strips or tiles of a page; `ImageError` where these are not all there."""
-
-    def __init__(self, stream: BinaryIO, found: Found) -> None:
-        stream.seek(0)
-        self._stream, self._layout = stream, Layout.of(stream.read(16))
-        self._directory, offset = found
-        self._entries = read_entries(stream, offset)
-        self.tiled = _TILE_WIDTH in self._directory
-        self._places, self._sizes = (_TILES, _TILE_SIZES) if self.tiled else (_STRIPS, _STRIP_SIZES)
-        self._check()
-
-    def page(self, changes: Mapping[int, int | None], photometric: int) -> dict[int, Entry]:
-        """The page with these tags, None for those that it has, and those that tell how its bytes lie there."""
-        kept = {tag for tag, value in changes.items() if value is None} | {*_STORED, self._places, self._sizes}
-        entries = {tag: entry for tag, entry in self._entries.items() if tag in kept}
-        said = {tag: numbers(self._layout, value) for tag, value in changes.items() if value is not None}
-        return entries | said | {_PHOTOMETRIC: numbers(self._layout, photometric)}
-
-    def planes(self) -> list[dict[int, Entry]]:
-        """Each band as a grey page of its own."""
-        kept = dict.fromkeys((_WIDTH, _HEIGHT, _BITS, _SAMPLE_FORMAT))
-        common = self.page({**kept, _SAMPLES: 1, _PLANES: _TOGETHER}, _BLACK_IS_0)
-        pages = self._bands(common)
-        for page in pages:
-            for tag in (_BITS, _SAMPLE_FORMAT):
-                if tag in page:
-                    page[tag] = part_of(self._stream, self._layout, page[tag], 0, 1)
-        return pages
-
-    def bytes(self, width: int, height: int, down: int) -> list[dict[int, Entry]]:
-        """Each band, or all where they lie together, as a page of grey bytes in strips, tiles one below the other.
-
-        Args:
-            width: bytes of a row of a strip or tile.
-            height: rows of the page.
-            down: rows of pixels in one of these.
-        """
-        rows = (
-            self._tile_rows if self.tiled else min(int(self._directory.get(_ROWS, height * down)), height * down)
-        )
-        if rows % down and rows < (height - 1) * down + 1:
-            raise ImageError("cannot be decoded: its strips are not whole rows of chroma")
-        rows = -(-rows // down)
-        page = self.page({_BITS: 8, _SAMPLES: 1, _PLANES: _TOGETHER, _WIDTH: width, _ROWS: rows}, _BLACK_IS_0)
-        for tag in (_TILE_WIDTH, _TILE_HEIGHT):
-            page.pop(tag, None)
-        pages = self._bands(page)
-        for own in pages:
-            tall = own[self._places].count * rows if self.tiled else height
-            own[_HEIGHT] = numbers(self._layout, tall)
-            if self.tiled:
-                own |= {_STRIPS: own.pop(_TILES), _STRIP_SIZES: own.pop(_TILE_SIZES)}
-        return pages
-
-    def steps(self, height: int, down: int) -> tuple[Step, ...]:
-        """What puts such tiles side by side, in so many rows."""
-        if not self.tiled:
-            return ()
-        across = -(-int(self._directory[_WIDTH]) // int(self._directory[_TILE_WIDTH]))
-        return (partial(side_by_side, across, self._tile_rows // down, height),)
-
-    @property
-    def _tile_rows(self) -> int:
-        return int(self._directory[_TILE_HEIGHT])
-
-    def _bands(self, page: dict[int, Entry]) -> list[dict[int, Entry]]:
-        """A page for each band of those that lie apart, with its strips or tiles alone."""
-        samples = int(self._directory.get(_SAMPLES, 1)) if self._directory.get(_PLANES) == _APART else 1
-        chunks, left = divmod(page[self._places].count, samples)
-        if not chunks or left:
-            raise ImageError("cannot be decoded: its tiles are not those of its bands")
-        pages = []
-        for band in range(samples):
-            own = dict(page)
-            for tag in (self._places, self._sizes):
-                if tag in own:
-                    own[tag] = part_of(self._stream, self._layout, own[tag], band * chunks, (band + 1) * chunks)
-            pages.append(own)
-        return pages
-
-    def _check(self) -> None:
-        # Directories will lie behind what there is, where strips and tiles that are missing would be looked for.
-        places, sizes = (self._directory.get(tag, ()) for tag in (self._places, self._sizes))
-        if not places or len(sizes) not in (0, len(places)):
-            raise ImageError("cannot be decoded: its strips or tiles are missing")
-        end = self._stream.seek(0, io.SEEK_END)
-        if any(place + size > end for place, size in zip(places, sizes or (1,) * len(places), strict=True)):
-            raise ImageError("cannot be decoded: strips or tiles are missing")

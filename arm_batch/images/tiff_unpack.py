@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 
 _ROWS_AT_ONCE = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bits:
     """How samples lie bit behind bit.
 
@@ -95,7 +95,7 @@ def side_by_side(across: int, tile_rows: int, height: int, rows: Pixels) -> Pixe
     return tiles.transpose(0, 2, 1, 3, 4).reshape(down * tile_rows, -1, rows.shape[2])[:height]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Units:
     """How luma lies beside chroma: in blocks that share one sample of each.
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels, Singles
 
 # Set, whatever to, it keeps warnings to itself; it is read once, on loading. What counts comes as errors.
 os.environ.setdefault("VIPS_WARNING", "0")
@@ -119,7 +118,7 @@ def from_array(array: Pixels, interpretation: str) -> Vips:
     return image.copy(interpretation=names[interpretation])
 
 
-def from_lab(array: NDArray[np.float32]) -> Vips:
+def from_lab(array: Singles) -> Vips:
     """An image over CIE L*a*b* ``(h, w, 3)``, contiguous, which must stay as it is."""
     height, width, bands = array.shape
     return pyvips.Image.new_from_memory(array.data, width, height, bands, "float").copy(interpretation="lab")

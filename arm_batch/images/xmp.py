@@ -6,7 +6,7 @@ A packet is edited as text, so that all else in it stays as its writer put it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 _XMLNS = re.compile(rb"xmlns:([\w.-]+)\s*=\s*[\"']([^\"']*)[\"']")
 
@@ -30,31 +30,37 @@ _NAMES = {
 }
 """Namespaces by their usual prefixes. A packet may call them otherwise."""
 
-_SIZES = ((b"tiff", rb"Orientation|ImageWidth|ImageLength"), (b"exif", rb"Pixel[XY]Dimension"))
-_THUMBNAILS = ((b"xmp", rb"Thumbnails"),)
-_FURTHER = (
-    (b"hdrgm", rb"[\w-]+"),
-    (b"HDRGainMap", rb"[\w-]+"),
-    (b"GCamera", rb"(?:MotionPhoto|MicroVideo)\w*"),
-    *((name, rb"[\w-]+") for name in (b"Container", b"GDepth", b"GImage", b"GAudio", b"Device")),
-    (b"xmpNote", rb"HasExtendedXMP"),
+_Rules = tuple[tuple[bytes, bytes], ...]
+"""Namespaces by their usual prefixes, and patterns of names in them."""
+
+
+def _rules(written: bytes) -> _Rules:
+    """Each is a prefix and a pattern with a colon between, and blanks around."""
+    parted = (rule.partition(b":") for rule in written.split())
+    return tuple((prefix, name) for prefix, _, name in parted)
+
+
+_SIZES = _rules(rb"tiff:Orientation|ImageWidth|ImageLength exif:Pixel[XY]Dimension")
+_THUMBNAILS = _rules(rb"xmp:Thumbnails")
+_FURTHER = _rules(
+    rb"hdrgm:[\w-]+ HDRGainMap:[\w-]+ GCamera:(?:MotionPhoto|MicroVideo)\w* Container:[\w-]+"
+    rb" GDepth:[\w-]+ GImage:[\w-]+ GAudio:[\w-]+ Device:[\w-]+ xmpNote:HasExtendedXMP"
 )
 """What tells of further pictures, videos and packets in the file, none of which come along."""
 
-_LENS = ((b"drone-dji", rb"DewarpData|DewarpFlag"),)
+_LENS = _rules(rb"drone-dji:DewarpData|DewarpFlag")
 """Of a drone: how to straighten its pictures, in pixels and in a form of its own."""
 
-_COUNTED = (
-    (b"GPano", rb"(?:CroppedArea\w+|FullPano\w+|LargestValidInteriorRect\w+)"),
-    (b"exif", rb"FocalPlane[XY]Resolution"),
-    (b"stDim", rb"[wh]"),
-    (b"drone-dji", rb"CalibratedFocalLength|CalibratedOpticalCenter[XY]"),
+_COUNTED = _rules(
+    rb"GPano:CroppedArea\w+|FullPano\w+|LargestValidInteriorRect\w+ exif:FocalPlane[XY]Resolution stDim:[wh]"
+    rb" drone-dji:CalibratedFocalLength|CalibratedOpticalCenter[XY]"
 )
 """What counts pixels."""
 
-_NUMBER = re.compile(rb"\s*(\d+)(\.\d*)?(/\d+)?\s*")
+_OF_COLOURS = _rules(rb"photoshop:ICCProfile exif:Gamma")
+_COLOUR_SPACE = _rules(rb"exif:ColorSpace")
 
-_Rules = Iterable[tuple[bytes, bytes]]
+_NUMBER = re.compile(rb"\s*(\d+)(\.\d*)?(/\d+)?\s*")
 
 
 def orientation_of_xmp(packet: bytes) -> int:
@@ -105,8 +111,7 @@ def enlarged_xmp(packet: bytes, scale: int) -> bytes:
 
 def srgb_xmp(packet: bytes) -> bytes:
     """For colours that became sRGB: XMP must not say otherwise."""
-    packet = _without(packet, ((b"photoshop", b"ICCProfile"), (b"exif", b"Gamma")))
-    return _changed(packet, ((b"exif", b"ColorSpace"),), lambda _: b"1")
+    return _changed(_without(packet, _OF_COLOURS), _COLOUR_SPACE, lambda _: b"1")
 
 
 def _prefixes(packet: bytes, usual: bytes) -> list[bytes]:

@@ -63,12 +63,16 @@ def _digests(source: Source, entries: Sequence[Entry]) -> dict[str, bytes]:
     sizes = Counter(entry.size for entry in entries)
     alike = [entry for entry in entries if entry.problem is None and sizes[entry.size] > 1]
     found = {e.path: bytes.fromhex(e.etag) for e in alike if _is_hashed(e)}
-    # Rows and members in the order in which they lie in their files.
-    unread = sorted((e for e in alike if e.path not in found), key=lambda e: (e.key, e.row or 0, e.offset or 0))
+    unread = sorted((e for e in alike if e.path not in found), key=_place)
     for entry, content in zip(unread, source.contents(unread), strict=True):
         with suppress(ImageError):
             found[entry.path] = hashlib.md5(content(), usedforsecurity=False).digest()
     return found
+
+
+def _place(entry: Entry) -> tuple[str, int, int]:
+    """Rows and members are read in the order in which they lie in their files."""
+    return entry.key, entry.row or 0, entry.offset or 0
 
 
 def _is_hashed(entry: Entry) -> bool:

@@ -16,7 +16,7 @@ from arm_batch.storage.local import file_info
 from arm_batch.storage.local_files import kind_of
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Walk:
     """What there is in a folder.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat as stat_bits
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -53,7 +53,7 @@ class _Found:
     table: pa.Table | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Input:
     """Where the images are, and which part of it was meant.
 
@@ -117,22 +117,24 @@ def open_input(url: str, endpoint_url: str | None = None, column: str | None = N
         UsageError: the URL makes no sense.
         StoreError: the store cannot be reached.
     """
+    name = url.rstrip("/").rpartition("/")[2]
+    single = _open_file(url, endpoint_url, column) if _kind(name) is not None or _is_text_list(name) else None
+    return single or Input(store=open_store(url, endpoint_url), key=None, places=None, column=column)
+
+
+def _open_file(url: str, endpoint_url: str | None, column: str | None) -> Input | None:
+    """INPUT where it is one file; None where there is none of this name."""
     parent, separator, name = url.rstrip("/").rpartition("/")
-    if _kind(name) is not None or _is_text_list(name):
-        single = (
-            open_store(parent if parent or not separator else "/", endpoint_url) if separator else open_store(".")
-        )
-        try:
-            info = single.stat(name)
-        except (FileNotFoundError, PermissionError):
-            # Folders may be called so too; what is wrong otherwise, the listing says.
-            pass
-        except ObjectError as error:
-            raise InputError(str(error)) from error
-        else:
-            listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(single, info))
-            return Input(single, name, Places(endpoint_url) if listed else None, column)
-    return Input(open_store(url, endpoint_url), None, None, column)
+    store = open_store(parent or "/", endpoint_url) if separator else open_store(".")
+    try:
+        info = store.stat(name)
+    except (FileNotFoundError, PermissionError):
+        # Folders may be called so too; what is wrong otherwise, the listing says.
+        return None
+    except ObjectError as error:
+        raise InputError(str(error)) from error
+    listed = _is_text_list(name) or (name.lower().endswith(".parquet") and names_images(store, info))
+    return Input(store=store, key=name, places=Places(endpoint_url) if listed else None, column=column)
 
 
 def list_store(store: ObjectStore, column: str | None = None) -> Listing:
@@ -178,13 +180,17 @@ def _listing(
     # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
     unread = [entry for entry in problems if _kind(entry.path) in (None, taken)]
     found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken], column)
-    passed = {kind: len(infos) for kind, infos in by_kind.items() if infos and kind != taken}
-    passed_over = [
-        f"{n:,} {kind} files: where there are {taken} files, those are taken" for kind, n in passed.items()
-    ]
+    return _sorted(replace(found, left_out=(*_passed_over(by_kind, taken, others), *found.left_out)), unread)
+
+
+def _passed_over(
+    by_kind: Mapping[Kind, Sequence[ObjectInfo]], taken: Kind | None, others: Counter[str]
+) -> Iterator[str]:
+    for kind, infos in by_kind.items():
+        if infos and kind != taken:
+            yield f"{len(infos):,} {kind} files: where there are {taken} files, those are taken"
     if others:
-        passed_over.append(f"files: {told_suffixes(others)}")
-    return _sorted(replace(found, left_out=(*passed_over, *found.left_out)), unread)
+        yield f"files: {told_suffixes(others)}"
 
 
 def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
@@ -201,7 +207,9 @@ def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
 
 def _files(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
     del store, column
-    return _Found([Entry(safe_path(info.key), info.key, None, info.size, info.etag) for info in infos])
+    return _Found(
+        [Entry(path=safe_path(info.key), key=info.key, row=None, size=info.size, etag=info.etag) for info in infos]
+    )
 
 
 def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
@@ -212,7 +220,7 @@ def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None
 def _rows(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
     names = parquet_names(store, infos, column)
     entries = [
-        Entry(path, info.key, row, -1, info.etag)
+        Entry(path=path, key=info.key, row=row, size=-1, etag=info.etag)
         for info, paths in zip(infos, names, strict=True)
         for row, path in enumerate(paths)
     ]

@@ -79,7 +79,7 @@ def _named(store: ObjectStore, key: str, number: int, uri: str) -> Entry:
         place, path = resolve(uri, store)
     except InputError as error:
         return broken(safe_path(uri), "", str(error))
-    return Entry(safe_path(path), place, None, -1, "")
+    return Entry(path=safe_path(path), key=place, row=None, size=-1, etag="")
 
 
 def _found(places: Places, entry: Entry) -> Entry:
@@ -93,7 +93,7 @@ def _found(places: Places, entry: Entry) -> Entry:
         return broken(entry.path, entry.key, "permission denied")
     except ObjectError as error:
         return broken(entry.path, entry.key, error.reason)
-    return Entry(entry.path, entry.key, None, info.size, info.etag)
+    return Entry(path=entry.path, key=entry.key, row=None, size=info.size, etag=info.etag)
 
 
 def _read(store: ObjectStore, key: str) -> tuple[Names, pa.Table | None]:
@@ -116,21 +116,24 @@ def _read(store: ObjectStore, key: str) -> tuple[Names, pa.Table | None]:
 
 
 def _of_table(text: str, delimiter: str, where: str) -> tuple[Names, pa.Table]:
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-    except csv.Error as error:
-        raise InputError(f"{where} cannot be read as a table: {error}") from error
-    header, *body = rows or [[]]
+    header, *body = _rows(text, delimiter, where) or [[]]
     position = header.index(_checked_column(header, header, where))
     for number, row in enumerate(body, 1):
         if len(row) != len(header):
             raise InputError(f"{where}: row {number} has {len(row)} cells where the header has {len(header)}")
+    names = [name or f"column {number}" for number, name in enumerate(header, 1)]
     # All of it stays text: guesses at types would change as lines are added.
-    columns = [pa.array(column, pa.string()) for column in zip(*body, strict=True)] or [
-        pa.array([], pa.string())
-    ] * len(header)
-    table = pa.Table.from_arrays(columns, [name or f"column {number}" for number, name in enumerate(header, 1)])
+    columns = [pa.array([row[place] for row in body], pa.string()) for place in range(len(header))]
+    table = pa.Table.from_arrays(columns, names)
     return [(number, row[position]) for number, row in enumerate(body, 1)], table
+
+
+def _rows(text: str, delimiter: str, where: str) -> list[list[str]]:
+    """The lines of a table that are not empty, cut into cells."""
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
+    except csv.Error as error:
+        raise InputError(f"{where} cannot be read as a table: {error}") from error
 
 
 def _of_parquet(data: bytes, where: str) -> tuple[Names, pa.Table]:

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Counts
 from arm_batch.errors import ImageError, InputError, StoreError
 from arm_batch.storage.base import ObjectInfo, Readable, is_safe_key
 
@@ -57,19 +58,24 @@ def image_column(schema: pa.Schema, where: str, named: str | None = None) -> Ima
     names = next(
         (name for name in _NAME_COLUMNS if name in schema.names and is_text(schema.field(name).type)), None
     )
+    field = schema.field(_column_of_images(schema, where, named))
+    has_paths = pa.types.is_struct(field.type) and is_text(_member(field.type, "path"))
+    return ImageColumn(field.name, str(_image_leaf(field)), names or (f"{field.name}.path" if has_paths else None))
+
+
+def _column_of_images(schema: pa.Schema, where: str, named: str | None) -> str:
     found = [field.name for field in schema if _image_leaf(field) is not None]
-    wanted = named if named is not None else _IMAGE_COLUMN if _IMAGE_COLUMN in found else None
-    if wanted is None and len(found) == 1:
-        wanted = found[0]
-    if wanted is None or wanted not in found:
-        there = ", ".join(schema.names) or "none"
-        if named is not None:
+    there = ", ".join(schema.names) or "none"
+    if named is not None:
+        if named not in found:
             raise InputError(f"{where}: the column {named} holds no images' bytes. There are: {there}")
+        return named
+    if _IMAGE_COLUMN in found:
+        return _IMAGE_COLUMN
+    if len(found) != 1:
         hint = f"; --image-column says which of {', '.join(found)}" if found else ""
         raise InputError(f"{where}: which column holds the images? There are: {there}{hint}")
-    field = schema.field(wanted)
-    has_paths = pa.types.is_struct(field.type) and is_text(_member(field.type, "path"))
-    return ImageColumn(wanted, str(_image_leaf(field)), names or (f"{wanted}.path" if has_paths else None))
+    return str(found[0])
 
 
 def _image_leaf(field: Any) -> str | None:
@@ -96,21 +102,24 @@ def parquet_names(store: Readable, infos: Sequence[ObjectInfo], column: str | No
         InputError: a file cannot be read as Parquet or has no column of images.
     """
     given = [_given_names(store, info, column) for info in infos]
-    counts = Counter(name for names in given for name in names if name is not None)
-    paths: list[list[str]] = []
-    numbered: set[str] = set()
-    for info, names in zip(infos, given, strict=True):
-        numbers = [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(len(names))]
-        own = [name is not None and counts[name] == 1 and is_safe_key(name) for name in names]
-        numbered.update(number for number, keep in zip(numbers, own, strict=True) if not keep)
-        paths.append([str(n) if keep else number for n, number, keep in zip(names, numbers, own, strict=True)])
-    if numbered & counts.keys():
+    numbers = [_numbered(info, len(names)) for info, names in zip(infos, given, strict=True)]
+    named = [list(zip(*rows, strict=True)) for rows in zip(_own_names(given), numbers, strict=True)]
+    needed = {number for rows in named for name, number in rows if name is None}
+    if not needed.isdisjoint(chain.from_iterable(given)):
         # Names that look like our numbers: then numbers for all.
-        return [
-            [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(len(names))]
-            for info, names in zip(infos, given, strict=True)
-        ]
-    return paths
+        return numbers
+    return [[number if name is None else name for name, number in rows] for rows in named]
+
+
+def _own_names(given: Sequence[Sequence[str | None]]) -> list[list[str | None]]:
+    """Of each row of each file the name that it keeps; None where that is not safe, or another row has it too."""
+    counts = Counter(name for names in given for name in names if name is not None)
+    own = {name for name, count in counts.items() if count == 1 and is_safe_key(name)}
+    return [[name if name in own else None for name in names] for names in given]
+
+
+def _numbered(info: ObjectInfo, rows: int) -> list[str]:
+    return [f"{info.key.removesuffix('.parquet')}/{row:08d}" for row in range(rows)]
 
 
 def read_row(store: Readable, key: str, etag: str, row: int, column: str | None = None) -> bytes:
@@ -137,12 +146,12 @@ def read_row(store: Readable, key: str, etag: str, row: int, column: str | None 
     return bytes(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Footer:
     info: ObjectInfo
     metadata: Any
     column: ImageColumn
-    starts: NDArray[np.int64]
+    starts: Counts
 
 
 @functools.lru_cache(maxsize=1)
@@ -154,7 +163,9 @@ def _footer(store: Readable, key: str, etag: str, column: str | None) -> _Footer
         file = pq.ParquetFile(stream)
         rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
-        return _Footer(info, file.metadata, image_column(file.schema_arrow, key, column), starts)
+        return _Footer(
+            info=info, metadata=file.metadata, column=image_column(file.schema_arrow, key, column), starts=starts
+        )
 
 
 @functools.lru_cache(maxsize=1)

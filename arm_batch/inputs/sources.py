@@ -32,7 +32,7 @@ _BUFFER = 1 << 20
 """Bytes fetched at least of a large member of a tar file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One image of the input.
 
@@ -160,4 +160,4 @@ def is_image(key: str) -> bool:
 
 def broken(path: str, key: str, problem: str) -> Entry:
     """An entry of which it is known beforehand that it cannot be read."""
-    return Entry(path, key, None, -1, "", None, problem)
+    return Entry(path=path, key=key, row=None, size=-1, etag="", offset=None, problem=problem)

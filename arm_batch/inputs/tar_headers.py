@@ -7,7 +7,7 @@ much at once where members are small.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 BLOCK = 512
@@ -32,7 +32,7 @@ class NoEnd(Exception):  # noqa: N818 - it is no error, only worth telling
     """The file ends with a whole member and without the mark of an end."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Member:
     """A member of a tar file.
 
@@ -95,32 +95,62 @@ def read_headers(window: Window) -> Iterator[Member]:
             # Files that were put one behind the other have such blocks between them.
             position, empty = position + BLOCK, empty + 1
             continue
-        try:
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.HeaderError:
+        header = _header(block)
+        if header is None:
             if empty:
                 return
-            raise DamageError(_damage(position)) from None
+            raise DamageError(_damage(position))
         empty = 0
-        start = position + BLOCK
         if header.type in _ATTRIBUTES:
-            extra |= _extra(header, _attributes(window, start, header.size))
-            position = start + _filled(header.size)
+            extra |= _extra(header, _attributes(window, position + BLOCK, header.size))
+            position += BLOCK + _filled(header.size)
             continue
-        size = _size(header, extra, position)
-        if header.type == tarfile.GNUTYPE_SPARSE:
-            start = _after_map(window, block, start)
-        end = start + (0 if header.type in NO_DATA else size)
-        sparse = header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in extra)
-        name = extra.get("GNU.sparse.name", extra.get("path", header.name))
-        if end > window.size:
-            raise DamageError(f"this tar file is cut off within {name.rpartition('/')[2]!a}")
+        member = _member(window, block, header, extra, position)
         if header.type != tarfile.XGLTYPE:
-            yield Member(name, header.type, start, size, extra.get("linkpath", header.linkname), sparse)
+            yield member
             extra = {}
-        position = start + _filled(end - start)
+        position = member.offset + _filled(_data_size(member))
     if not empty:
         raise NoEnd
+
+
+def _header(block: bytes) -> tarfile.TarInfo | None:
+    """What a block says where it is a header; None where it is none."""
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return None
+
+
+def _member(
+    window: Window, block: bytes, header: tarfile.TarInfo, extra: Mapping[str, str], position: int
+) -> Member:
+    """A member whose data is all there, by the header at `position` and by what those before it say of it."""
+    start = position + BLOCK
+    if header.type == tarfile.GNUTYPE_SPARSE:
+        start = _after_map(window, block, start)
+    member = _described(header, extra, start, _size(header, extra, position))
+    if start + _data_size(member) > window.size:
+        raise DamageError(f"this tar file is cut off within {member.name.rpartition('/')[2]!a}")
+    return member
+
+
+def _data_size(member: Member) -> int:
+    """Bytes of the file that its data take."""
+    return 0 if member.kind in NO_DATA else member.size
+
+
+def _described(header: tarfile.TarInfo, extra: Mapping[str, str], start: int, size: int) -> Member:
+    sparse = header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in extra)
+    name = extra.get("GNU.sparse.name", extra.get("path", header.name))
+    return Member(
+        name=name,
+        kind=header.type,
+        offset=start,
+        size=size,
+        target=extra.get("linkpath", header.linkname),
+        sparse=sparse,
+    )
 
 
 def _attributes(window: Window, start: int, size: int) -> bytes:
@@ -147,7 +177,7 @@ def _extra(header: tarfile.TarInfo, data: bytes) -> dict[str, str]:
     return found
 
 
-def _size(header: tarfile.TarInfo, extra: dict[str, str], position: int) -> int:
+def _size(header: tarfile.TarInfo, extra: Mapping[str, str], position: int) -> int:
     size = extra.get("size", str(header.size))
     if not (size.isascii() and size.isdigit() and len(size) < 20):
         raise DamageError(_damage(position))

@@ -27,7 +27,7 @@ _LONGEST_TEXT = 1 << 16
 """Bytes of one of them."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Members:
     """What was found in a tar file.
 
@@ -159,7 +159,7 @@ class _Found:
         elif member.sparse:
             return broken(path, key, "is stored as a sparse file, which is not supported")
         self._places[member.name] = place
-        return Entry(path, key, None, place[1], self._info.etag, place[0])
+        return Entry(path=path, key=key, row=None, size=place[1], etag=self._info.etag, offset=place[0])
 
     def _text(self, extension: str, member: Member) -> str | None:
         """Of a sidecar; None where it is none, or no text that would fit into a column."""

@@ -54,7 +54,7 @@ class Places:
     def _place(self, key: str) -> tuple[ObjectStore, str]:
         if key.startswith("s3://"):
             bucket, _, name = key.removeprefix("s3://").partition("/")
-            return S3Store(bucket, "", self.endpoint_url), name
+            return S3Store(bucket=bucket, prefix="", endpoint_url=self.endpoint_url), name
         folder, _, name = key.rpartition("/")
         return LocalStore(folder or "/"), name
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels, TileGrid, Upscaled
+from arm_batch.core.arrays import Flags, Pixels
+from arm_batch.core.tiling.grid import TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import Nets
 
@@ -75,7 +75,7 @@ class Upscaler:
             for piece, part, sound in zip(pieces, np.split(outputs, cuts), np.split(finite, cuts), strict=True)
         ]
 
-    def _finish(self, piece: Pixels, pixels: Pixels, broken: NDArray[np.bool_]) -> Upscaled:
+    def _finish(self, piece: Pixels, pixels: Pixels, broken: Flags) -> Upscaled:
         if broken.any():
             pixels[broken] = interpolate_tiles(piece[broken], self._grid, self._scale)
         return Upscaled(pixels, int(broken.sum()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -14,7 +15,8 @@ import msgspec
 from arm_batch.core.json_records import Name, Positive, Record, Sha256, decode_record, encode_record
 from arm_batch.core.prediction.ladder import INTERPOLATION, Ladder, Subnet, interpolation_flops
 from arm_batch.core.prediction.lut import REMEDY, Lut
-from arm_batch.core.tiling.grid import MAX_HALO, MAX_TILE, TileGrid
+from arm_batch.core.tiling.grid import TileGrid
+from arm_batch.core.tiling.limits import MAX_HALO, MAX_TILE
 from arm_batch.errors import LadderError, UsageError
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
@@ -45,6 +47,8 @@ class _LadderRecord(Record, frozen=True):
 
     what: ClassVar[str] = "a readable ladder"
     remedy: ClassVar[str] = REMEDY
+    format: ClassVar[int] = 1
+    by_hand: ClassVar[bool] = True
 
     name: str
     scale: Positive
@@ -76,23 +80,41 @@ def shipped_ladders() -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if (entry / LADDER_FILE).is_file())
 
 
-def find_ladder(reference: str) -> Path:
+def find_ladder(reference: str | os.PathLike[str]) -> Path:
     """The folder of a ladder given by its folder or by its shipped name."""
-    folder = Path(reference)
+    folder = _as_path(reference)
     if (folder / LADDER_FILE).is_file():
         return folder
-    if reference in shipped_ladders():
+    if str(reference) in shipped_ladders():
         return Path(str(resources.files("arm_batch.ladders"))) / reference
-    shipped = ", ".join(shipped_ladders())
-    raise LadderError(f"{reference!r} is neither a folder with a {LADDER_FILE} nor a shipped ladder ({shipped})")
+    name, shipped = str(reference), ", ".join(shipped_ladders())
+    raise LadderError(f"{name!r} is neither a folder with a {LADDER_FILE} nor a shipped ladder ({shipped})")
 
 
-def load_ladder(folder: Path) -> LadderFiles:
+def _as_path(reference: object) -> Path:
+    if not isinstance(reference, (str, os.PathLike)):
+        raise LadderError(f"a ladder is given by its name or folder, and not by {reference!r}")
+    return Path(reference)
+
+
+def load_ladder(reference: str | os.PathLike[str]) -> LadderFiles:
     """Read a ladder and check it against its hashes.
 
+    Args:
+        reference: a shipped name (``fsrcnn-x4``), or a folder with a ``ladder.json``.
+
+    Returns:
+        Its `ladder` (scale, tiles in LR px, subnets with their FLOPs per tile, cheapest first) and its nets.
+
     Raises:
-        LadderError: a file is missing, damaged, or belongs to other weights.
+        LadderError: there is none, or a file is missing, damaged, or belongs to other weights.
+
+    >>> import arm_batch
+    >>> ladder = arm_batch.load_ladder("fsrcnn-x4").ladder
+    >>> ladder.scale, ladder.grid, [subnet.name for subnet in ladder.subnets]
+    (4, TileGrid(tile=32, halo=3), ['bicubic', 'fsrcnn-16', 'fsrcnn-36', 'fsrcnn-56'])
     """
+    folder = find_ladder(reference)
     path, lut_path = folder / LADDER_FILE, folder / LUT_FILE
     try:
         text, lut_text = path.read_text(encoding="utf-8"), lut_path.read_text(encoding="utf-8")
@@ -111,7 +133,7 @@ def load_ladder(folder: Path) -> LadderFiles:
     supernets = [(_load(folder, file, record.scale), file.widths) for file in record.supernets]
     subnets, nets = list_subnets(supernets, grid)
     try:
-        ladder = Ladder(record.name, record.scale, grid, subnets, lut, digest)
+        ladder = Ladder(name=record.name, scale=record.scale, grid=grid, subnets=subnets, lut=lut, digest=digest)
     except LadderError as error:
         raise LadderError(f"{path}: {error}; {REMEDY}") from error
     return LadderFiles(ladder, nets)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arm_batch.core.tiling.grid import Pixels, TileGrid, Upscaled
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.grid import TileGrid, Upscaled
 from arm_batch.models.inference import MICRO_BATCH
 
 Run = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]

@@ -8,8 +8,10 @@ from itertools import zip_longest
 from arm_batch.errors import OutputError, UsageError
 from arm_batch.pipeline.generations import begin_with
 from arm_batch.pipeline.job import Job
-from arm_batch.runstate.generation import Generation, list_generations, read_shards
-from arm_batch.runstate.shard_plan import ShardId, planned, read_plan, write_plan
+from arm_batch.runstate.generation import Generation, list_generations
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.plan_files import planned, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.spec import differences
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store
@@ -33,7 +35,7 @@ def adopt_plan(job: Job, url: str, generations: Sequence[Generation]) -> list[Ge
         OutputError: OUTPUT holds a run of another plan.
         BudgetError: no plan meets the budget.
     """
-    store = open_store(url, job.spec.endpoint_url)
+    store = open_store(url, job.spec.plan.endpoint_url)
     plan = _complete_plan(store)
     told = differences(plan.settings, {name: job.settings[name] for name in plan.settings})
     if told:

@@ -12,18 +12,18 @@ from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
 from arm_batch.core.allocation.deadline import Fleet, alone_seconds
 from arm_batch.core.allocation.histogram import gather
-from arm_batch.core.allocation.knapsack import Counts, Floats
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
 from arm_batch.execution.messages import JobContext, ShardSummary
 from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
 from arm_batch.images import FORMATS
-from arm_batch.spec import PlanSpec
+from arm_batch.spec import DryRunSpec
 
 DRAWS = 400
 """Of the bootstrap: the ends of an interval then stand on ten draws each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """What planning found.
 
@@ -41,9 +41,19 @@ class Scored:
     waiting: int
     left_out: tuple[str, ...]
 
+    @property
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """Path of each image that cannot be read, and why."""
+        return tuple((f.path, f.reason) for summary in self.summaries for f in summary.failures)
+
+    @property
+    def copies(self) -> int:
+        """Images that are there already."""
+        return sum(summary.copies for summary in self.summaries)
+
 
 def forecast(
-    spec: PlanSpec,
+    spec: DryRunSpec,
     input_url: str,
     context: JobContext,
     scored: Scored,
@@ -61,53 +71,64 @@ def forecast(
     archive = _Archive(spec, context, scored, fleet)
     pixels = context.ladder.scale**2 * archive.pixels
     output_bytes = context.ladder.scale**2 * archive.bytes_unscaled
-    bytes_per_pixel = float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0
     curve = budget_curve(archive.planner) if archive.planner.full else []
-    asked, refused = archive.ask(spec.budget) if spec.budget is not None and curve else (None, None)
-    outcomes = archive.outcomes([*curve, *([] if asked is None else [asked])])
+    outcomes = archive.outcomes(curve)
     return Outlook(
         input=input_url,
         plan=None if spec.output is None else context.output.url,
         ladder=context.ladder.name,
         subnets=tuple(subnet.name for subnet in context.ladder.subnets),
-        objective=spec.objective,
-        format=spec.format,
+        objective=spec.plan.objective,
+        format=spec.plan.writing.format,
         images=scored.images,
         scored=scored.scored,
-        seed=None if spec.selection.sample is None else spec.selection.seed,
-        failures=tuple((f.path, f.reason) for summary in scored.summaries for f in summary.failures),
+        seed=None if spec.plan.selection.sample is None else spec.plan.selection.seed,
+        failures=scored.failures,
         waiting=scored.waiting,
         left_out=scored.left_out,
-        copies=sum(summary.copies for summary in scored.summaries),
+        copies=scored.copies,
         tiles=archive.total(archive.tiles),
         full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
         output_pixels=archive.total(pixels),
-        bytes_per_pixel=bytes_per_pixel,
+        bytes_per_pixel=float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0,
         output_bytes=archive.total(output_bytes),
         devices={} if fleet is None else {pool.kind: pool.devices for pool in fleet.pools},
-        curve=tuple(outcomes[: len(curve)]),
-        knee=outcomes[curve.index(knee(curve, spec.objective))] if curve else None,
-        asked=None if spec.budget is None else Asked(spec.budget.text, outcomes[-1] if asked else None, refused),
+        curve=tuple(outcomes),
+        knee=outcomes[curve.index(knee(curve, spec.plan.objective))] if curve else None,
+        asked=None if spec.budget is None else _asked(archive, spec.budget, bool(curve)),
     )
+
+
+def _asked(archive: _Archive, budget: Budget, has_curve: bool) -> Asked:
+    """What the one budget that was asked about comes to."""
+    point, refused = archive.ask(budget) if has_curve else (None, None)
+    return Asked(budget.text, None if point is None else archive.outcomes([point])[0], refused)
 
 
 class _Archive:
     """The archive as far as it was scored, and how to go from there to all of it."""
 
-    def __init__(self, spec: PlanSpec, context: JobContext, scored: Scored, fleet: Fleet | None) -> None:
+    def __init__(self, spec: DryRunSpec, context: JobContext, scored: Scored, fleet: Fleet | None) -> None:
         ladder = context.ladder
         self._parts = [summary.census for summary in scored.summaries]
         self._scored = scored
         self._fleet = fleet
-        census = gather(self._parts, spec.objective, ladder.lut)
-        self.planner = Planner(spec.objective, ladder.lut, census, ladder.costs, ladder.grid.tile**2)
+        census = gather(self._parts, spec.plan.objective, ladder.lut)
+        self.planner = Planner(
+            objective=spec.plan.objective,
+            lut=ladder.lut,
+            census=census,
+            costs=ladder.costs,
+            tile_px=ladder.grid.tile**2,
+        )
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
-        self.pixels = np.array([part.pixels.sum() for part in self._parts], np.float64)
+        # Also of images that are interpolated, which no census counts.
+        self.pixels = np.array([sum(summary.pixels.values()) for summary in scored.summaries], np.float64)
         self.bytes_unscaled = np.array([_bytes(summary.pixels) for summary in scored.summaries], np.float64)
         self._draws: Counts | None = None
-        if spec.selection.sample is not None:
+        if spec.plan.selection.sample is not None:
             size = len(self._parts)
-            rng = np.random.default_rng([spec.selection.seed, size])
+            rng = np.random.default_rng([spec.plan.selection.seed, size])
             self._draws = rng.multinomial(size, np.full(size, 1 / size), DRAWS)
 
     def total(self, per_shard: Floats) -> Estimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -16,18 +16,13 @@ from arm_batch.inputs.sources import Entry, Source
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.commit import Commit, replaced_shards
-from arm_batch.runstate.generation import (
-    Generation,
-    create_generation,
-    extras_schema,
-    generation_prefix,
-    list_generations,
-    read_names,
-)
+from arm_batch.runstate.generation import Generation, create_generation, generation_prefix, list_generations
+from arm_batch.runstate.listing import extras_schema, read_names
 from arm_batch.runstate.names import output_names
 from arm_batch.runstate.parts import read_paths
-from arm_batch.runstate.shard_plan import Shard, ShardId, read_plan
-from arm_batch.spec import JobSpec, PlanSpec, differences, fingerprint
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import Shard, ShardId
+from arm_batch.spec import PlanSpec, differences, fingerprint
 from arm_batch.storage.base import PROBE, ObjectStore
 
 
@@ -77,17 +72,15 @@ def begin_run(job: Job) -> Generation:
         BudgetError: no plan meets the budget.
     """
     found = job.list_input()
-    chosen = job.spec.selection.choose([entry.path for entry in found.entries])
-    return begin_with(job, first_shards(job.spec, job.spec.writing.format, job.context.source, found, chosen))
+    chosen = job.spec.plan.selection.choose([entry.path for entry in found.entries])
+    return begin_with(job, first_shards(job.spec.plan, job.context.source, found, chosen))
 
 
-def first_shards(
-    spec: JobSpec | PlanSpec, format: str, source: Source, found: Listing, chosen: Sequence[int]
-) -> list[Shard]:
-    """The shards of generation 0: the entries of `found` in the positions `chosen`, to be written in a format."""
-    entries = with_copies(spec, source, [found.entries[position] for position in chosen])
+def first_shards(plan: PlanSpec, source: Source, found: Listing, chosen: Sequence[int]) -> list[Shard]:
+    """The shards of generation 0: the entries of `found` in the positions `chosen`."""
+    entries = with_copies(plan, source, [found.entries[position] for position in chosen])
     extras = None if found.extras is None else found.extras.of(entry.path for entry in entries)
-    return shard_entries(0, entries, output_names(entries, format), spec.limits, extras)
+    return shard_entries(0, entries, output_names(entries, plan.writing.format), plan.limits, extras)
 
 
 def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
@@ -103,12 +96,12 @@ def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
     return create_generation(job.output, "initial", 0, run_id, job.settings, shards, job.attempt)
 
 
-def with_copies(spec: JobSpec | PlanSpec, source: Source, entries: Sequence[Entry]) -> Sequence[Entry]:
+def with_copies(plan: PlanSpec, source: Source, entries: Sequence[Entry]) -> Sequence[Entry]:
     """The entries, and if copies are to be looked for, each copy marked and behind its original."""
-    if not spec.dedup:
+    if not plan.dedup:
         return entries
     # A few large images of the same bytes go together too: their output is held once, however often it is written.
-    return put_copies_behind(source, entries, spec.limits.images, 4 * spec.limits.source_bytes)
+    return put_copies_behind(source, entries, plan.limits.images, 4 * plan.limits.source_bytes)
 
 
 def _originals(entries: Sequence[Entry]) -> int:
@@ -133,7 +126,7 @@ def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> L
             return Listing([])
         raise
     taken, _ = read_names(job.output, generations)
-    chosen = job.spec.selection.choose([entry.path for entry in found.entries], taken)
+    chosen = job.spec.plan.selection.choose([entry.path for entry in found.entries], taken)
     return Listing([found.entries[position] for position in chosen], found.left_out, found.extras)
 
 
@@ -143,31 +136,37 @@ def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> G
     Raises:
         InputError: columns of INPUT are of other types now.
     """
-    entries = with_copies(job.spec, job.context.source, found.entries)
+    entries = with_copies(job.spec.plan, job.context.source, found.entries)
     check_budget(job, _originals(entries))
     _, taken = read_names(job.output, generations)
-    outputs = output_names(entries, job.spec.writing.format, taken)
+    outputs = output_names(entries, job.spec.plan.writing.format, taken)
     number = len(generations)
     own = None if found.extras is None else found.extras.of(entry.path for entry in entries)
     extras = fitted(own, len(entries), extras_schema(job.output, generations[0]))
-    shards = shard_entries(number, entries, outputs, job.spec.limits, extras)
+    shards = shard_entries(number, entries, outputs, job.spec.plan.limits, extras)
     run_id = generations[0].run_id
     return create_generation(job.output, "extend", number, run_id, job.settings, shards, job.attempt)
 
 
-def retry_run(job: Job, generations: Sequence[Generation]) -> Generation | None:
+def retry_run(job: Job, generations: Sequence[Generation], kept: Container[ShardId]) -> Generation | None:
     """Fix a further generation for all images whose rows say ``failed``; None where there are none.
 
     Each of its shards stands for the failed rows of one earlier shard, and replaces them when it is committed. A
     budget in per cent is one of these images' own cost, and a target is theirs as far as they can reach it; of a
     budget in FLOPs they get what is left; a pool is asked again.
 
+    Args:
+        job: the attempt.
+        generations: of the run.
+        kept: shards that stay as they are, since they are damaged and cannot be done again.
+
     Raises:
         BudgetError: nothing is left.
     """
     commits = job.commits.refresh()
     replaced = replaced_shards(commits.values())
-    failed = [c for c in commits.values() if c.failed is not None and c.shard not in replaced]
+    tried = (c for c in commits.values() if c.shard not in replaced and c.shard not in kept)
+    failed = [commit for commit in tried if commit.failed is not None]
     if not failed:
         return None
     now = {entry.path: entry for entry in job.list_input().entries}
@@ -201,17 +200,22 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
     assert commit.failed is not None
     failed = read_paths(store, commit.failed)
     plan = read_plan(store, commit.shard)
-    images = [i for i in plan.images if i.entry.path in failed]
-    extras = None
-    if plan.extras is not None:
-        extras = plan.extras.filter(pa.array([image.entry.path in failed for image in plan.images]))
-    # What is gone keeps its old entry, and fails again saying so.
-    entries = [now.get(image.entry.path, image.entry) for image in images]
-    # A copy stays one as long as neither it nor the other has changed.
-    same = {e.path for e, i in zip(entries, images, strict=True) if e == replace(i.entry, copy_of=e.copy_of)}
-    copies = [i.entry.copy_of if {i.entry.path, i.entry.copy_of} <= same else None for i in images]
-    marked = tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
-    return Shard(shard, marked, tuple(image.output for image in images), commit.shard, extras)
+    again = [image.entry.path in failed for image in plan.images]
+    images = [image for image, wanted in zip(plan.images, again, strict=True) if wanted]
+    extras = None if plan.extras is None else plan.extras.filter(pa.array(again))
+    entries = _entries_now([image.entry for image in images], now)
+    return Shard(shard, entries, tuple(image.output for image in images), commit.shard, extras)
+
+
+def _entries_now(before: Sequence[Entry], now: dict[str, Entry]) -> tuple[Entry, ...]:
+    """The entries of images as the input has them now. What is gone keeps its old one, and fails again saying so.
+
+    A copy stays one as long as neither it nor the other has changed.
+    """
+    entries = [now.get(entry.path, entry) for entry in before]
+    same = {new.path for new, old in zip(entries, before, strict=True) if new == replace(old, copy_of=new.copy_of)}
+    copies = [old.copy_of if {old.path, old.copy_of} <= same else None for old in before]
+    return tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:

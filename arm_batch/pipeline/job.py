@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arm_batch.budget.quota import SharedQuota
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
 from arm_batch.execution.messages import JobContext
@@ -21,7 +21,7 @@ from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One attempt at a run.
 
@@ -57,7 +57,7 @@ class Job:
         Raises:
             InputError: it is missing or holds none.
         """
-        return self.input.listing(self.spec.selection, SCHEMA.names)
+        return self.input.listing(self.spec.plan.selection, SCHEMA.names)
 
 
 def open_job(spec: JobSpec, files: LadderFiles) -> Job:
@@ -67,18 +67,32 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         UsageError: it makes no sense.
         StoreError: the output cannot be reached.
     """
-    ladder = files.ladder
-    check_ladder(ladder, spec.ladder, spec.scale)
-    input_url = open_store(spec.input, spec.endpoint_url).url
-    output = open_output(spec.output, input_url, spec.endpoint_url)
-    found = open_input(spec.input, spec.endpoint_url, spec.reading.column)
-    check_endpoint(spec.endpoint_url, found, (input_url, output.url, spec.budget.pool or ""))
+    ladder, plan = files.ladder, spec.plan
+    check_ladder(ladder, plan.ladder, plan.scale)
+    input_url = open_store(plan.input, plan.endpoint_url).url
+    output = open_output(spec.output, input_url, plan.endpoint_url)
+    found = open_input(plan.input, plan.endpoint_url, plan.reading.column)
+    check_endpoint(plan.endpoint_url, found, (input_url, output.url, spec.budget.pool or ""))
     if spec.single_writer:
         output = SingleWriterStore(output)
     context = JobContext(
-        found.source, output, ladder, spec.objective, spec.sink, spec.reading, spec.writing, spec.giants
+        source=found.source,
+        output=output,
+        ladder=ladder,
+        objective=plan.objective,
+        sink=spec.sink,
+        reading=plan.reading,
+        writing=plan.writing,
+        giants=plan.giants,
     )
-    return Job(spec, uuid.uuid4().hex, found, spec.settings(input_url, ladder.digest), context, CommitLog(output))
+    return Job(
+        spec=spec,
+        attempt=uuid.uuid4().hex,
+        input=found,
+        settings=spec.settings(input_url, ladder.digest),
+        context=context,
+        commits=CommitLog(output),
+    )
 
 
 def check_endpoint(endpoint_url: str | None, found: Input, urls: Sequence[str]) -> None:
@@ -141,7 +155,7 @@ def check_budget(job: Job, images: int) -> None:
     costs = job.ladder.costs
     floor = images * int(costs[0])
     if job.spec.budget.pool is not None:
-        _check_pool(open_store(job.spec.budget.pool, job.spec.endpoint_url), job.spec.objective, floor)
+        _check_pool(open_store(job.spec.budget.pool, job.spec.plan.endpoint_url), job.spec.plan.objective, floor)
         return
     if job.spec.budget.flops(images * int(costs[-1])) < floor:
         share = int(costs[0]) / int(costs[-1])

@@ -8,32 +8,33 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from arm_batch.core.allocation.deadline import Fleet
-from arm_batch.core.image_options import Writing
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.forecast import Outlook
 from arm_batch.inputs.listing import Listing, open_input
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
 from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output
 from arm_batch.pipeline.runner import Progress, plan_shards
-from arm_batch.runstate.generation import Generation, create_generation, list_generations, read_names, read_shards
+from arm_batch.runstate.generation import Generation, create_generation, list_generations
+from arm_batch.runstate.listing import read_names, read_shards
+from arm_batch.runstate.plan_files import planned
 from arm_batch.runstate.rows import SCHEMA
-from arm_batch.runstate.shard_plan import Shard, ShardId, planned
-from arm_batch.spec import PlanSpec, differences, fingerprint
+from arm_batch.runstate.shard_plan import Shard, ShardId
+from arm_batch.spec import DryRunSpec, differences, fingerprint
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.null import Nowhere
 from arm_batch.storage.open import open_store
 
 
-def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
+def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
     """Score an archive, or a sample of it, and predict what each budget comes to.
 
-    With `spec.output`, what was found is kept there as a plan that `JobSpec.plan` takes, and planning goes on
+    With `spec.output`, what was found is kept there as a plan that `JobSpec.adopt` takes, and planning goes on
     where an earlier attempt at it was broken off.
 
     Args:
@@ -46,25 +47,17 @@ def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
         StoppedError: `stop` said so before the end.
         StoreError: a store failed for good.
     """
-    if spec.selection.sample is not None and spec.output is not None:
-        raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
-    if spec.selection.sample is not None and spec.dedup:
-        raise UsageError(
-            "--dedup looks for copies in all of an archive, not in a sample: leave out one of the two"
-        )
-    if spec.budget is not None and spec.budget.target_db is None:
-        # Of a time nothing can be told, and it is better said now than after planning.
-        spec.budget.flops(1)
-    files = load_ladder(find_ladder(spec.ladder))
+    _check(spec)
+    files = load_ladder(spec.plan.ladder)
     context, settings = _open(spec, files)
-    where = open_input(spec.input, spec.endpoint_url, spec.reading.column)
-    found = where.listing(spec.selection, SCHEMA.names)
+    where = open_input(spec.plan.input, spec.plan.endpoint_url, spec.plan.reading.column)
+    found = where.listing(spec.plan.selection, SCHEMA.names)
     task = _task(spec, context, settings, found)
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     first = list(islice(unplanned, MOST_SHARDS + 1))
     fleet: Fleet | None = None
-    with started(spec.executor, context, files, spec.workers, first) as executor:
+    with started(spec.plan.executor, context, files, spec.plan.workers, first) as executor:
         try:
             summaries = plan_shards(executor, task.generation, kept, chain(first, unplanned), progress, stop)
         except StoppedError:
@@ -75,7 +68,7 @@ def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
             kept_ids = [ShardId(0, index) for index in range(task.generation.shards)]
             fleet = executor.survey(list(task.shards) if spec.output is None else kept_ids)
     scored = Scored(
-        summaries,
+        summaries=summaries,
         images=task.images,
         scored=task.generation.images,
         waiting=task.waiting,
@@ -84,7 +77,19 @@ def plan(spec: PlanSpec, progress: Progress, stop: Stop = never) -> Outlook:
     return forecast(spec, settings["input"], context, scored, fleet)
 
 
-@dataclass(frozen=True)
+def _check(spec: DryRunSpec) -> None:
+    if spec.plan.selection.sample is not None and spec.output is not None:
+        raise UsageError("--plan-out keeps the plan of a whole archive, not of a sample: leave out --sample")
+    if spec.plan.selection.sample is not None and spec.plan.dedup:
+        raise UsageError(
+            "--dedup looks for copies in all of an archive, not in a sample: leave out one of the two"
+        )
+    if spec.budget is not None and spec.budget.target_db is None:
+        # Of a time nothing can be told, and it is better said now than after planning.
+        spec.budget.flops(1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Task:
     """What is to be planned.
 
@@ -101,25 +106,31 @@ class _Task:
     waiting: int
 
 
-def _open(spec: PlanSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str]]:
+def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str]]:
     """For the stages; and the settings. The sink plays no part in planning, nor how images are encoded."""
-    ladder = files.ladder
-    check_ladder(ladder, spec.ladder, spec.scale)
-    input_url = open_store(spec.input, spec.endpoint_url).url
+    ladder, plan = files.ladder, spec.plan
+    check_ladder(ladder, plan.ladder, plan.scale)
+    input_url = open_store(plan.input, plan.endpoint_url).url
     output: ObjectStore = Nowhere()
     if spec.output is not None:
-        output = open_output(spec.output, input_url, spec.endpoint_url)
-    found = open_input(spec.input, spec.endpoint_url, spec.reading.column)
+        output = open_output(spec.output, input_url, plan.endpoint_url)
+    found = open_input(plan.input, plan.endpoint_url, plan.reading.column)
     pool = "" if spec.budget is None else spec.budget.pool or ""
-    check_endpoint(spec.endpoint_url, found, (input_url, spec.output or "", pool))
-    writing = Writing(spec.format)
+    check_endpoint(plan.endpoint_url, found, (input_url, spec.output or "", pool))
     context = JobContext(
-        found.source, output, ladder, spec.objective, "parquet", spec.reading, writing, spec.giants
+        source=found.source,
+        output=output,
+        ladder=ladder,
+        objective=plan.objective,
+        sink="parquet",
+        reading=plan.reading,
+        writing=plan.writing,
+        giants=plan.giants,
     )
-    return context, spec.settings(input_url, ladder.digest)
+    return context, plan.settings(input_url, ladder.digest)
 
 
-def _task(spec: PlanSpec, context: JobContext, settings: dict[str, str], found: Listing) -> _Task:
+def _task(spec: DryRunSpec, context: JobContext, settings: dict[str, str], found: Listing) -> _Task:
     """All of the archive or a sample; or what an earlier attempt has begun in the output.
 
     Raises:
@@ -134,12 +145,20 @@ def _task(spec: PlanSpec, context: JobContext, settings: dict[str, str], found: 
         if told:
             raise OutputError(f"{output.url} holds the plan of something else: {'; '.join(told)}")
         taken, _ = read_names(output, generations)
-        new = len(spec.selection.choose(paths, taken))
-        return _Task(generations[0], read_shards(output, generations[0]), generations[0].images, new)
+        new = len(spec.plan.selection.choose(paths, taken))
+        return _Task(
+            generation=generations[0],
+            shards=read_shards(output, generations[0]),
+            images=generations[0].images,
+            waiting=new,
+        )
     check_empty(output)
     # Of a sample one image a shard, so that each image is counted by itself.
-    each = spec if spec.selection.sample is None else replace(spec, limits=replace(spec.limits, images=1))
-    shards = first_shards(each, spec.format, context.source, found, spec.selection.choose(paths))
+    one_each = spec.plan.selection.sample is not None
+    asked = replace(spec.plan, limits=replace(spec.plan.limits, images=1)) if one_each else spec.plan
+    shards = first_shards(asked, context.source, found, spec.plan.selection.choose(paths))
     run_id = fingerprint(settings, [(e.path, e.size, e.etag) for shard in shards for e in shard.entries])
     generation = create_generation(output, "plan", 0, run_id, settings, shards, uuid.uuid4().hex)
-    return _Task(generation, shards, len(spec.selection.whole().choose(paths)), 0)
+    return _Task(
+        generation=generation, shards=shards, images=len(spec.plan.selection.whole().choose(paths)), waiting=0
+    )

@@ -43,4 +43,4 @@ def _leave(job: Job, generation: Generation, pool: SharedQuota) -> None:
 
 def _store_of(job: Job, generation: Generation) -> ObjectStore | None:
     url = parse_budget(budget_of(generation)).pool
-    return None if url is None else open_store(url, job.spec.endpoint_url)
+    return None if url is None else open_store(url, job.spec.plan.endpoint_url)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from arm_batch.errors import OutputError, StoreError
 from arm_batch.pipeline.job import Job
 from arm_batch.runstate.commit import commit_key, read_commit
-from arm_batch.runstate.generation import Generation, read_shards
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import read_shards
 from arm_batch.runstate.parts import read_paths
-from arm_batch.runstate.shard_plan import ShardId
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.runstate.verify import verify_store
 from arm_batch.runstate.verify_shard import Problem
 from arm_batch.storage.base import ObjectStore
@@ -46,14 +47,10 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
     hopeless = [problem for problem in problems if problem.repair == "none"]
     if hopeless:
         raise OutputError(f"{store.url} cannot be repaired: {'; '.join(map(str, hopeless[:3]))}")
-    damaged = {problem.shard for problem in problems if problem.repair == "again" and problem.shard is not None}
-    unplanned = {
-        problem.shard for problem in problems if problem.repair == "plan again" and problem.shard is not None
-    }
-    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned))
-    for problem in problems:
-        if problem.repair == "plan again" and problem.shard not in kept:
-            store.delete(problem.key)
+    damaged, unplanned = _shards_of(problems, "again"), _shards_of(problems, "plan again")
+    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned, unplanned))
+    for key in _lost_plans(problems, kept):
+        store.delete(key)
     for shard in sorted(damaged - kept.keys()):
         store.delete(commit_key(shard))
     return Repair(
@@ -61,6 +58,16 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
         tuple(_told(problem, kept) for problem in problems if problem.shard in kept),
         frozenset(kept),
     )
+
+
+def _lost_plans(problems: Sequence[Problem], kept: Collection[ShardId]) -> list[str]:
+    """Keys of plans that are made again."""
+    return [problem.key for problem in problems if problem.repair == "plan again" and problem.shard not in kept]
+
+
+def _shards_of(problems: Sequence[Problem], how: str) -> set[ShardId]:
+    """Shards with a problem that is repaired in this way."""
+    return {problem.shard for problem in problems if problem.repair == how and problem.shard is not None}
 
 
 def _told(problem: Problem, kept: Mapping[ShardId, str]) -> str:
@@ -71,23 +78,34 @@ def _told(problem: Problem, kept: Mapping[ShardId, str]) -> str:
 
 
 def _lost_by_redoing(
-    job: Job, generations: Sequence[Generation], damaged: Set[ShardId]
+    job: Job, generations: Sequence[Generation], damaged: Set[ShardId], unplanned: Set[ShardId]
 ) -> Iterator[tuple[ShardId, str]]:
-    """Shards of which an image that is done cannot be done again, and the first such image."""
+    """Shards of which an image that is done cannot be done again, and the first such image.
+
+    Where neither the record nor the plan of a shard can be read, any of its images may be done, and it comes out
+    as it was only if all of them are as they were.
+    """
     for generation in generations if damaged else ():
         for shard in read_shards(job.output, generation):
             if shard.id in damaged:
                 done = _done_paths(job.output, shard.id)
-                sources = (entry for entry in shard.entries if entry.path in done)
-                lost = next((entry.path for entry in sources if not job.context.source.is_unchanged(entry)), None)
+                if done is None:
+                    done = {entry.path for entry in shard.entries} if shard.id in unplanned else set()
+                lost = _first_lost(job, shard, done)
                 if lost is not None:
                     yield shard.id, lost
 
 
-def _done_paths(store: ObjectStore, shard: ShardId) -> set[str]:
-    """The images that a shard has done; none where its record or its rows cannot be read."""
+def _first_lost(job: Job, shard: Shard, done: Set[str]) -> str | None:
+    """The path of the first image that is done and whose source is gone or has changed."""
+    sources = (entry for entry in shard.entries if entry.path in done)
+    return next((entry.path for entry in sources if not job.context.source.is_unchanged(entry)), None)
+
+
+def _done_paths(store: ObjectStore, shard: ShardId) -> set[str] | None:
+    """The images that a shard has done; None where its record or its rows cannot be read."""
     try:
         commit = read_commit(store, shard)
         return set() if commit is None or commit.done is None else read_paths(store, commit.done)
     except StoreError:
-        return set()
+        return None

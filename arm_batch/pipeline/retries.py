@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from arm_batch.runstate.generation import Generation, read_shards
-from arm_batch.runstate.shard_plan import ImagePlan, ShardId, leave, read_plan, replace_plan
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.plan_files import read_plan, replace_plan
+from arm_batch.runstate.shard_plan import ImagePlan, ShardId, leave
 from arm_batch.storage.base import ObjectStore
 
 

@@ -19,8 +19,10 @@ from arm_batch.pipeline.job import Job
 from arm_batch.pipeline.quota import claim_of, give_back
 from arm_batch.pipeline.retries import leave_to_retries
 from arm_batch.runstate.allocation import read_waves
-from arm_batch.runstate.generation import Generation, discard_generation, list_generations, read_shards
-from arm_batch.runstate.shard_plan import Shard, ShardId, planned
+from arm_batch.runstate.generation import Generation, discard_generation, list_generations
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.plan_files import plan_key, planned
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.storage.base import ObjectStore
 
 Progress = Callable[[str, int, int], None]
@@ -108,6 +110,8 @@ class GenerationRunner:
             return
         for summary in self._executor.plan(unplanned_shards(self._job.output, generation, kept), self._stop):
             if not budget.fits(summary.shard.index, summary.census):
+                # Another plan than was allocated to is worse than none: `verify` would not see it.
+                self._job.output.delete(plan_key(summary.shard))
                 raise StoreError(
                     f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
                 )

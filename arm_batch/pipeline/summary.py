@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -18,10 +18,11 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
-from arm_batch.runstate.allocation import Verdict
 from arm_batch.runstate.commit import Commit, commit_key, visible_parts
 from arm_batch.runstate.damage import REPAIR
-from arm_batch.runstate.generation import Generation, count_copies
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import count_copies
+from arm_batch.runstate.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -41,29 +42,21 @@ class Notes:
 
 def summarize(
     job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
-) -> tuple[RunSummary, str]:
-    """The summary of a complete run, and the text of its ``run.json``.
+) -> tuple[RunSummary, bytes]:
+    """The summary of a complete run, and the bytes of its ``run.json``.
 
     Raises:
         StoreError: a record is of another ladder.
     """
-    for commit in commits:
-        if len(commit.subnet_tiles) != len(job.ladder.subnets):
-            raise StoreError(
-                f"{job.output.url}/{commit_key(commit.shard)} does not count the tiles of "
-                f"{len(job.ladder.subnets)} subnets; {REPAIR}"
-            )
+    _check_ladder(job, commits)
     verdicts = [_verdict(job, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
-    failed = [c.failed for c in commits if c.failed is not None and c.failed.key in parts]
-    subnets = enumerate(job.ladder.subnets)
-    forecasts = [verdict.forecast for verdict in verdicts if verdict.forecast is not None]
     seconds = notes.clock.seconds
     summary = RunSummary(
         run_id=generations[0].run_id,
         output=job.output.url,
         images=sum(parts.values()),
-        failed=sum(part.rows for part in failed),
+        failed=_failures(commits, parts),
         waiting=len(notes.waiting.entries),
         copies=count_copies(job.output, generations),
         left_out=notes.waiting.left_out,
@@ -73,25 +66,52 @@ def summarize(
         spent_flops=sum(commit.flops for commit in commits),
         objective=job.context.objective,
         predicted=_predicted(job, verdicts),
-        subnet_tiles={s.name: sum(c.subnet_tiles[i] for c in commits) for i, s in subnets},
+        subnet_tiles=_tiles_by_subnet(job, commits),
         repaired=notes.repaired,
-        expected_seconds=sum(f.expected_seconds for f in forecasts) if forecasts else None,
-        timings=Timings(*(seconds[stage] for stage in ("list", "start", "plan", "run"))),
+        expected_seconds=_expected_seconds(verdicts),
+        timings=Timings(**{f"{stage}_seconds": seconds[stage] for stage in ("list", "start", "plan", "run")}),
     )
-    reports = [
-        GenerationReport(
-            kind=generation.kind,
-            images=generation.images,
-            budget=budget_of(generation),
-            budget_flops=verdict.total,
-            spent_flops=sum(c.flops for c in commits if c.shard.generation == generation.number),
-            allocation=verdict.allocation,
-            quality=verdict.quality,
-            forecast=verdict.forecast,
-        )
-        for generation, verdict in zip(generations, verdicts, strict=True)
-    ]
+    reports = [_report(g, verdict, commits) for g, verdict in zip(generations, verdicts, strict=True)]
     return summary, run_document(summary, generations[0].settings, job.ladder, reports)
+
+
+def _check_ladder(job: Job, commits: Sequence[Commit]) -> None:
+    subnets = len(job.ladder.subnets)
+    for commit in commits:
+        if len(commit.subnet_tiles) != subnets:
+            key = commit_key(commit.shard)
+            raise StoreError(f"{job.output.url}/{key} does not count the tiles of {subnets} subnets; {REPAIR}")
+
+
+def _failures(commits: Sequence[Commit], visible: Collection[str]) -> int:
+    """Rows that failed and were not tried again; `visible` are the keys of parts that count."""
+    return sum(c.failed.rows for c in commits if c.failed is not None and c.failed.key in visible)
+
+
+def _tiles_by_subnet(job: Job, commits: Sequence[Commit]) -> dict[str, int]:
+    return {
+        subnet.name: sum(commit.subnet_tiles[position] for commit in commits)
+        for position, subnet in enumerate(job.ladder.subnets)
+    }
+
+
+def _expected_seconds(verdicts: Sequence[Verdict]) -> float | None:
+    """Of the generations whose time was foretold; None where none was."""
+    forecasts = [verdict.forecast for verdict in verdicts if verdict.forecast is not None]
+    return sum(forecast.expected_seconds for forecast in forecasts) if forecasts else None
+
+
+def _report(generation: Generation, verdict: Verdict, commits: Sequence[Commit]) -> GenerationReport:
+    return GenerationReport(
+        kind=generation.kind,
+        images=generation.images,
+        budget=budget_of(generation),
+        budget_flops=verdict.total,
+        spent_flops=sum(c.flops for c in commits if c.shard.generation == generation.number),
+        allocation=verdict.allocation,
+        quality=verdict.quality,
+        forecast=verdict.forecast,
+    )
 
 
 def _verdict(job: Job, generation: Generation) -> Verdict:

@@ -8,10 +8,10 @@ from itertools import islice
 
 from arm_batch.core.allocation.budget import Budget, parse_budget
 from arm_batch.core.stop import Stop, never
-from arm_batch.errors import BudgetError, OutputError
+from arm_batch.errors import BudgetError, OutputError, StoreError
 from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.inputs.listing import Listing
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.pipeline.adopt import adopt_plan
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
@@ -23,10 +23,11 @@ from arm_batch.pipeline.runner import GenerationRunner, Progress, unplanned_shar
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
 from arm_batch.runstate.allocation import is_allocated
-from arm_batch.runstate.commit import listed
+from arm_batch.runstate.commit import Commit, listed
 from arm_batch.runstate.generation import Generation
-from arm_batch.runstate.manifest import MANIFEST_KEY, finish, is_finished, missing_shards
-from arm_batch.runstate.shard_plan import Shard, ShardId, planned
+from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, finish, is_finished
+from arm_batch.runstate.plan_files import planned
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.runstate.staging import publish_waiting
 from arm_batch.spec import JobSpec
 
@@ -43,18 +44,13 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     _check_added(spec)
     clock = Clock()
     with clock("list"):
-        files = load_ladder(find_ladder(spec.ladder))
+        files = load_ladder(spec.plan.ladder)
         job = open_job(spec, files)
         generations = find_run(job)
         repaired = repair(job, generations) if generations and spec.resume.repair else Repair()
         publish_waiting(job.output)
-        if spec.plan is not None:
-            generations = adopt_plan(job, spec.plan, generations)
-        elif not generations:
-            if spec.resume.add_budget is not None:
-                raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
-            generations = [begin_run(job)]
-        missing = {shard.generation for shard in missing_shards(generations, listed(job.output))}
+        generations = _begun(job, generations)
+        missing = count_missing(generations, listed(job.output)).keys()
         unplanned = _without_plans(job, generations, repaired) if spec.resume.repair else set()
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
@@ -62,21 +58,54 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     with ExitStack() as stack:
         runner = _LazyRunner(stack, job, files, clock, progress, stop)
         runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
-        if spec.resume.extend and waiting.entries:
-            generations.append(extend_run(job, generations, waiting))
-            waiting = Listing([], waiting.left_out)
-            runner.run(generations[-1:])
-        if spec.resume.retry_failed and (retry := retry_run(job, generations)) is not None:
-            generations.append(retry)
-            runner.run([retry])
+        waiting = _run_further(job, generations, waiting, repaired, runner)
     if not is_finished(job.output):
         give_back(job, generations)
-    commits = finish(job.output, generations, job.commits)
+    commits = _finish(job, generations, repaired)
     summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock))
-    job.output.write(RUN_KEY, document.encode())
+    job.output.write(RUN_KEY, document)
     if repaired.left:
-        raise OutputError(f"{job.output.url} stays damaged: {'; '.join(repaired.left[:3])}")
+        raise _stays_damaged(job, repaired)
     return summary
+
+
+def _begun(job: Job, generations: list[Generation]) -> list[Generation]:
+    """The generations of the run, which begins here if it has not yet."""
+    if job.spec.adopt is not None:
+        return adopt_plan(job, job.spec.adopt, generations)
+    if generations:
+        return generations
+    if job.spec.resume.add_budget is not None:
+        raise OutputError(f"{job.output.url} holds no run whose budget could be raised")
+    return [begin_run(job)]
+
+
+def _run_further(
+    job: Job, generations: list[Generation], waiting: Listing, repaired: Repair, runner: _LazyRunner
+) -> Listing:
+    """Take up new images and try failed ones again, where that was asked for; returns what still waits."""
+    if job.spec.resume.extend and waiting.entries:
+        generations.append(extend_run(job, generations, waiting))
+        waiting = Listing([], waiting.left_out)
+        runner.run(generations[-1:])
+    if job.spec.resume.retry_failed and (retry := retry_run(job, generations, repaired.kept)) is not None:
+        generations.append(retry)
+        runner.run([retry])
+    return waiting
+
+
+def _finish(job: Job, generations: Sequence[Generation], repaired: Repair) -> list[Commit]:
+    """Finish the output; where it cannot be for damage that has to stay, nobody is told to repair it once more."""
+    try:
+        return finish(job.output, generations, job.commits)
+    except StoreError as error:
+        if repaired.left:
+            raise _stays_damaged(job, repaired) from error
+        raise
+
+
+def _stays_damaged(job: Job, repaired: Repair) -> OutputError:
+    return OutputError(f"{job.output.url} stays damaged: {'; '.join(repaired.left[:3])}")
 
 
 def _without_plans(job: Job, generations: Sequence[Generation], repaired: Repair) -> set[int]:
@@ -131,10 +160,10 @@ class _LazyRunner:
 
     def _start(self, generation: Generation) -> GenerationRunner:
         """Start the executor for a generation, and more after it."""
-        spec = self._job.spec
+        plan = self._job.spec.plan
         with self._clock("start"):
             executor = self._stack.enter_context(
-                started(spec.executor, self._job.context, self._files, spec.workers, self._first(generation))
+                started(plan.executor, self._job.context, self._files, plan.workers, self._first(generation))
             )
         return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)
 

@@ -9,53 +9,23 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
-import numpy as np
 
 from arm_batch.core.allocation.deadline import Forecast
 from arm_batch.core.allocation.histogram import Census, ShardCensus, add_up
-from arm_batch.core.allocation.knapsack import Allocation, Counts
+from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.json_records import Amount, Cost, Count, Key, Name, Positive, Record, encode_record
 from arm_batch.errors import StoreError
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation, generation_prefix
+from arm_batch.runstate.verdict import Verdict, pack, unpack
 from arm_batch.storage.base import ObjectStore, is_safe_key
 from arm_batch.storage.json_documents import read_record
-from arm_batch.storage.tables import Tables, read_tables, write_tables
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the budget of a generation came to.
-
-    Attributes:
-        allocation: over the generation.
-        census: that it was made for.
-        total: FLOPs that may be spent.
-        full: FLOPs of the largest subnet everywhere.
-        costs: FLOPs of one tile by subnet, ``(n_subnets,)``.
-        quality: predicted; ``None`` when no image could be read.
-        shards: numbers of the shards that it is for, ascending; for each the last epoch that names it counts.
-        waves: of the generation, for the cluster that epoch 0 was made on; the same in all epochs.
-        reason: what the epoch is for.
-        forecast: of a budget of time; ``None`` for others.
-    """
-
-    allocation: Allocation
-    census: Census
-    total: int
-    full: int
-    costs: tuple[int, ...]
-    quality: Quality | None
-    shards: tuple[int, ...]
-    waves: Waves
-    reason: str = "plan"
-    forecast: Forecast | None = None
+from arm_batch.storage.tables import read_tables, write_tables
 
 
 class _Record(Record, frozen=True):
@@ -63,6 +33,7 @@ class _Record(Record, frozen=True):
 
     what: ClassVar[str] = "an allocation"
     remedy: ClassVar[str] = LOST
+    format: ClassVar[int] = 1
 
     run_id: Name
     attempt: Name
@@ -154,7 +125,7 @@ def read_allocation(
         reason=record.reason,
         forecast=record.forecast,
     )
-    parts = _unpack(tables)
+    parts = unpack(tables)
     told = _misfit(verdict, parts, record, generation, epoch)
     if told:
         raise StoreError(f"{store.url}/{key} does not fit its tables ({told}); {LOST}")
@@ -234,7 +205,7 @@ def write_allocation(
         waves=verdict.waves.sizes,
         subnet_tiles=tuple(verdict.allocation.tiles.sum(axis=(0, 1)).tolist()),
     )
-    write_tables(store, tables_key, _packed(verdict, parts))
+    write_tables(store, tables_key, pack(verdict, parts))
     if store.create(key, encode_record(record)):
         return verdict, list(parts)
     store.delete(tables_key)
@@ -244,60 +215,33 @@ def write_allocation(
     return found
 
 
-def _packed(verdict: Verdict, parts: Sequence[ShardCensus]) -> dict[str, Counts]:
-    """Everything of an allocation that is an array; what the shards have, one after the other."""
-    return {
-        "shards": np.array(verdict.shards, np.int64),
-        "allocation": verdict.allocation.tiles,
-        "images": verdict.census.images,
-        "pixels": verdict.census.pixels,
-        "shard_cells": np.array([len(part.cells) for part in parts], np.int64),
-        "cells": _joined([part.cells for part in parts]),
-        "tiles": _joined([part.tiles for part in parts]),
-        "shard_classes": np.array([len(part.classes) for part in parts], np.int64),
-        "classes": _joined([part.classes for part in parts]),
-        "class_images": _joined([part.images for part in parts]),
-        "class_pixels": _joined([part.pixels for part in parts]),
-    }
-
-
-def _unpack(tables: Tables) -> list[ShardCensus]:
-    by_cell, by_class = tables.counts("shard_cells"), tables.counts("shard_classes")
-    columns = []
-    for lengths, names in ((by_cell, ("cells", "tiles")), (by_class, ("classes", "class_images", "class_pixels"))):
-        for name in names:
-            column = tables.counts(name)
-            if lengths.sum() != len(column) or len(lengths) != len(by_cell):
-                raise tables.damaged(f"`{name}` does not divide into the shards")
-            columns.append(np.split(column, np.cumsum(lengths)[:-1]))
-    return [ShardCensus(*values) for values in zip(*columns, strict=True)]
-
-
 def _misfit(
     verdict: Verdict, parts: Sequence[ShardCensus], record: _Record, generation: Generation, epoch: int
 ) -> str | None:
     """What of an allocation contradicts the rest of it; ``None`` for nothing."""
     census, tiles = verdict.census, verdict.allocation.tiles
-    n_classes, n_bins = census.tiles.shape
+    n_classes = len(census.tiles)
     if census.images.shape != (n_classes,) or census.pixels.shape != (n_classes,):
         return "its classes differ"
     if not census.is_sound:
         return "it counts images without pixels or tiles, or these without images"
     if tiles.sum(axis=(0, 1)).tolist() != list(record.subnet_tiles) or len(record.costs) != tiles.shape[2]:
         return "its tiles by subnet differ"
-    shards = verdict.shards
-    if list(shards) != sorted(set(shards)) or not all(shard < generation.shards for shard in shards):
+    if not _are_of(generation, verdict.shards, epoch) or (epoch == 0 and len(parts) != generation.shards):
         return "its shards are not those of the generation"
-    if epoch > 0:
-        return None
-    if len(shards) != generation.shards or len(parts) != generation.shards:
-        return "its shards are not those of the generation"
+    return None if epoch > 0 else _misfit_of_parts(census, parts)
+
+
+def _are_of(generation: Generation, shards: Sequence[int], epoch: int) -> bool:
+    """Whether shards are such as an allocation may be for: the first one is for all."""
+    in_order = list(shards) == sorted(set(shards)) and all(shard < generation.shards for shard in shards)
+    return in_order and (epoch > 0 or len(shards) == generation.shards)
+
+
+def _misfit_of_parts(census: Census, parts: Sequence[ShardCensus]) -> str | None:
+    n_classes, n_bins = census.tiles.shape
     if not all(part.lies_in(n_classes, n_bins) for part in parts):
         return "a shard counts what is not there"
     counted = add_up(parts, n_classes, n_bins)
     pairs = ((counted.tiles, census.tiles), (counted.images, census.images), (counted.pixels, census.pixels))
     return None if all((one == other).all() for one, other in pairs) else "its shards do not add up"
-
-
-def _joined(arrays: Sequence[np.ndarray]) -> Counts:
-    return np.concatenate([np.empty(0, np.int64), *arrays]).astype(np.int64)

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from arm_batch.core.json_records import Count, Key, Name, Positive, Record, Sha256, encode_record
+from arm_batch.core.json_records import Count, Index, Key, Name, Positive, Record, Sha256, encode_record
 from arm_batch.errors import StoreError
 from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.shard_plan import ShardId
@@ -58,6 +58,8 @@ class Commit:
         staged: folders under `staging/` whose images belong under `images/`, see `store.staging`.
         left: retries of this shard that had been made before: it was done again without their images, so they do
             not replace failed rows of its own.
+        epoch: of the allocation that the shard was done by, which has to be there as long as this record is; None
+            where an earlier version did not write it down.
     """
 
     shard: ShardId
@@ -70,6 +72,7 @@ class Commit:
     tar: Part | None = None
     staged: tuple[str, ...] = ()
     left: tuple[ShardId, ...] = ()
+    epoch: int | None = None
 
     def files(self) -> list[str]:
         """Keys of what the attempt wrote for this record alone."""
@@ -91,6 +94,7 @@ class _Written(Record, frozen=True):
 
     what: ClassVar[str] = "a commit record"
     remedy: ClassVar[str] = REPAIR
+    format: ClassVar[int] = 1
 
     shard: _Shard
     attempt: Name
@@ -102,20 +106,24 @@ class _Written(Record, frozen=True):
     tar: Part | None
     staged: tuple[Name, ...] = ()
     left: tuple[_Shard, ...] = ()
+    epoch: Index | None = None
 
     def check(self) -> None:
         """See `Record`."""
         own = f"/part-{self.shard.replace('/', '-')}-"
         for name in ("done", "failed", "tar"):
-            part: Part | None = getattr(self, name)
-            if part is not None and (own not in part.key or not is_safe_key(part.key)):
-                raise ValueError(f"at `$.{name}.key`: expected a file of the same shard")
+            _check_part(name, getattr(self, name), own)
         if not all(f"/part-{folder}".startswith(own) for folder in self.staged):
             raise ValueError("at `$.staged`: expected folders of the same shard")
         if self.origin is not None and ShardId.parse(self.origin) >= ShardId.parse(self.shard):
             raise ValueError("at `$.origin`: expected an earlier shard")
         if any(ShardId.parse(retry) <= ShardId.parse(self.shard) for retry in self.left):
             raise ValueError("at `$.left`: expected later shards")
+
+
+def _check_part(name: str, part: Part | None, own: str) -> None:
+    if part is not None and (own not in part.key or not is_safe_key(part.key)):
+        raise ValueError(f"at `$.{name}.key`: expected a file of the same shard")
 
 
 def commit_key(shard: ShardId) -> str:

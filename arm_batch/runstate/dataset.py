@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 
 import boto3
@@ -18,8 +19,8 @@ from arm_batch.storage.open import open_store
 from arm_batch.storage.s3.store import S3Store
 
 
-def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
-    """The rows that are committed at `url`, as a `pyarrow.dataset.Dataset`.
+def open_dataset(output: str | os.PathLike[str], *, endpoint_url: str | None = None) -> pads.Dataset:
+    """The rows that are committed in an output, as a `pyarrow.dataset.Dataset`.
 
     Its columns are those of `SCHEMA`, and behind them those that came along with the input.
 
@@ -27,14 +28,24 @@ def open_dataset(url: str, endpoint_url: str | None = None) -> pads.Dataset:
     among them.
 
     Args:
-        url: of the output.
-        endpoint_url: of an S3-compatible server other than AWS.
+        output: folder or ``s3://`` prefix of a run.
+        endpoint_url: of an S3 service other than AWS.
 
     Raises:
         OutputError: there is no run, or nothing is committed yet.
         StoreError: the store cannot be reached, or the first part is missing or damaged.
+
+    >>> import tempfile, numpy, PIL.Image, arm_batch
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ramp = numpy.arange(1200).reshape(40, 30) // 5
+    >>> PIL.Image.fromarray(ramp.astype(numpy.uint8)).save(folder.name + "/ramp.png")
+    >>> done = arm_batch.upscale(folder.name + "/ramp.png", folder.name + "/out", executor="inline")
+    >>> rows = arm_batch.open_dataset(folder.name + "/out")
+    >>> rows.to_table(["path", "status", "height", "width"]).to_pylist()
+    [{'path': 'ramp.png', 'status': 'ok', 'height': 160, 'width': 120}]
+    >>> folder.cleanup()
     """
-    store = open_store(url, endpoint_url)
+    store = open_store(os.fspath(output), endpoint_url)
     parts = [part.key for part in visible_parts(committed(store).values())]
     if not parts:
         raise OutputError(f"{store.url} holds no output of arm-batch, or none that is committed")

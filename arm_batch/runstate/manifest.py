@@ -7,7 +7,8 @@ that count, so that any Parquet reader can read it plainly.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from arm_batch.core.json_records import Count, Index, Name, Record, encode_record
@@ -17,7 +18,7 @@ from arm_batch.runstate.commit import Commit, CommitLog, Part, visible_parts
 from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.generation import Generation, generation_prefix, list_generations
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import DATA
+from arm_batch.runstate.shard_writer import DATA
 from arm_batch.runstate.staging import publish_waiting
 from arm_batch.runstate.tars import TARS
 from arm_batch.storage.base import ObjectStore
@@ -41,6 +42,7 @@ class Manifest(Record, frozen=True):
 
     what: ClassVar[str] = "a manifest"
     remedy: ClassVar[str] = "running the same `arm-batch upscale` again writes it anew"
+    format: ClassVar[int] = 1
 
     run_id: Name
     generations: Index
@@ -51,10 +53,18 @@ class Manifest(Record, frozen=True):
     tars: tuple[Part, ...]
 
 
-def missing_shards(generations: Sequence[Generation], commits: Container[ShardId]) -> list[ShardId]:
-    """The shards that are still to do, in order."""
-    everything = (ShardId(g.number, index) for g in generations for index in range(g.shards))
-    return [shard for shard in everything if shard not in commits]
+def count_missing(generations: Sequence[Generation], commits: Iterable[ShardId]) -> dict[int, int]:
+    """How many shards are still to do, by number of the generation; those that are complete are left out.
+
+    What a damaged record of a generation claims costs no more time or memory than what is there.
+    """
+    done = Counter(shard.generation for shard in commits if is_among(shard, generations))
+    return {g.number: g.shards - done[g.number] for g in generations if done[g.number] < g.shards}
+
+
+def is_among(shard: ShardId, generations: Sequence[Generation]) -> bool:
+    """Whether a shard is one of these generations; they are all, in order."""
+    return shard.generation < len(generations) and shard.index < generations[shard.generation].shards
 
 
 def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog) -> list[Commit]:
@@ -79,35 +89,47 @@ def finish(store: ObjectStore, generations: Sequence[Generation], log: CommitLog
     prefixes += [generation_prefix(g.number) + kind for g in generations for kind in ("listing-", "tables-")]
     sizes = {info.key: info.size for prefix in prefixes for info in store.list(prefix)}
     commits = log.refresh()
-    if missing_shards(generations, commits):
+    if count_missing(generations, commits):
         raise StoreError(f"{store.url} is not complete, so there is nothing to finish")
     manifest = manifest_of(generations, list(commits.values()))
     _check_whole(store, (*manifest.parts, *manifest.tars), sizes)
     # Every shard has its record: what is still staged and has none came to nothing.
     orphans = publish_waiting(store)
-    commits = _write_manifest(store, commits, log)
+    commits = _write_manifest(store, log)
     manifest = manifest_of(generations, list(commits.values()))
-    named = {file.key for file in (*manifest.parts, *manifest.tars)} | {g.listing for g in generations}
-    for generation in generations:
-        prefix = tables_prefix(generation.number)
-        named |= {key for key in sizes if key.startswith(prefix)}
-        orphans += stray_tables(store, generation, sizes)
-    orphans += [key for key in sizes if key not in named]
-    for key in orphans:
+    for key in (*orphans, *_orphans(store, generations, manifest, sizes.keys())):
         if not _is_of_later(key, len(generations)):
             store.delete(key)
     store.sweep()
     return list(commits.values())
 
 
-def _write_manifest(store: ObjectStore, commits: dict[ShardId, Commit], log: CommitLog) -> dict[ShardId, Commit]:
-    """Write it until no other driver has committed more meanwhile; returns all records."""
+def _orphans(
+    store: ObjectStore, generations: Sequence[Generation], manifest: Manifest, keys: Collection[str]
+) -> Iterator[str]:
+    """Of `keys`, those that no record names."""
+    named = {file.key for file in (*manifest.parts, *manifest.tars)} | {g.listing for g in generations}
+    tables = tuple(tables_prefix(generation.number) for generation in generations)
+    yield from (key for key in keys if key not in named and not key.startswith(tables))
+    for generation in generations:
+        yield from stray_tables(store, generation, keys)
+
+
+def _write_manifest(store: ObjectStore, log: CommitLog) -> dict[ShardId, Commit]:
+    """Write it until no other driver has done more meanwhile; returns all records.
+
+    Where another has begun a generation that is not complete, there is to be no manifest: that driver took it
+    away, perhaps before it was written here, and writes it at its own end.
+    """
     while True:
-        store.write(MANIFEST_KEY, encode_record(manifest_of(list_generations(store), list(commits.values()))))
+        generations, commits = list_generations(store), log.refresh()
+        if count_missing(generations, commits):
+            store.delete(MANIFEST_KEY)
+        else:
+            store.write(MANIFEST_KEY, encode_record(manifest_of(generations, list(commits.values()))))
         now = log.refresh()
-        if now.keys() == commits.keys():
+        if now.keys() == commits.keys() and len(list_generations(store)) == len(generations):
             return now
-        commits = now
 
 
 def _is_of_later(key: str, generations: int) -> bool:

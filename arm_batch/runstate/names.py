@@ -43,29 +43,37 @@ def output_names(entries: Sequence[Entry], format: str, taken: Collection[str] =
     """
     paths = [entry.path for entry in entries]
     levels = [0] * len(paths)
-    given = {_folded(_stem(name)) for name in taken}
-    # Neither may a file be called like a folder, nor lie in one that is called like a file.
-    folders = _folders([*map(_short_folders, paths), *taken])
-    given |= {_folded(_stem(folder)) for folder in folders if _stem(folder) != folder}
+    given = _given(paths, taken)
     while True:
         names = [_candidate(path, level) for path, level in zip(paths, levels, strict=True)]
-        folded = [_folded(name) for name in names]
-        sharing: dict[str, list[int]] = defaultdict(list)
-        for name, level in zip(folded, levels, strict=True):
-            sharing[name].append(level)
-        # Who has given way already stays, as long as others have not.
-        clashes = [
-            index
-            for index, (name, level) in enumerate(zip(folded, levels, strict=True))
-            if level < _LAST_LEVEL
-            and (
-                name in given or _is_long(names[index]) or (len(sharing[name]) > 1 and level == min(sharing[name]))
-            )
-        ]
+        clashes = _clashing(names, levels, given)
         if not clashes:
             return [name + _extension(path, format) for name, path in zip(names, paths, strict=True)]
         for index in clashes:
             levels[index] += 1
+
+
+def _given(paths: Sequence[str], taken: Collection[str]) -> set[str]:
+    """Names, folded, that no entry may have."""
+    given = {_folded(_stem(name)) for name in taken}
+    # Neither may a file be called like a folder, nor lie in one that is called like a file.
+    folders = _folders([*map(_short_folders, paths), *taken])
+    return given | {_folded(_stem(folder)) for folder in folders if _stem(folder) != folder}
+
+
+def _clashing(names: Sequence[str], levels: Sequence[int], given: set[str]) -> list[int]:
+    """Positions of the names that must give way: to one that is given, to each other, or as they are too long."""
+    folded = [_folded(name) for name in names]
+    sharing: dict[str, list[int]] = defaultdict(list)
+    for name, level in zip(folded, levels, strict=True):
+        sharing[name].append(level)
+    # Who has given way already stays, as long as others have not.
+    first_to_go = {name: min(of_name) for name, of_name in sharing.items() if len(of_name) > 1}
+    return [
+        index
+        for index, (name, level) in enumerate(zip(folded, levels, strict=True))
+        if level < _LAST_LEVEL and (name in given or first_to_go.get(name) == level or _is_long(names[index]))
+    ]
 
 
 def with_extension(output: str, format: str) -> str:

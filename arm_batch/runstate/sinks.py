@@ -1,211 +1,45 @@
-"""Writing a finished shard: its images, its rows, and then the record that makes them count."""
+"""The sinks: what becomes of the images of a shard before its rows are written."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from arm_batch.errors import StoreError
-from arm_batch.runstate.commit import Commit, Part, create_commit, read_commit
-from arm_batch.runstate.rows import SCHEMA, ImageRecord, StoredImage, output_schema, to_table
-from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.staging import discard, publish, split_staged, staged_key, staging_folder
+from arm_batch.runstate.rows import ImageRecord
 from arm_batch.runstate.tars import pack, tar_key
-from arm_batch.storage.base import ObjectStore
+from arm_batch.spec import Sink
 
-Sink = Literal["parquet", "files", "webdataset"]
-
-DATA = "data/"
-"""Folder of the output that holds the rows."""
-
-_WRITERS = 16
-"""Images written at once: over S3 each waits for the network."""
-
-_GROUP_ROWS, _GROUP_BYTES = 100, 256 << 20
-"""Limits of a row group: what a reader of one image has to fetch, and what an Arrow array can hold."""
+Pack = Callable[[str, Sequence[ImageRecord], pa.Table | None], tuple[bytes, list[ImageRecord]]]
+"""From a key, rows with images in them and the input's columns to a file, and to rows that say where in it."""
 
 
-def write_shard(
-    store: ObjectStore,
-    shard: ShardId,
-    records: Sequence[ImageRecord],
-    sink: Sink,
-    attempt: str,
-    origin: ShardId | None = None,
-    extras: pa.Table | None = None,
-    left: Mapping[str, ShardId] | None = None,
-) -> Commit:
-    """Write a shard's rows and commit them, unless another attempt did so before; then that one counts.
+@dataclass(frozen=True)
+class SinkKind:
+    """One way to store images.
 
-    May be repeated, also after it was broken off anywhere.
-
-    Args:
-        store: the output.
-        shard: which.
-        records: its rows, with the encoded images in them.
-        sink: ``parquet`` keeps images in the rows, ``files`` as files under `IMAGES`, ``webdataset`` in a tar file
-            under `TARS`. A row that names a staged image keeps it as a file whatever the sink.
-        attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
-        origin: the shard whose failed rows these replace.
-        extras: the input's columns of each row; None where it has none.
-        left: paths of images whose rows are another shard's, and are left out here; and which.
-
-    Returns:
-        The commit record that counts: this attempt's or the winner's.
-
-    Raises:
-        StoreError: the store cannot be written.
+    Attributes:
+        place: gives the path below `images/` of the file that a row's image becomes; None where images become no
+            files of their own. Several rows may have one path if their images are equal.
+        bundle_key: of the one file that holds the images of a part of this name; None where there is none.
+        pack: makes that file.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", attempt):
-        raise StoreError(f"not an attempt id: {attempt!r}")
-    winner = read_commit(store, shard)
-    if winner is None:
-        if sink == "files":
-            records = _stage(store, staging_folder(shard, attempt), records)
-        ours = _write_parts(store, shard, records, sink, attempt, origin, extras, left or {})
-        winner = create_commit(store, ours)
-        if winner != ours:
-            for key in ours.files():
-                store.delete(key)
-    publish(store, winner)
-    discard(store, {folder for _, folder in _placed(records) if folder} - set(winner.staged))
-    return winner
+
+    place: Callable[[ImageRecord], str] | None = None
+    bundle_key: Callable[[str], str] | None = None
+    pack: Pack = pack
 
 
-def _write_parts(
-    store: ObjectStore,
-    shard: ShardId,
-    records: Sequence[ImageRecord],
-    sink: Sink,
-    attempt: str,
-    origin: ShardId | None,
-    extras: pa.Table | None,
-    left: Mapping[str, ShardId],
-) -> Commit:
-    """Write the rows, and the tar file if there is to be one; returns the record that would make them count."""
-    name = f"part-{staging_folder(shard, attempt)}"
-    placed = _placed(records)
-    flops, subnet_tiles = _totals([record for record, _ in placed])
-    own = pa.array([record.path not in left for record, _ in placed], pa.bool_())
-    rows = [record for record, _ in placed if record.path not in left]
-    extras = None if extras is None else extras.filter(own)
-    done, failed = ([r for r in rows if r.status == status] for status in ("ok", "failed"))
-    done_extras, failed_extras = (_of_status(rows, extras, status) for status in ("ok", "failed"))
-    tar = None
-    if sink == "webdataset" and done:
-        data, done = pack(tar_key(name), done, done_extras)
-        tar = _write(store, tar_key(name), len(done), data)
-    return Commit(
-        shard=shard,
-        attempt=attempt,
-        done=_write_rows(store, f"{DATA}{name}.parquet", done, done_extras),
-        failed=_write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_extras),
-        flops=flops,
-        subnet_tiles=subnet_tiles,
-        origin=origin,
-        tar=tar,
-        staged=tuple(sorted({folder for _, folder in placed if folder})),
-        left=tuple(sorted(set(left.values()))),
-    )
+def mirrored(record: ImageRecord) -> str:
+    """Where an image lies in the input, it lies in the output."""
+    assert record.image is not None
+    return record.image.path
 
 
-def _stage(store: ObjectStore, folder: str, records: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """Write the images of rows as files, where they wait for the commit; the rows tell where."""
-
-    def stage(record: ImageRecord) -> ImageRecord:
-        image = record.image
-        if image is None or image.bytes is None:
-            return record
-        key = staged_key(folder, image.path)
-        store.write(key, image.bytes)
-        if record.beside is not None and record.beside.bytes is not None:
-            store.write(staged_key(folder, record.beside.path), record.beside.bytes)
-        return replace(record, image=StoredImage(None, key), beside=None)
-
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        return list(writers.map(stage, records))
-
-
-def _placed(records: Sequence[ImageRecord]) -> list[tuple[ImageRecord, str]]:
-    """The rows as they are once staged images are at their places, and the folder that each comes from, if any."""
-    placed = []
-    for record in records:
-        staged = (
-            None if record.image is None or record.image.bytes is not None else split_staged(record.image.path)
-        )
-        if staged is None:
-            placed.append((record, ""))
-        else:
-            placed.append((replace(record, image=StoredImage(None, staged[1])), staged[0]))
-    return placed
-
-
-def _of_status(records: Sequence[ImageRecord], extras: pa.Table | None, status: str) -> pa.Table | None:
-    return None if extras is None else extras.filter(pa.array([record.status == status for record in records]))
-
-
-def _write_rows(
-    store: ObjectStore, key: str, records: Sequence[ImageRecord], extras: pa.Table | None
-) -> Part | None:
-    return _write(store, key, len(records), _parquet(records, extras)) if records else None
-
-
-def _write(store: ObjectStore, key: str, rows: int, data: bytes) -> Part:
-    store.write(key, data)
-    return Part(key, rows, len(data), hashlib.sha256(data).hexdigest())
-
-
-def _totals(records: Sequence[ImageRecord]) -> tuple[int, tuple[int, ...]]:
-    """FLOPs, and tiles per subnet."""
-    per_image = [record.subnet_tiles for record in records]
-    return sum(record.flops for record in records), tuple(map(sum, zip(*per_image, strict=True)))
-
-
-def _parquet(records: Sequence[ImageRecord], extras: pa.Table | None) -> bytes:
-    buffer = io.BytesIO()
-    schema = output_schema(None if extras is None else extras.schema)
-    lists = [field.name for field in SCHEMA if pa.types.is_list(field.type)]
-    plain = [field.name for field in SCHEMA if field.name not in ("image", *lists)]
-    plain += [] if extras is None else _leaves(extras.schema)
-    # Images are compressed as they are, and statistics or dictionaries of them would only cost.
-    compression = {"image.bytes": "none", "image.path": "zstd"}
-    compression |= dict.fromkeys([*plain, *(f"{name}.list.element" for name in lists)], "zstd")
-    with pq.ParquetWriter(
-        buffer, schema, compression=compression, use_dictionary=plain, write_statistics=plain
-    ) as writer:
-        start = 0
-        for group in _groups(records):
-            added = None if extras is None else extras.slice(start, len(group))
-            writer.write_table(to_table(group, added))
-            start += len(group)
-    return buffer.getvalue()
-
-
-def _leaves(schema: pa.Schema) -> list[str]:
-    """What Parquet calls the columns of a schema, of which a nested one has several."""
-    buffer = io.BytesIO()
-    pq.write_table(schema.empty_table(), buffer)
-    file = pq.ParquetFile(pa.BufferReader(buffer.getvalue()))
-    return [file.schema.column(position).path for position in range(len(file.schema))]
-
-
-def _groups(records: Sequence[ImageRecord]) -> Iterator[list[ImageRecord]]:
-    group: list[ImageRecord] = []
-    size = 0
-    for record in records:
-        added = len(record.image.bytes or b"") if record.image else 0
-        if group and (len(group) == _GROUP_ROWS or size + added > _GROUP_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(record)
-        size += added
-    if group:
-        yield group
+SINKS: dict[Sink, SinkKind] = {
+    "parquet": SinkKind(),
+    "files": SinkKind(place=mirrored),
+    "webdataset": SinkKind(bundle_key=tar_key),
+}
+"""By their names on the command line."""

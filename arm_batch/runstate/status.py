@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.commit import committed, replaced_shards
 from arm_batch.runstate.generation import Generation
-from arm_batch.runstate.shard_plan import planned
+from arm_batch.runstate.plan_files import planned
 from arm_batch.storage.base import ObjectStore
 
 

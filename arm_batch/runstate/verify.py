@@ -14,15 +14,27 @@ import numpy as np
 from arm_batch.core.allocation.knapsack import spend_of
 from arm_batch.core.large_images import Giants
 from arm_batch.errors import StoreError
-from arm_batch.runstate.allocation import Verdict, allocation_key, read_epochs
+from arm_batch.runstate.allocation import allocation_key, read_epochs
 from arm_batch.runstate.commit import Commit, commit_key, listed, replaced_shards
-from arm_batch.runstate.generation import Generation, read_shards
-from arm_batch.runstate.manifest import MANIFEST_KEY, manifest_of, missing_shards, read_manifest
-from arm_batch.runstate.shard_plan import ShardId, plan_key, planned, read_plan
-from arm_batch.runstate.sinks import DATA
+from arm_batch.runstate.damage import LOST
+from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, is_among, manifest_of, read_manifest
+from arm_batch.runstate.plan_files import plan_key, planned
+from arm_batch.runstate.shard_plan import ShardId
+from arm_batch.runstate.shard_writer import DATA
 from arm_batch.runstate.staging import STAGING, staged_of
 from arm_batch.runstate.tars import TARS
-from arm_batch.runstate.verify_shard import READ_BACK, Findings, Problem, verify_record, verify_shard
+from arm_batch.runstate.verdict import Verdict
+from arm_batch.runstate.verify_shard import (
+    READ_BACK,
+    Findings,
+    Problem,
+    about,
+    read_plan_about,
+    verify_record,
+    verify_shard,
+)
 from arm_batch.storage.base import ObjectStore
 
 
@@ -57,59 +69,95 @@ def verify_store(
         StoreError: the store cannot be reached.
     """
     problems: list[Problem] = []
-    verdicts: dict[int, list[Verdict]] = {}
-    shards = listed(store)
+    shards, known = listed(store), dict[ShardId, bytes]()
     for generation in generations:
-        problems += _verify_listing(store, generation)
-        try:
-            epochs = read_epochs(store, generation)
-        except StoreError as error:
-            problems.append(Problem(allocation_key(generation), str(error), "none"))
-            continue
-        verdicts[generation.number] = epochs
-        problems += _verify_plans(store, generation, bool(epochs), shards)
-    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
+        problems += _verify_listing(store, generation, known)
+    verdicts, broken = _read_verdicts(store, generations)
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
-        commits = [record for record in records if isinstance(record, Commit)]
-        replaced = replaced_shards(commits)
-        staged = staged_of(store, commits)
-
-        def verified(commit: Commit) -> Findings:
-            own = costs.get(commit.shard.generation, ())
-            return verify_shard(store, commit, own, commit.shard in replaced, staged, giants)
-
-        each = list(readers.map(verified, commits))
-    problems += [record for record in records if isinstance(record, Problem)]
+        commits, unreadable = _sorted_out(records)
+        each = _verify_commits(store, readers, commits, verdicts, known, giants)
+    read = {commit.shard for commit in commits}
+    for number, epochs in verdicts.items():
+        problems += _verify_plans(store, generations[number], bool(epochs), read, known)
+    problems += broken
+    problems += unreadable
     problems += [problem for findings in each for problem in findings.problems]
     problems += _verify_ledger(generations, verdicts, commits)
     problems += _verify_rows(each)
     problems += _verify_strays(generations, shards)
-    left = missing_shards(generations, shards)
+    left = sum(count_missing(generations, shards).values())
     if not left and len(commits) == len(shards):
         problems += _verify_end(store, generations, commits)
+    return _verification(problems, each, left)
+
+
+def _sorted_out(records: Sequence[Commit | Problem | None]) -> tuple[list[Commit], list[Problem]]:
+    commits = [record for record in records if isinstance(record, Commit)]
+    return commits, [record for record in records if isinstance(record, Problem)]
+
+
+def _verification(problems: Sequence[Problem], each: Sequence[Findings], left: int) -> Verification:
     failed = sum(len(findings.failed) for findings in each)
-    return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, len(left))
+    return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, left)
 
 
-def _verify_listing(store: ObjectStore, generation: Generation) -> Iterator[Problem]:
+def _read_verdicts(
+    store: ObjectStore, generations: Sequence[Generation]
+) -> tuple[dict[int, list[Verdict]], list[Problem]]:
+    """The allocations of each generation, by its number; those that cannot be read are problems."""
+    verdicts: dict[int, list[Verdict]] = {}
+    problems = []
+    for generation in generations:
+        try:
+            verdicts[generation.number] = read_epochs(store, generation)
+        except StoreError as error:
+            problems.append(Problem(allocation_key(generation), str(error), "none"))
+    return verdicts, problems
+
+
+def _verify_commits(
+    store: ObjectStore,
+    readers: ThreadPoolExecutor,
+    commits: Sequence[Commit],
+    verdicts: Mapping[int, Sequence[Verdict]],
+    known: Mapping[ShardId, bytes],
+    giants: Giants,
+) -> list[Findings]:
+    """What each committed shard comes to; `known` is what its plan has to be about."""
+    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
+    replaced, staged = replaced_shards(commits), staged_of(store, commits)
+
+    def verified(commit: Commit) -> Findings:
+        own = costs.get(commit.shard.generation, ())
+        about_it = known.get(commit.shard)
+        return verify_shard(store, commit, own, commit.shard in replaced, staged, giants, about_it)
+
+    return list(readers.map(verified, commits))
+
+
+def _verify_listing(store: ObjectStore, generation: Generation, known: dict[ShardId, bytes]) -> Iterator[Problem]:
+    """Adds to `known` what the plan of each shard has to be about."""
     try:
-        for _ in read_shards(store, generation):
-            pass
+        known.update((shard.id, about(shard.entries, shard.origin)) for shard in read_shards(store, generation))
     except StoreError as error:
         yield Problem(generation.listing, str(error), "none")
 
 
 def _verify_plans(
-    store: ObjectStore, generation: Generation, allocated: bool, committed: set[ShardId]
+    store: ObjectStore,
+    generation: Generation,
+    allocated: bool,
+    committed: set[ShardId],
+    known: Mapping[ShardId, bytes],
 ) -> Iterator[Problem]:
-    """The plans of shards that are still to do; those of others are read with their shards."""
+    """The plans of shards that are listed and have no record that can be read; the others are read with theirs."""
     kept = planned(store, generation.number)
-    for shard in (ShardId(generation.number, index) for index in range(generation.shards)):
+    for shard in (shard for shard in known if shard.generation == generation.number):
         # Before the allocation it may simply not be planned yet.
         if shard not in committed and (allocated or shard.index in kept):
             try:
-                read_plan(store, shard)
+                read_plan_about(store, shard, known[shard])
             except StoreError as error:
                 yield Problem(plan_key(shard), str(error), "plan again", shard)
 
@@ -127,15 +175,27 @@ def _verify_ledger(
         if not epochs and own:
             told = f"{len(own)} shards are committed without an allocation"
             yield Problem(allocation_key(generation), told, "none")
-        for number, epoch in enumerate(epochs):
-            cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
-            if cost != epoch.allocation.spend or cost > epoch.total:
-                key = allocation_key(generation, number)
-                yield Problem(key, "its spend does not fit its tiles and budget", "none")
-        spent = sum(commit.flops for commit in own)
-        if epochs and spent > epochs[-1].total:
-            told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
-            yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
+        yield from _missing_epoch(generation, len(epochs), own)
+        yield from _overspent(generation, epochs, sum(commit.flops for commit in own))
+
+
+def _overspent(generation: Generation, epochs: Sequence[Verdict], spent: int) -> Iterator[Problem]:
+    for number, epoch in enumerate(epochs):
+        cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
+        if cost != epoch.allocation.spend or cost > epoch.total:
+            key = allocation_key(generation, number)
+            yield Problem(key, "its spend does not fit its tiles and budget", "none")
+    if epochs and spent > epochs[-1].total:
+        told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
+        yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
+
+
+def _missing_epoch(generation: Generation, epochs: int, commits: Sequence[Commit]) -> Iterator[Problem]:
+    """The allocation that a shard was done by is there; one of no shard yet may as well never have been."""
+    last = max(commits, key=lambda commit: commit.epoch or 0, default=None)
+    if last is not None and epochs <= (last.epoch or 0) and epochs > 0:
+        told = f"is missing, but shard {last.shard} was done by allocation {last.epoch}; {LOST}"
+        yield Problem(allocation_key(generation, epochs), told, "none")
 
 
 def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:
@@ -146,8 +206,7 @@ def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:
 
 
 def _verify_strays(generations: Sequence[Generation], shards: set[ShardId]) -> Iterator[Problem]:
-    everything = {ShardId(g.number, index) for g in generations for index in range(g.shards)}
-    for stray in sorted(shards - everything):
+    for stray in sorted(shard for shard in shards if not is_among(shard, generations)):
         yield Problem(commit_key(stray), "no generation has this shard", "none", stray)
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import BinaryIO, Literal
 
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
 from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.images.streaming import open_strips, read_through
+from arm_batch.inputs.sources import Entry
 from arm_batch.runstate.commit import Commit, Part, commit_key, read_commit
+from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.parts import read_part, read_table
+from arm_batch.runstate.plan_files import plan_key, read_plan
 from arm_batch.runstate.rows import SCHEMA, ImageRecord, from_table, output_schema
-from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to, plan_key, read_plan
+from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to
 from arm_batch.storage.base import ObjectStore, hash_stream
 
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
@@ -77,6 +82,23 @@ def verify_record(store: ObjectStore, shard: ShardId) -> Commit | Problem | None
     return commit
 
 
+def about(entries: Sequence[Entry], origin: ShardId | None) -> bytes:
+    """A hash of what a plan is about: the inputs of its shard, and whose failed rows they replace."""
+    return hashlib.sha256(repr((tuple(entries), origin)).encode(errors="surrogatepass")).digest()
+
+
+def read_plan_about(store: ObjectStore, shard: ShardId, wanted: bytes | None) -> ShardPlan:
+    """The plan of a shard, which has to be about what the listing says of it, see `about`; None for anything.
+
+    Raises:
+        StoreError: it is not, is missing or damaged.
+    """
+    plan = read_plan(store, shard)
+    if wanted is not None and about([image.entry for image in plan.images], plan.origin) != wanted:
+        raise StoreError(f"{store.url}/{plan_key(shard)} is not about the inputs that are listed; {REPAIR}")
+    return plan
+
+
 def verify_shard(
     store: ObjectStore,
     commit: Commit,
@@ -84,6 +106,7 @@ def verify_shard(
     replaced: bool,
     staged: Mapping[str, str],
     giants: Giants,
+    wanted: bytes | None,
 ) -> Findings:
     """Read back one shard: its plan, parts, rows and images.
 
@@ -94,12 +117,13 @@ def verify_shard(
         replaced: whether a retry has taken the place of its failed rows, which then may be gone.
         staged: where images lie that are not yet at their places.
         giants: which images are read in strips.
+        wanted: what its plan has to be about; None where its listing is damaged.
     """
     shard = commit.shard
     problems: list[Problem] = []
     plan: ShardPlan | None = None
     try:
-        plan = read_plan(store, shard)
+        plan = read_plan_about(store, shard, wanted)
     except StoreError as error:
         # The rows may be sound all the same.
         problems.append(Problem(plan_key(shard), str(error), "plan again", shard))
@@ -146,23 +170,28 @@ def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan | None) -> list[I
 def _verify_rows(commit: Commit, plan: ShardPlan | None, rows: list[ImageRecord], unread: int) -> Iterator[str]:
     """The rows that were read, and `unread` failed ones, are those of the plan and of the record."""
     if plan is not None:
-        wanted = Counter(image.entry.path for image in plan.images if left_to(image) is None)
-        found = Counter(row.path for row in rows)
-        missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
-        if missing != unread or extra:
-            yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
-        if plan.origin != commit.origin:
-            yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
+        yield from _compare_with_plan(commit, plan, rows, unread)
     failed = sum(row.status == "failed" for row in rows) + unread
     if failed != commit.failures:
         yield f"{failed} rows failed, the record says {commit.failures}"
     flops = sum(row.flops for row in rows)
     if flops != commit.flops:
         yield f"its rows spent {flops:,} FLOPs, the record says {commit.flops:,}"
-    if len({*map(len, (*(row.subnet_tiles for row in rows), commit.subnet_tiles))}) > 1:
+    by_row = [row.subnet_tiles for row in rows]
+    if any(len(tiles) != len(commit.subnet_tiles) for tiles in by_row):
         yield "its rows and the record differ in the number of subnets"
-    elif rows and tuple(map(sum, zip(*(row.subnet_tiles for row in rows), strict=True))) != commit.subnet_tiles:
+    elif rows and tuple(map(sum, zip(*by_row, strict=True))) != commit.subnet_tiles:
         yield "its rows have other tiles than the record says"
+
+
+def _compare_with_plan(commit: Commit, plan: ShardPlan, rows: list[ImageRecord], unread: int) -> Iterator[str]:
+    wanted = Counter(image.entry.path for image in plan.images if left_to(image) is None)
+    found = Counter(row.path for row in rows)
+    missing, extra = (sum(difference.values()) for difference in (wanted - found, found - wanted))
+    if missing != unread or extra:
+        yield f"its rows are not its images: {missing - unread} missing, {extra} extra"
+    if plan.origin != commit.origin:
+        yield f"it replaces the failed rows of {plan.origin}, the record says {commit.origin}"
 
 
 def _verify_images(
@@ -191,10 +220,7 @@ def _verify_image(
         height, width = (side * row.scale for side in lr_size)
     if (row.height, row.width) != (height, width):
         yield f"its row says {row.width} x {row.height} px, the plan {width} x {height}"
-    fits = len(row.subnet_tiles) == len(costs)
-    if costs and not (
-        fits and row.flops == sum(n * cost for n, cost in zip(row.subnet_tiles, costs, strict=True))
-    ):
+    if costs and row.flops != _flops_of(row.subnet_tiles, costs):
         yield "its FLOPs are not those of its tiles"
     if row.image is None:
         yield "its row has no image"
@@ -204,6 +230,11 @@ def _verify_image(
             yield from _verify_pixels(stream, giants, row, height, width)
     except (FileNotFoundError, PermissionError, ObjectError) as error:
         yield f"its image cannot be read: {error}"
+
+
+def _flops_of(tiles: tuple[int, ...], costs: tuple[int, ...]) -> int | None:
+    """What so many tiles by subnet cost; None where there are other subnets."""
+    return sum(map(mul, tiles, costs)) if len(tiles) == len(costs) else None
 
 
 def _verify_pixels(stream: BinaryIO, giants: Giants, row: ImageRecord, height: int, width: int) -> Iterator[str]:

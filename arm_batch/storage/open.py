@@ -26,18 +26,7 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
     """
     scheme, separator, _ = url.partition("://")
     if separator and scheme == "s3":
-        # Here rather than above: boto3 takes its time to import.
-        from arm_batch.storage.s3.store import S3Store
-
-        parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
-        if not parts.netloc:
-            raise UsageError(f"{url}: write s3://bucket/prefix")
-        if not _BUCKET.fullmatch(parts.netloc):
-            raise UsageError(f"{url}: {parts.netloc!r} is not what a bucket can be called")
-        if endpoint_url is not None and not _is_endpoint(endpoint_url):
-            raise UsageError(f"{endpoint_url!r} is not an endpoint: write http://host:port")
-        prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
-        return S3Store(parts.netloc, prefix, endpoint_url)
+        return _open_s3(url, endpoint_url)
     if separator and scheme == "file":
         return LocalStore(str(Path(url2pathname(urlsplit(url).path)).absolute()))
     if separator and scheme.isalnum():
@@ -45,6 +34,21 @@ def open_store(url: str, endpoint_url: str | None = None) -> ObjectStore:
     if not url:
         raise UsageError("the path is empty")
     return LocalStore(str(Path(url).expanduser().absolute()))
+
+
+def _open_s3(url: str, endpoint_url: str | None) -> ObjectStore:
+    # Here rather than above: boto3 takes its time to import.
+    from arm_batch.storage.s3.store import S3Store
+
+    parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
+    if not parts.netloc:
+        raise UsageError(f"{url}: write s3://bucket/prefix")
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise UsageError(f"{url}: {parts.netloc!r} is not what a bucket can be called")
+    if endpoint_url is not None and not _is_endpoint(endpoint_url):
+        raise UsageError(f"{endpoint_url!r} is not an endpoint: write http://host:port")
+    prefix = parts.path.replace("%3F", "?").replace("%23", "#").strip("/")
+    return S3Store(bucket=parts.netloc, prefix=prefix, endpoint_url=endpoint_url)
 
 
 def _is_endpoint(url: str) -> bool:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from arm_batch.core.stop import Stop, never
 
@@ -51,34 +51,98 @@ def overlapped(
     Yields:
         For each item a function that returns what `act` returned, or raises what it raised.
     """
-    jobs: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
-    ahead: deque[tuple[Future[R], int]] = deque()
-    waiting = deque[T]()
-    source = iter(items)
-    held = threads = 0
+    ahead = _Ahead(_Threads(act), weight, at_once, most)
+    coming = _Peekable(items)
     try:
         while True:
-            while len(ahead) < at_once:
-                if not waiting:
-                    waiting.extend(itertools.islice(source, 1))
-                if not waiting or (ahead and held + weight(waiting[0]) > most):
-                    break
-                item = waiting.popleft()
-                ahead.append((Future(), weight(item)))
-                held += ahead[-1][1]
-                if threads < len(ahead):
-                    threading.Thread(target=_work, args=(act, jobs), daemon=True).start()
-                    threads += 1
-                jobs.put((ahead[-1][0], item))
-            if not ahead or not _has_come(ahead[0][0], stop):
+            while ahead.may_grow and (item := coming.first) and ahead.begins(item[0]):
+                coming.take()
+            if ahead.first is None or not _has_come(ahead.first, stop):
                 return
-            yield ahead[0][0].result
-            held -= ahead.popleft()[1]
+            yield ahead.first.result
+            ahead.drop_first()
     finally:
-        for future, _ in ahead:
+        ahead.end()
+
+
+class _Ahead(Generic[T, R]):
+    """What is under way, done and not yet taken, or in the hands of the caller; bounds as of `overlapped`."""
+
+    def __init__(self, threads: _Threads[T, R], weight: Callable[[T], int], at_once: int, most: int) -> None:
+        self._threads, self._weight, self._at_once, self._most = threads, weight, at_once, most
+        self._begun: deque[tuple[Future[R], int]] = deque()
+        self._held = 0
+
+    @property
+    def first(self) -> Future[R] | None:
+        """The outcome whose turn it is; None where nothing is begun."""
+        return self._begun[0][0] if self._begun else None
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether there may be one more item, if it is not too heavy."""
+        return len(self._begun) < self._at_once
+
+    def begins(self, item: T) -> bool:
+        """Begin with an item, unless it is too heavy beside what is there."""
+        heavy = self._weight(item)
+        if self._begun and self._held + heavy > self._most:
+            return False
+        self._begun.append((self._threads.begin(item, len(self._begun) + 1), heavy))
+        self._held += heavy
+        return True
+
+    def drop_first(self) -> None:
+        """The caller is done with the first outcome."""
+        self._held -= self._begun.popleft()[1]
+
+    def end(self) -> None:
+        """Begin nothing that waits, and let the threads end."""
+        for future, _ in self._begun:
             future.cancel()
-        for _ in range(threads):
-            jobs.put(None)
+        self._threads.end()
+
+
+class _Peekable(Generic[T]):
+    """Items one by one, of which the next may be looked at before it is taken."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._source = iter(items)
+        self._first: list[T] = []
+
+    @property
+    def first(self) -> list[T]:
+        """The next item in a list; an empty list where there is none."""
+        if not self._first:
+            self._first = list(itertools.islice(self._source, 1))
+        return self._first
+
+    def take(self) -> None:
+        """Go on to the item after."""
+        self._first = []
+
+
+class _Threads(Generic[T, R]):
+    """Threads that take items from one queue, started as they are needed."""
+
+    def __init__(self, act: Callable[[T], R]) -> None:
+        self._act = act
+        self._jobs: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+        self._started = 0
+
+    def begin(self, item: T, at_once: int) -> Future[R]:
+        """Have `item` worked on, by one of at least `at_once` threads."""
+        if self._started < at_once:
+            threading.Thread(target=_work, args=(self._act, self._jobs), daemon=True).start()
+            self._started += 1
+        future: Future[R] = Future()
+        self._jobs.put((future, item))
+        return future
+
+    def end(self) -> None:
+        """Let the threads end once the queue is empty."""
+        for _ in range(self._started):
+            self._jobs.put(None)
 
 
 def _work(act: Callable[[T], R], jobs: SimpleQueue[tuple[Future[R], T] | None]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Patience:
     """Time-outs of one request, how often and how long it is repeated when it fails for a passing reason, and when
     a person is told that it lasts.

@@ -15,7 +15,7 @@ _LOOK_EVERY_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class _Wait:
     where: str
     outlook: str
@@ -46,7 +46,7 @@ class Watch:
             outlook: what will be if nothing comes.
             after_s: seconds.
         """
-        wait = _Wait(where, outlook, after_s, time.monotonic())
+        wait = _Wait(where=where, outlook=outlook, after_s=after_s, since=time.monotonic())
         with self._lock:
             self._waits[wait] = None
             if self._every_s is not None and (self._thread is None or not self._thread.is_alive()):

@@ -24,7 +24,7 @@ WEIGHTS = "weights.safetensors"
 LOG_FIELDS = ("step", "lr", "loss", "seconds")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrainState:
     """Everything that a step changes.
 

@@ -6,15 +6,13 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from arm_batch.training.degradation import DegradeName
-from arm_batch.training.optimizers import OptimizerName
-from arm_batch.training.strategies import Loss, Strategy
+from arm_batch.training.choices import DegradeName, Loss, OptimizerName, Strategy
 
 WARM_UP_STEPS = 100
 """Adam's first steps are as long as its learning rate whatever the gradient: they begin short."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What defines a training run; two that agree in it, in data, machine and threads take the same steps.
 
@@ -32,9 +30,9 @@ class TrainConfig:
         ema_decay: of the averaged weights, which are validated and saved; 0 keeps the last weights.
         bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
-        vary_colours: train on crops as `colours.vary_colours` makes them.
-        leaves: share of the crops on which `leaves.drop_leaves` lays some, before colours are varied.
-        degrade: how LR crops are made, see `degrade.RECIPES`; the sampler's crops are then larger by its margin.
+        vary_colours: train on crops as `augment_colour.vary_colours` makes them.
+        leaves: share of the crops on which `augment_dead_leaves.drop_leaves` lays some, before colours are varied.
+        degrade: how LR crops are made, see `degradation.RECIPES`; the sampler's crops are larger by its margin.
         clean_share: of the crops, which are not degraded all the same.
         decay_steps: the learning rate falls along a cosine over the last so many steps, and stays as it is before;
             ``None`` for all. While it stays, the end may be moved, see `past`.

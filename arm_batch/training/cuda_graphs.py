@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from arm_batch.models.backbones.slimmable import Supernet
-from arm_batch.training.strategies import Loss, Strategy, set_gradients
+from arm_batch.training.choices import Loss, Strategy
+from arm_batch.training.strategies import set_gradients
 
 WARM_UP_RUNS = 3
 """Before a recording: cuDNN chooses its algorithms then, which a recording cannot."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Recording:
     """One graph, and where it reads and writes."""
 
@@ -75,4 +76,4 @@ class RecordedGradients:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             loss = run()
-        return _Recording(graph, lr, hr, loss)
+        return _Recording(graph=graph, lr=lr, hr=hr, loss=loss)

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Pixels8
 from arm_batch.errors import InputError, TrainingError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
@@ -19,15 +19,13 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp
 HELD_OUT_EVERY = 5
 """One image in five never enters training: LUTs are built on those."""
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Pair:
     """One image at both resolutions, uint8 RGB HWC; ``hr`` is exactly ``scale`` times ``lr``."""
 
-    lr: Pixels
-    hr: Pixels
+    lr: Pixels8
+    hr: Pixels8
 
 
 def split_images(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -59,7 +57,7 @@ def load_pair(path: Path, scale: int, reduction: int = 2) -> Pair:
     return Pair(downscale(hr, scale), hr)
 
 
-def downscale(hr: Pixels, scale: int) -> Pixels:
+def downscale(hr: Pixels8, scale: int) -> Pixels8:
     """Antialiased bicubic reduction of uint8 HWC by an integer factor that divides both sides.
 
     Equals MATLAB's ``imresize``, with which the LR images of the usual test sets were made: rows first, rounded to
@@ -159,7 +157,7 @@ class CropSampler:
 class _Gallery:
     """Images of one resolution as one long row of pixels, from which crops are gathered by their indices."""
 
-    def __init__(self, images: list[Pixels], lr_size: int, scale: int, device: str) -> None:
+    def __init__(self, images: list[Pixels8], lr_size: int, scale: int, device: str) -> None:
         sizes = [image.shape[0] * image.shape[1] for image in images]
         self._pixels = torch.from_numpy(np.concatenate([image.reshape(-1, 3) for image in images])).to(device)
         self._starts = torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()], device=device)

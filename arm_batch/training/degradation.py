@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,10 +18,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from arm_batch.core.arrays import Pixels8
 from arm_batch.errors import ImageError
-from arm_batch.training.data import Pixels, downscale, downscale_crops
-
-DegradeName = Literal["none", "mild", "archive"]
+from arm_batch.training.choices import DegradeName
+from arm_batch.training.data import downscale, downscale_crops
 
 MARGIN = 8
 """LR px by which a crop is larger before it is degraded: blur then has true surroundings, and the grid of JPEG
@@ -30,20 +29,20 @@ blocks lies anywhere over what is kept."""
 
 _SUBSAMPLING = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420)
 
-Reduction = Callable[[Pixels, int], Pixels]
+Reduction = Callable[[Pixels8, int], Pixels8]
 
 
 def _by_opencv(interpolation: int) -> Reduction:
-    def reduce(hr: Pixels, scale: int) -> Pixels:
+    def reduce(hr: Pixels8, scale: int) -> Pixels8:
         size = (hr.shape[1] // scale, hr.shape[0] // scale)
-        reduced: Pixels = cv2.resize(hr, size, interpolation=interpolation).astype(np.uint8, copy=False)
+        reduced: Pixels8 = cv2.resize(hr, size, interpolation=interpolation).astype(np.uint8, copy=False)
         return reduced
 
     return reduce
 
 
 def _by_pillow(filter: Image.Resampling) -> Reduction:
-    def reduce(hr: Pixels, scale: int) -> Pixels:
+    def reduce(hr: Pixels8, scale: int) -> Pixels8:
         size = (hr.shape[1] // scale, hr.shape[0] // scale)
         return np.array(Image.fromarray(hr).resize(size, filter))
 
@@ -62,7 +61,7 @@ REDUCTIONS: dict[str, Reduction] = {
 smooth before they leave out pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What happens to crops that are not left clean.
 
@@ -93,9 +92,29 @@ class Recipe:
 
 RECIPES: dict[DegradeName, Recipe | None] = {
     "none": None,
-    "mild": Recipe((0.5, 0.3, 0.1, 0.1, 0, 0), 0.15, (0.1, 0.4), 0, 0, 0.25, 3, 0.5, (75, 95), 0.1),
+    "mild": Recipe(
+        reductions=(0.5, 0.3, 0.1, 0.1, 0, 0),
+        blur_chance=0.15,
+        blur_sigma=(0.1, 0.4),
+        shift_chance=0,
+        shift_px=0,
+        noise_chance=0.25,
+        noise_sigma=3,
+        jpeg_chance=0.5,
+        jpeg_quality=(75, 95),
+        again_chance=0.1,
+    ),
     "archive": Recipe(
-        (0.35, 0.25, 0.1, 0.1, 0.1, 0.1), 0.25, (0.1, 0.6), 0.05, 0.5, 0.45, 7, 0.75, (30, 95), 0.15
+        reductions=(0.35, 0.25, 0.1, 0.1, 0.1, 0.1),
+        blur_chance=0.25,
+        blur_sigma=(0.1, 0.6),
+        shift_chance=0.05,
+        shift_px=0.5,
+        noise_chance=0.45,
+        noise_sigma=7,
+        jpeg_chance=0.75,
+        jpeg_quality=(30, 95),
+        again_chance=0.15,
     ),
 }
 
@@ -133,7 +152,7 @@ def _cut(crops: Tensor, corners: np.ndarray, side: int) -> Tensor:
     return torch.stack([crop[:, y : y + side, x : x + side] for crop, (y, x) in pairs])
 
 
-def degrade(hr: Pixels, scale: int, recipe: Recipe, rng: np.random.Generator) -> Pixels:
+def degrade(hr: Pixels8, scale: int, recipe: Recipe, rng: np.random.Generator) -> Pixels8:
     """One LR image of an HR one, uint8 RGB ``(h, w, 3)``, whose sides `scale` divides."""
     if rng.random() < recipe.blur_chance:
         sigma = scale * rng.uniform(*recipe.blur_sigma)
@@ -151,7 +170,7 @@ def degrade(hr: Pixels, scale: int, recipe: Recipe, rng: np.random.Generator) ->
     return lr
 
 
-def shift_channels(image: Pixels, offsets: np.ndarray) -> Pixels:
+def shift_channels(image: Pixels8, offsets: np.ndarray) -> Pixels8:
     """Red and blue moved against green by ``offsets`` ``(2, 2)``: right and down of either, px."""
     shifted = image.copy()
     for channel, (right, down) in zip((0, 2), offsets.tolist(), strict=True):
@@ -162,7 +181,7 @@ def shift_channels(image: Pixels, offsets: np.ndarray) -> Pixels:
     return shifted
 
 
-def add_noise(image: Pixels, sigma: float, shot_share: float, rng: np.random.Generator) -> Pixels:
+def add_noise(image: Pixels8, sigma: float, shot_share: float, rng: np.random.Generator) -> Pixels8:
     """Sensor noise: its variance has a part that grows with the level (photons) and one that does not (readout).
 
     Args:
@@ -174,11 +193,11 @@ def add_noise(image: Pixels, sigma: float, shot_share: float, rng: np.random.Gen
     levels = image.astype(np.float32)
     variance = sigma**2 * (1 - shot_share + shot_share * levels / 127.5)
     noisy = levels + np.sqrt(variance) * rng.standard_normal(image.shape, np.float32)
-    rounded: Pixels = np.rint(noisy).clip(0, 255).astype(np.uint8)
+    rounded: Pixels8 = np.rint(noisy).clip(0, 255).astype(np.uint8)
     return rounded
 
 
-def compress(image: Pixels, quality: int, subsampled: bool) -> Pixels:
+def compress(image: Pixels8, quality: int, subsampled: bool) -> Pixels8:
     """`image`, RGB, as JPEG leaves it, with chroma at half the resolution or at all of it.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,14 +14,13 @@ from arm_batch.errors import UsageError
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_body, load_supernet, sha256_of
+from arm_batch.training.choices import DegradeName, Device
 from arm_batch.training.config import TrainConfig
 from arm_batch.training.data import CropSampler, Pair, load_pair, split_images
-from arm_batch.training.degradation import MARGIN, DegradeName
+from arm_batch.training.degradation import MARGIN
 from arm_batch.training.sampling import reduce_of
 from arm_batch.training.trainer import Progress, train
 from arm_batch.training.validation import Group
-
-Device = Literal["cpu", "cuda"]
 
 STEPS_PER_DRAW: dict[Device, int] = {"cpu": 1, "cuda": 16}
 
@@ -33,7 +31,7 @@ VALIDATION_CROP_PX = 64
 FEWEST_CROPS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """What to train, on what, and where it goes.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from arm_batch.models.backbones.slimmable import Supernet
-
-OptimizerName = Literal["adam", "soap"]
+from arm_batch.training.choices import OptimizerName
 
 BETAS = (0.9, 0.99)
 

@@ -7,8 +7,9 @@ import torch
 
 from arm_batch.training.augment_colour import vary_colours
 from arm_batch.training.augment_dead_leaves import drop_leaves
+from arm_batch.training.choices import DegradeName
 from arm_batch.training.data import Change, Crops, CropSampler, Reduce
-from arm_batch.training.degradation import RECIPES, DegradeName, degrade_crops
+from arm_batch.training.degradation import RECIPES, degrade_crops
 
 
 class Draws:

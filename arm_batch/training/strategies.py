@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,9 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.training.choices import Loss, Strategy
 
-Strategy = Literal["power", "sandwich", "distil"]
-Loss = Literal["l1", "l2"]
 LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "l2": F.mse_loss}
 """Mean absolute error, and mean squared error: what PSNR measures, so what ends nearest to it."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ from arm_batch.training.strategies import sampling_chances, set_gradients, width
 from arm_batch.training.validation import Group, Validated, validate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """What a progress line needs: mean losses are since the last report, speeds over this process."""
 
@@ -54,6 +54,11 @@ class Progress:
     loss: float
     steps_per_second: float
     validated: Validated
+
+    @property
+    def place(self) -> str:
+        """Which step of how many."""
+        return f"step {self.step:,} of {self.steps:,}"
 
     def line(self) -> str:
         """For a person."""
@@ -64,7 +69,7 @@ class Progress:
             for inputs, by_width in self.validated.mean_gains_db().items()
         )
         return (
-            f"step {self.step:,} of {self.steps:,}  loss {self.loss:.4g}  validation dB {psnr}  "
+            f"{self.place}  loss {self.loss:.4g}  validation dB {psnr}  "
             f"over bicubic: {gains}  {self.steps_per_second:.1f} steps/s  {left / 60:.0f} min left"
         )
 
@@ -81,14 +86,12 @@ def train(
 ) -> None:
     """Train `supernet` in place and write averaged weights, log and checkpoint below `out`.
 
-    Continues from the checkpoint in `out` when there is one. The draw of step k depends on the seed and k
-    alone, so a run that was killed and continued takes the same steps as one that was not. Runs on the device
-    that `supernet` is on. Where `torch.distributed` has a process group, each of its processes takes an equal
-    share of every batch; all read the checkpoint, the first one writes and reports.
+    Continues from the checkpoint in `out`, if any, with the steps that it would have taken uninterrupted. The
+    processes of `torch.distributed` take an equal share of every batch each; the first one writes and reports.
 
     Args:
-        supernet: overwritten by the checkpoint, if any; holds the averaged weights afterwards.
-        config: must agree with the checkpoint's in all that its steps depended on, see `train_config.past`.
+        supernet: on the device to run on; overwritten by the checkpoint, and by the averaged weights in the end.
+        config: must agree with the checkpoint's in all that its steps depended on, see `config.past`.
         sampler: where the crops come from.
         validation: crops that are never trained on.
         out: a folder, made if missing.
@@ -98,12 +101,26 @@ def train(
     Raises:
         StoppedError: `stop` said so before the end.
         LadderError: the checkpoint belongs to another configuration.
-        TrainingError: the loss is not finite; the last checkpoint stays as it was.
+        TrainingError: the loss is not finite; the last checkpoint stays.
     """
     workers = Workers.current(config.batch_size)
+    state = _begin(supernet, config, out, workers)
+    for progress in _run(state, config, _Steps(state, config, sampler, workers), validation, report_every):
+        if workers.leads:
+            _keep(out, state, config, progress)
+            report(progress)
+        if state.step < config.steps and stop():
+            raise StoppedError(f"stopped at {progress.place}; the same command goes on there")
+    supernet.load_state_dict(state.averaged.state_dict())
+    if workers.leads:
+        save_weights(out / WEIGHTS, supernet)
+
+
+def _begin(supernet: Supernet, config: TrainConfig, out: Path, workers: Workers) -> TrainState:
+    """Where the checkpoint in `out` left off, or the start where there is none."""
     out.mkdir(parents=True, exist_ok=True)
     state = TrainState(
-        supernet,
+        supernet=supernet,
         averaged=copy.deepcopy(supernet),
         optimizers=make_optimizers(config.optimizer, supernet, config.learning_rate),
     )
@@ -111,37 +128,48 @@ def train(
     if workers.leads:
         trim_log(out / LOG, state.step)
         trim_log(out / GAINS, state.step)
-    steps = _Steps(state, config, sampler, workers)
-    seconds_before, first_step, started, losses = state.seconds, state.step, time.monotonic(), []
+    return state
+
+
+def _run(
+    state: TrainState, config: TrainConfig, steps: _Steps, validation: Sequence[Group], report_every: int
+) -> Iterator[Progress]:
+    """Take all steps that are left; yields after every `report_every`, and after the last.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    seconds_before, first_step, started = state.seconds, state.step, time.monotonic()
     while state.step < config.steps:
-        losses.append(steps.take())
-        if state.step % report_every and state.step != config.steps:
-            continue
-        loss, losses = torch.stack(losses).double().mean().item(), []
+        loss = steps.take_until(min(config.steps, (state.step // report_every + 1) * report_every))
         validated = validate(state.averaged, config.widths, validation)
         # The loss is taken before the step: only the validation sees that the last step broke the weights.
         if not math.isfinite(loss) or not validated.is_finite:
             raise TrainingError(f"the loss is not finite at step {state.step}; the checkpoint before it is kept")
         elapsed = time.monotonic() - started
         state.seconds = seconds_before + elapsed
-        if workers.leads:
-            # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
-            rate = learning_rate(config, state.step - 1)
-            append_log(out / LOG, state.step, rate, loss, state.seconds, validated.psnr_db)
-            append_gains(out / GAINS, state.step, validated.gains)
-            save_state(out / CHECKPOINT, state, config)
-            report(Progress(state.step, config.steps, loss, (state.step - first_step) / elapsed, validated))
-        if state.step < config.steps and stop():
-            raise StoppedError(
-                f"stopped at step {state.step:,} of {config.steps:,}; the same command goes on there"
-            )
-    supernet.load_state_dict(state.averaged.state_dict())
-    if workers.leads:
-        save_weights(out / WEIGHTS, supernet)
+        yield Progress(
+            step=state.step,
+            steps=config.steps,
+            loss=loss,
+            steps_per_second=(state.step - first_step) / elapsed,
+            validated=validated,
+        )
+
+
+def _keep(out: Path, state: TrainState, config: TrainConfig, reached: Progress) -> None:
+    # The log first: a resume drops lines beyond the checkpoint, but could not write a missing one.
+    rate = learning_rate(config, state.step - 1)
+    append_log(out / LOG, state.step, rate, reached.loss, state.seconds, reached.validated.psnr_db)
+    append_gains(out / GAINS, state.step, reached.validated.gains)
+    save_state(out / CHECKPOINT, state, config)
 
 
 class _Steps:
-    """What all steps have in common; `take` takes the next one."""
+    """What all steps have in common; `take` takes the next one, `take_until` some.
+
+    The draw of step k depends on the seed and k alone, so a run that goes on takes the steps it would have taken.
+    """
 
     def __init__(self, state: TrainState, config: TrainConfig, sampler: CropSampler, workers: Workers) -> None:
         supernet = state.supernet
@@ -158,6 +186,13 @@ class _Steps:
             if self.device.type == "cuda"
             else partial(set_gradients, supernet, config.strategy, config.loss)
         )
+
+    def take_until(self, step: int) -> float:
+        """Take at least one step, and all before `step`; returns their mean loss."""
+        losses = [self.take()]
+        while self._state.step < step:
+            losses.append(self.take())
+        return torch.stack(losses).double().mean().item()
 
     def take(self) -> torch.Tensor:
         """Returns the loss before the step, a scalar on the device."""

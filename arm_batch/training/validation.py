@@ -20,7 +20,7 @@ LEAST_ERROR = 1e-8
 """Mean squared errors below it, less than any whole grey level, count as it: nothing is infinitely good."""
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
-"""BT.601, as `core.quality.luma`, without its offset: errors have none."""
+"""BT.601, as `core.prediction.metrics.luma`, without its offset: errors have none."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Group:
     crops: Crops
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gain:
     """What one subnet gains over bicubic interpolation on one group: mean over its crops, dB of Y."""
 
@@ -90,7 +90,7 @@ def validate(supernet: Supernet, widths: Sequence[int], groups: Sequence[Group])
                 output = torch.cat([supernet(part, width).clamp(0, 1) for part in torch.split(lr, CHUNK)])
                 squares.append((output - hr).square().mean(dim=(1, 2, 3)))
                 gain = (10 * (interpolated / _luma_errors(output, hr)).log10()).mean().item()
-                gains.append(Gain(group.pictures, group.inputs, width, gain))
+                gains.append(Gain(pictures=group.pictures, inputs=group.inputs, width=width, db=gain))
             psnr[width] = -10 * math.log10(torch.cat(squares).mean().clamp_min(LEAST_ERROR).item())
     return Validated(psnr, tuple(gains))
 

@@ -13,7 +13,7 @@ from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.histogram import N_CLASSES, Census, ShardCensus
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.allocation import allocation_key, read_allocation, read_waves
 from arm_batch.runstate.commit import Commit, commit_key, create_commit
 from arm_batch.runstate.generation import Generation
@@ -21,10 +21,11 @@ from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store
 from tests.archives import LADDER
+from tests.sealed import changed, of_before
 from tests.storage.counting import CountingStore
 
-COSTS = load_ladder(find_ladder(LADDER)).ladder.costs
-N_BINS = load_ladder(find_ladder(LADDER)).ladder.lut.n_bins
+COSTS = load_ladder(LADDER).ladder.costs
+N_BINS = load_ladder(LADDER).ladder.lut.n_bins
 
 
 def shard_census(seed: int) -> ShardCensus:
@@ -49,7 +50,7 @@ def make(
     shards: int = 3,
     now: Callable[[], float] = lambda: 0.0,
 ) -> ArchiveBudget:
-    ladder = load_ladder(find_ladder(LADDER)).ladder
+    ladder = load_ladder(LADDER).ladder
     store = open_store(str(output)) if isinstance(output, Path) else output
     generation = generation_of(shards, cap_flops)
     return ArchiveBudget(ladder, "image-psnr", parse_budget(budget), store, generation, now=now)
@@ -143,7 +144,7 @@ MANY = [shard_census(seed) for seed in range(16)]
 def run_shards(budget: ArchiveBudget, shards: range, spend: Callable[[int, int], int]) -> list[Share]:
     """Begin and settle shards in order; `spend` tells, from a shard and its cost, what it really spent."""
     shares = []
-    costs = load_ladder(find_ladder(LADDER)).ladder.costs
+    costs = load_ladder(LADDER).ladder.costs
     for shard in shards:
         share = budget.begin(shard)
         assert share is not None
@@ -230,7 +231,7 @@ def test_waves_are_those_of_the_cluster_that_the_allocation_was_made_for(tmp_pat
 def test_an_allocation_that_does_not_name_its_waves_has_those_of_its_time(tmp_path: Path) -> None:
     make(tmp_path, "40%", shards=16).allocate(MANY, at_once=8)
     path = tmp_path / allocation_key(generation_of(16))
-    document = json.loads(path.read_text())
+    document = json.loads(of_before(path.read_bytes()))
     assert document.pop("waves") == [8, 8]
     path.write_text(json.dumps(document))
     budget = make(tmp_path, "40%", shards=16)
@@ -243,7 +244,7 @@ def test_an_allocation_that_does_not_name_its_waves_has_those_of_its_time(tmp_pa
 def test_waves_that_are_not_those_of_the_shards_are_damage(tmp_path: Path, waves: object) -> None:
     make(tmp_path, "40%", shards=16).allocate(MANY)
     path = tmp_path / allocation_key(generation_of(16))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"waves": waves}))
+    path.write_bytes(changed(path.read_bytes(), waves=waves))
     store = open_store(str(tmp_path))
     for read in (read_allocation, read_waves):
         with pytest.raises(StoreError, match=r"allocation\.json"):
@@ -274,7 +275,7 @@ def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts:
         same = got.tiles.tolist() == before.tiles.tolist()
         assert same == (shard < 8)
     # All that was given back is spent, but for less than one upgrade.
-    ladder = load_ladder(find_ladder(LADDER)).ladder
+    ladder = load_ladder(LADDER).ladder
     assert 0 <= verdict.total - whole.state.ledger.spent < np.diff(ladder.costs).max()
     assert len(list((tmp_path / "whole" / "plan" / "g0000").glob("epoch-*.json"))) == 1
     assert whole.current().allocation.tiles.sum() == verdict.allocation.tiles.sum()

@@ -38,7 +38,7 @@ def demand_of(seed: int, objective: str = "image-psnr", images: int = 3, ladder:
         ShardCensus.of(census_of(objective, lut, [rng.integers(0, 6, rng.integers(1, 30)) for _ in range(images)]))
         for _ in range(PORTIONS)
     )
-    return Demand(lut, COSTS, portions)
+    return Demand(lut=lut, costs=COSTS, portions=portions)
 
 
 def tiles_of(demand: Demand) -> int:

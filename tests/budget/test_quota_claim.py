@@ -25,7 +25,7 @@ from arm_batch.core.allocation.histogram import ShardCensus, gather
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.quota.grants import Demand
 from arm_batch.errors import BudgetError
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.commit import Commit, committed, create_commit
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
@@ -33,7 +33,7 @@ from arm_batch.storage.open import open_store
 from tests.archives import LADDER
 from tests.core.tables import census_of
 
-LADDER_ = load_ladder(find_ladder(LADDER)).ladder
+LADDER_ = load_ladder(LADDER).ladder
 SHARDS = 16
 AT_ONCE = 8
 """Shards: so that a job has waves of 1, 1, 2, 4, 4 and 4."""
@@ -52,7 +52,7 @@ def parts_of(seed: int) -> list[ShardCensus]:
 
 
 PARTS = {job: parts_of(seed) for seed, job in enumerate("ab")}
-OTHER = Demand(LADDER_.lut, LADDER_.costs, (PARTS["a"][0], PARTS["b"][0]))
+OTHER = Demand(lut=LADDER_.lut, costs=LADDER_.costs, portions=(PARTS["a"][0], PARTS["b"][0]))
 TILES = sum(int(part.tiles.sum()) for parts in PARTS.values() for part in parts)
 
 
@@ -242,7 +242,9 @@ def test_a_job_that_came_before_waves_were_told_has_those_of_its_time(tmp_path: 
     each = [[PARTS["a"][shard] for shard in waves.members(wave)] for wave in range(len(waves))]
     portions = tuple(ShardCensus.of(gather(parts, "image-psnr", LADDER_.lut)) for parts in each)
     pool = SharedQuota(store)
-    pool.register(claim_id(GENERATION), "image-psnr", Demand(LADDER_.lut, LADDER_.costs, portions))
+    pool.register(
+        claim_id(GENERATION), "image-psnr", Demand(lut=LADDER_.lut, costs=LADDER_.costs, portions=portions)
+    )
     for key in [info.key for info in store.list("demands/")]:
         with np.load(io.BytesIO(store.read(key)), allow_pickle=False) as tables:
             kept = {name: tables[name] for name in tables.files if name != "sizes"}

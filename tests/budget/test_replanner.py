@@ -15,7 +15,7 @@ from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.deadline import Deadline, Fleet
 from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.allocation.lp import Pool
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.commit import Commit, create_commit
 from arm_batch.runstate.generation import Generation
@@ -24,9 +24,9 @@ from arm_batch.storage.open import open_store
 from tests.archives import LADDER
 from tests.core.tables import census_of
 
-LADDER_ = load_ladder(find_ladder(LADDER)).ladder
+LADDER_ = load_ladder(LADDER).ladder
 SHARDS = 48
-FLEET = Fleet((Pool("cpu", 1, np.array([0.0, 0.05, 0.1, 0.2])),), 1, 0.0)
+FLEET = Fleet((Pool(kind="cpu", devices=1, seconds=np.array([0.0, 0.05, 0.1, 0.2])),), 1, 0.0)
 GENERATION = Generation(0, "initial", "run", {}, "try", "listing", SHARDS, SHARDS, None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +23,13 @@ from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder, Subnet
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import BudgetError
-from arm_batch.runstate.allocation import Verdict
+from arm_batch.runstate.verdict import Verdict
 from tests.core.tables import COSTS, census_of, table
 
 SUBNETS = tuple(Subnet(name, int(cost), int(cost)) for name, cost in zip(("bicubic", *"abc"), COSTS, strict=True))
-TERMS = Terms(Ladder("l", 4, TileGrid(32, 2), SUBNETS, table(3), "digest"), "mse")
+TERMS = Terms(
+    Ladder(name="l", scale=4, grid=TileGrid(32, 2), subnets=SUBNETS, lut=table(3), digest="digest"), "mse"
+)
 
 
 def parts_of(seed: int, shards: int) -> list[ShardCensus]:
@@ -57,7 +60,8 @@ class Model:
         cells, counts = (np.concatenate([getattr(part, key) for part in members]) for key in ("cells", "tiles"))
         divided = share_out(record.allocation.tiles.reshape(-1, len(COSTS)), cells, counts)
         begin = sum(len(self.parts[each].cells) for each in record.shards if each < shard)
-        return divided[begin : begin + len(self.parts[shard].cells)].tolist()
+        own: list[list[int]] = divided[begin : begin + len(self.parts[shard].cells)].tolist()
+        return own
 
     def cost(self, shard: int) -> int:
         return int((np.array(self.tiles(shard)) @ COSTS).sum())
@@ -202,7 +206,7 @@ def test_where_nothing_was_given_back_there_is_nothing_to_spend() -> None:
         ({"shards": (0, 1, 2, 3)}, "does not allocate the tiles of its shards"),
     ],
 )
-def test_a_revision_that_does_not_fit_is_refused(change: dict[str, object], told: str) -> None:
+def test_a_revision_that_does_not_fit_is_refused(change: dict[str, Any], told: str) -> None:
     state = start()
     with pytest.raises(BudgetError, match=told):
         apply(state, Revised(1, replace(state.first, **change)))

@@ -45,15 +45,15 @@ def _run(spec: JobSpec, environment: dict[str, str]) -> None:
 
 def rows(url: str, endpoint_url: str | None = None) -> pa.Table:
     """The rows that count, by path."""
-    return open_dataset(url, endpoint_url).to_table().sort_by("path")
+    return open_dataset(url, endpoint_url=endpoint_url).to_table().sort_by("path")
 
 
 def assert_as_undisturbed(spec: JobSpec, reference: pa.Table) -> None:
     """The rows are those of the reference, byte for byte; the spend is that of the records; no orphan is left."""
-    store = open_store(spec.output, spec.endpoint_url)
+    store = open_store(spec.output, spec.plan.endpoint_url)
     # ETags differ between stores, and between two copies of a folder.
     found_rows, reference = (
-        table.drop("source_etag") for table in (rows(spec.output, spec.endpoint_url), reference)
+        table.drop("source_etag") for table in (rows(spec.output, spec.plan.endpoint_url), reference)
     )
     if spec.sink != "parquet":
         # The images lie beside the rows, where their hashes are checked below.

@@ -16,7 +16,7 @@ from ray.cluster_utils import Cluster
 
 from arm_batch import pipeline
 from arm_batch.spec import JobSpec, Sink
-from tests.archives import job, silent
+from tests.archives import job, replanned, silent
 from tests.chaos.runs import KILLED, SHARD_IMAGES, assert_as_undisturbed, start, start_dying
 from tests.processes import ray_workers
 
@@ -71,7 +71,7 @@ def test_killed_at_random_on_ray(
         workers = _workers_of(raylet.process.pid)
         return driver if not workers or dice.random() < 0.5 else dice.choice(workers)
 
-    spec = replace(spec, executor="ray")
+    spec = replanned(spec, executor="ray")
     environment = {"RAY_ADDRESS": cluster.address}
     _kill_at_random(spec, tmp_path, reference, scale(4, 80), driver_or_worker, environment)
 
@@ -92,8 +92,8 @@ def _kill_at_random(
     """Kill so many times; a run that ends in between is checked, and another begun."""
     dice = random.Random(1)
     started = time.monotonic()
-    pipeline.upscale(replace(spec, output=str(tmp_path / "timed"), executor="inline"), silent)
-    usual_s = (time.monotonic() - started) * (3 if spec.executor == "ray" else 1)
+    pipeline.upscale(replanned(replace(spec, output=str(tmp_path / "timed")), executor="inline"), silent)
+    usual_s = (time.monotonic() - started) * (3 if spec.plan.executor == "ray" else 1)
     done = runs = 0
     while done < kills:
         process = start(spec, environment)

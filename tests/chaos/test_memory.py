@@ -69,7 +69,10 @@ def test_a_million_images(tmp_path: Path, scale: Scale) -> None:
 def _run_very_many(folder: str, images: int, half: bool, queue: Any) -> None:
     """Run in a process of its own, to the end or until half the shards are committed."""
     names = (f"{n // 1000:05d}/{n:09d}.jpg" for n in range(images))
-    entries = [Entry(name, name, None, 60_000, f"{number:032x}") for number, name in enumerate(names)]
+    entries = [
+        Entry(path=name, key=name, row=None, size=60_000, etag=f"{number:032x}")
+        for number, name in enumerate(names)
+    ]
     Input.listing = lambda _self, _selection: Listing(entries)  # type: ignore[method-assign]
     executors.InlineExecutor = NoPixels  # type: ignore[misc]
     started = time.monotonic()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.archives import job
+from tests.archives import job, replanned
 from tests.chaos.runs import SHARD_IMAGES, assert_as_undisturbed, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -28,7 +27,7 @@ def test_nodes_that_go(
     removed = runs = 0
     try:
         while removed < scale(3, 40):
-            spec = replace(job(archive, tmp_path / f"out-{runs}", shard_images=SHARD_IMAGES), executor="ray")
+            spec = replanned(job(archive, tmp_path / f"out-{runs}", shard_images=SHARD_IMAGES), executor="ray")
             driver = start(spec, {"RAY_ADDRESS": cluster.address})
             while driver.join(EVERY_S) is None and driver.is_alive():
                 cluster.remove_node(nodes.pop(0), allow_graceful=False)

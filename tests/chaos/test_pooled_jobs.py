@@ -14,7 +14,7 @@ from arm_batch import pipeline
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.errors import StoppedError
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.commit import committed, listed
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
@@ -86,7 +86,7 @@ def predicted(*outputs: Path) -> float:
 def test_whole_jobs_whose_drivers_die(tmp_path: Path, scale: Callable[[int, int], int]) -> None:
     jobs, dice = scale(5, 20), random.Random(1)
     archives = make_archives(tmp_path / "in", jobs)
-    costs = load_ladder(find_ladder(LADDER)).ladder.costs
+    costs = load_ladder(LADDER).ladder.costs
     full = pipeline.upscale(job(archives / "all", tmp_path / "full"), silent).full_flops
     total = int(SHARE * full)
     one = job(archives / "all", tmp_path / "one", budget=f"{total}FLOP")

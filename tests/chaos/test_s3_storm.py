@@ -13,7 +13,7 @@ import pytest
 from arm_batch import pipeline
 from arm_batch.errors import OutputError
 from arm_batch.spec import JobSpec
-from tests.archives import job, silent
+from tests.archives import job, replanned, silent
 from tests.chaos.runs import SHARD_IMAGES, assert_as_undisturbed
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultyS3
@@ -38,7 +38,7 @@ def bucket(s3_endpoint: str, archive: Path) -> Iterator[str]:
 
 def remote(bucket: str, output: str, endpoint_url: str) -> JobSpec:
     spec = job(f"s3://{bucket}/in", f"s3://{bucket}/{output}", endpoint_url=endpoint_url)
-    return replace(spec, limits=replace(spec.limits, images=SHARD_IMAGES))
+    return replanned(spec, limits=replace(spec.plan.limits, images=SHARD_IMAGES))
 
 
 def test_a_storm(s3_endpoint: str, bucket: str, reference: pa.Table, scale: Callable[[int, int], int]) -> None:
@@ -50,7 +50,7 @@ def test_a_storm(s3_endpoint: str, bucket: str, reference: pa.Table, scale: Call
             pipeline.upscale(spec, silent)
             counts = proxy.counts
         assert min(counts[fault] for fault in (Fault.ERROR, Fault.LOST)) > 0
-        assert_as_undisturbed(replace(spec, endpoint_url=s3_endpoint), reference)
+        assert_as_undisturbed(replanned(spec, endpoint_url=s3_endpoint), reference)
         print(f"seed {seed}: {dict(counts)}")
 
 
@@ -61,7 +61,7 @@ def test_lost_answers_to_every_commit(s3_endpoint: str, bucket: str, reference: 
         spec = remote(bucket, "out", proxy.url)
         pipeline.upscale(spec, silent)
         assert proxy.counts[Fault.LOST] == 9
-    assert_as_undisturbed(replace(spec, endpoint_url=s3_endpoint), reference)
+    assert_as_undisturbed(replanned(spec, endpoint_url=s3_endpoint), reference)
 
 
 def test_a_store_that_overwrites_needs_the_word_of_a_single_writer(
@@ -72,4 +72,4 @@ def test_a_store_that_overwrites_needs_the_word_of_a_single_writer(
         with pytest.raises(OutputError, match="--single-writer"):
             pipeline.upscale(spec, silent)
         pipeline.upscale(replace(spec, single_writer=True), silent)
-    assert_as_undisturbed(replace(spec, endpoint_url=s3_endpoint), reference)
+    assert_as_undisturbed(replanned(spec, endpoint_url=s3_endpoint), reference)

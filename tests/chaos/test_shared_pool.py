@@ -54,7 +54,11 @@ def draw_images(seed: int) -> list[list[np.ndarray]]:
 
 
 def demand_of(portions: list[list[np.ndarray]]) -> Demand:
-    return Demand(LUT, COSTS, tuple(ShardCensus.of(census_of("image-psnr", LUT, part)) for part in portions))
+    return Demand(
+        lut=LUT,
+        costs=COSTS,
+        portions=tuple(ShardCensus.of(census_of("image-psnr", LUT, part)) for part in portions),
+    )
 
 
 def psnr_sum(tiles: np.ndarray, images: list[np.ndarray]) -> float:

@@ -63,7 +63,7 @@ def test_a_signal(many: Path, tmp_path: Path, executor: str, number: signal.Sign
     assert stopped.returncode == exit_codes.UNDONE, stopped.stderr
     assert "run the same command again to go on" in stopped.stderr
     assert 0 < len(listed(store)) < 12
-    command = [sys.executable, "-m", "arm_batch.cli", *options]
+    command = [sys.executable, "-m", "arm_batch", *options]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     found = verify_store(store, list_generations(store))
     assert (found.problems, found.images, found.left) == ((), 12 * 32, 0)

@@ -22,7 +22,16 @@ def table(n_bins: int, seed: int = 0) -> Lut:
     zeros = np.zeros_like(mse)
     counts = np.ones(n_bins, np.int64)
     edges = np.arange(1.0, n_bins)
-    return Lut((Score("octave"),), edges, np.empty((n_bins, 0)), mse, psnr, zeros, counts, {})
+    return Lut(
+        scores=(Score("octave"),),
+        edges=edges,
+        cuts=np.empty((n_bins, 0)),
+        mse=mse,
+        psnr_db=psnr,
+        standard_error=zeros,
+        tiles=counts,
+        provenance={},
+    )
 
 
 @st.composite

@@ -37,7 +37,7 @@ def test_what_is_read() -> None:
 
 def test_each_choice_is_a_setting() -> None:
     plain = Reading().settings()
-    others = [Reading(5), Reading(to_srgb=True), Reading(float_range=(0, 0.1)), Reading(frames=0)]
+    others = [Reading(max_pixels=5), Reading(to_srgb=True), Reading(float_range=(0, 0.1)), Reading(frames=0)]
     for name, other in zip(plain, others, strict=True):
         changed = other.settings()
         assert changed.keys() == plain.keys()

@@ -21,7 +21,8 @@ from arm_batch.core.json_records import (
     decode_record,
     encode_record,
 )
-from arm_batch.errors import LadderError, StoreError
+from arm_batch.errors import LadderError, NewerError, StoreError
+from tests.sealed import changed, of_before, resealed
 
 
 class Inner(Record, frozen=True):
@@ -31,6 +32,7 @@ class Inner(Record, frozen=True):
 class Thing(Record, frozen=True):
     what: ClassVar[str] = "a thing"
     remedy: ClassVar[str] = "make another"
+    format: ClassVar[int] = 2
 
     name: Name
     count: Count
@@ -41,6 +43,10 @@ class Thing(Record, frozen=True):
     def check(self) -> None:
         if self.count == 13:
             raise ValueError("13 is not counted")
+
+
+class Written(Thing, frozen=True):
+    by_hand: ClassVar[bool] = True
 
 
 SOUND = b'{"name": "a", "count": 1, "inner": {"amounts": [0, 1.5]}, "by_number": {"7": 8}}'
@@ -120,6 +126,60 @@ def test_no_bytes_end_otherwise(data: bytes) -> None:
 
 def test_names_that_are_no_utf8_survive() -> None:
     """File systems have such names, and settings hold the folders of inputs."""
-    told = encode_record(Inner(()))
-    assert decode_json(told, Inner) == Inner(())
     assert decode_json(json.dumps({"input": "/data/\udcff"}).encode(), dict[str, str]) == {"input": "/data/\udcff"}
+
+
+WHOLE = encode_record(Thing("a", 1, Inner((0.0, 1.5)), {7: 8, 10: 9}))
+
+
+def test_a_document_says_its_format_and_has_a_checksum() -> None:
+    document = json.loads(WHOLE)
+    assert document["format"] == 2
+    assert resealed(document) == json.dumps(document).encode()
+    assert decode_record(of_before(WHOLE), Thing, "", StoreError) == decode_record(WHOLE, Thing, "", StoreError)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(0, 7))
+def test_a_flipped_bit_is_told_or_means_nothing(place: int, bit: int) -> None:
+    data = WHOLE[:place] + bytes([WHOLE[place] ^ 1 << bit]) + WHOLE[place + 1 :]
+    with contextlib.suppress(StoreError):
+        assert decode_record(data, Thing, "", StoreError) == decode_record(WHOLE, Thing, "", StoreError)
+        assert json.loads(data) == json.loads(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (WHOLE.replace(b'"count": 1', b'"count": 2'), "at `$.checksum`: it does not fit"),
+        (WHOLE.replace(b'"count": 1', b'"count": -1'), "at `$.count`: expected `int` >= 0"),
+        (WHOLE.replace(b'"format": 2', b'"format": 3'), "at `$.checksum`: it does not fit"),
+        (changed(WHOLE, format=0), "at `$.format`: expected a whole number from 1 to 2"),
+        (changed(WHOLE, format=True), "at `$.format`: expected a whole number"),
+        (changed(WHOLE, format="2"), "at `$.format`: expected a whole number"),
+        (changed(WHOLE, format=None), "at `$.format`: expected a whole number"),
+        (WHOLE.replace(b'"format": 2,', b""), "at `$.format`: expected a whole number"),
+        (WHOLE.replace(b'"checksum"', b'"chacksum"'), "unknown field `chacksum`"),
+        (json.dumps(json.loads(of_before(WHOLE)) | {"format": 2}).encode(), "at `$.checksum`: it is missing"),
+    ],
+)
+def test_what_is_not_as_it_was_written_is_named(data: bytes, told: str) -> None:
+    assert told in refused(data)
+
+
+def test_a_later_format_is_no_damage() -> None:
+    later = changed(WHOLE, format=3, more={"a": 1})
+    with pytest.raises(NewerError) as caught:
+        decode_record(later, Thing, "folder/thing.json", StoreError)
+    message = str(caught.value)
+    assert message.startswith("folder/thing.json was written by a newer arm-batch, in format 3 of a thing (")
+    assert "\n" not in message
+    assert "make another" not in message
+
+
+def test_what_people_write_needs_no_checksum() -> None:
+    written = encode_record(Written("a", 1, Inner(()), {}))
+    assert "checksum" not in json.loads(written)
+    for data in (written, written.replace(b'"format": 2,', b""), written.replace(b'"count": 1', b'"count": 2')):
+        assert decode_record(data, Written, "", StoreError).name == "a"
+    with pytest.raises(NewerError):
+        decode_record(written.replace(b'"format": 2', b'"format": 3'), Written, "", StoreError)

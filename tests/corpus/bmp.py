@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 
 _BITFIELDS = 3
 _FILE_HEADER = 14

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 
 READING = Reading(max_pixels=2**27, float_range=(0, 1))
 """How the whole corpus is read. The bombs are larger."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from tests.corpus.case import BROKEN, CMYK_BY_PROFILE, PLAIN_CMYK, WRONG, Sound, Upscaled
 from tests.corpus.scenes import CMYK, GREY, INKS, MORE, RGB, by_inks, paper, patch, upright
 from tests.image_files import GREY_GAMMA, SRGB, WIDE, exif, opencv, saved

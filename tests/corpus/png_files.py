@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from tests.corpus.case import BROKEN, WRONG, Sound, Upscaled
 from tests.corpus.scenes import (
     COLOURS,

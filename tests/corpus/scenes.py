@@ -6,7 +6,7 @@ import numpy as np
 import pyvips
 from PIL import Image, ImageOps
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from tests.image_files import smooth, to_srgb_by_pillow
 
 RGB, RGB16 = smooth(0, 33, 47), smooth(0, 33, 47, depth=16)

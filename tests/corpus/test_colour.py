@@ -6,7 +6,6 @@ smooth as clear sky, so that upscaling adds little, and that is measured.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,11 +16,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from arm_batch import pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.images import decode
-from arm_batch.models.ladder_files import find_ladder, load_ladder
-from tests.archives import LADDER, job, silent
+from arm_batch.models.ladder_files import load_ladder
+from tests.archives import LADDER, job, replanned, silent
 from tests.corpus.test_corpus import rows_of
 from tests.image_files import GREY_GAMMA, SRGB, WIDE, deep_png, saved, tiff
 
@@ -105,7 +104,7 @@ CONVERTED = {
 
 def added_by_the_net(shown: Pixels) -> float:
     """How far the costliest net moves the mean of an input pixel by itself, levels; of all bands the worst."""
-    supernet, width = load_ladder(find_ladder(LADDER)).nets[-1]
+    supernet, width = load_ladder(LADDER).nets[-1]
     bands = torch.from_numpy(np.moveaxis(shown, 2, 0).astype(np.float32))
     pictures = [band.expand(3, -1, -1) for band in bands] + [bands[:3]] * (len(bands) >= 3)
     before = torch.stack(pictures)
@@ -121,7 +120,7 @@ def test_colours_are_kept(tmp_path: Path, budget: str, to_srgb: bool) -> None:
     (tmp_path / "in").mkdir()
     for name, (data, _) in files.items():
         (tmp_path / "in" / name).write_bytes(data)
-    spec = replace(
+    spec = replanned(
         job(tmp_path / "in", tmp_path / "out", budget=budget),
         reading=Reading(to_srgb=to_srgb, float_range=(0, 1)),
     )

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from arm_batch.core.tiling.detail import N_FEATURES
+from arm_batch.core.tiling.flaws import N_FLAWS
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import LadderError, UsageError
 from arm_batch.evaluation import build_ladder as module
 from arm_batch.evaluation.build_ladder import build_ladder
-from arm_batch.evaluation.calibrate import MEASURED, TileSample
+from arm_batch.evaluation.calibrate import MEASURED, Photographs, TileSample
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import save_weights
@@ -33,11 +34,14 @@ def weights(folder: Path, *names: str) -> list[tuple[object, Path]]:
     return files
 
 
-def an_image(folder: Path) -> Path:
+NOBODY = Photographs(())
+
+
+def an_image(folder: Path) -> Photographs:
     """A file for the table to name; nobody looks into it."""
     path = folder / "a.png"
     path.write_bytes(b"a")
-    return path
+    return Photographs(((path, (2,)),))
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> None:
@@ -52,15 +56,20 @@ def uniform_scores() -> np.ndarray:
 
 def sample(scores: np.ndarray, mse: np.ndarray) -> TileSample:
     """Tiles of ten images with these scores, whichever of the measured ones is asked for."""
-    features = np.zeros((TILES, N_FEATURES), np.float32)
-    return TileSample(features, np.tile(scores[:, None], (1, len(MEASURED))), mse, np.arange(TILES) % 10)
+    features = np.zeros((TILES, N_FEATURES + N_FLAWS), np.float32)
+    return TileSample(
+        features=features,
+        measured=np.tile(scores[:, None], (1, len(MEASURED))),
+        mse=mse,
+        image=np.arange(TILES) % 10,
+    )
 
 
 def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(tmp_path, monkeypatch):
     # By cost: bicubic, fsrcnn-16, plain-16, fsrcnn-36, fsrcnn-56, plain-32, plain-48.
     measured(monkeypatch, [100, 60, 58, 57, 40, 45, 30])
     files = weights(tmp_path, "plain", "fsrcnn")
-    built = build_ladder(tmp_path / "mixed", "mixed", 2, GRID, files, [an_image(tmp_path)], SCORES)
+    built = build_ladder(tmp_path / "mixed", "mixed", 2, GRID, files, an_image(tmp_path), SCORES)
     assert built.subnets == ("bicubic", "fsrcnn-16", "fsrcnn-56", "plain-48")
     assert built.dropped == ("plain-16", "fsrcnn-36", "plain-32")
     loaded = load_ladder(tmp_path / "mixed")
@@ -76,14 +85,14 @@ def test_a_subnet_that_one_bin_can_use_stays(tmp_path, monkeypatch):
     flat, busy = np.array([100.0, 60, 59, 10]), np.array([100.0, 60, 20, 10])
     errors = np.where((scores > 49)[:, None], busy, flat)
     monkeypatch.setattr(module, "sample_tiles", lambda *_: sample(scores, errors))
-    built = build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), [], SCORES)
+    built = build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), NOBODY, SCORES)
     assert built.subnets == ("bicubic", "fsrcnn-16", "fsrcnn-36", "fsrcnn-56")
 
 
 def test_a_supernet_of_which_nothing_is_left_is_not_shipped(tmp_path, monkeypatch):
     measured(monkeypatch, [100, 60, 60, 40, 20, 20, 20])
     build_ladder(
-        tmp_path / "mixed", "mixed", 2, GRID, weights(tmp_path, "plain", "fsrcnn"), [an_image(tmp_path)], SCORES
+        tmp_path / "mixed", "mixed", 2, GRID, weights(tmp_path, "plain", "fsrcnn"), an_image(tmp_path), SCORES
     )
     assert not list((tmp_path / "mixed").glob("plain*"))
     assert load_ladder(tmp_path / "mixed").ladder.subnets[-1].name == "fsrcnn-56"
@@ -92,16 +101,16 @@ def test_a_supernet_of_which_nothing_is_left_is_not_shipped(tmp_path, monkeypatc
 def test_networks_worse_than_interpolation_are_no_ladder(tmp_path, monkeypatch):
     measured(monkeypatch, [100, 110, 120, 130])
     with pytest.raises(LadderError, match="no subnet is better than interpolation"):
-        build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), [], SCORES)
+        build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), NOBODY, SCORES)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_backbone_twice_and_weights_of_another_are_refused(tmp_path):
     (plain,) = weights(tmp_path, "plain")
     with pytest.raises(UsageError, match="each backbone can be given once"):
-        build_ladder(tmp_path / "out", "a", 2, GRID, [plain, plain], [], SCORES)
+        build_ladder(tmp_path / "out", "a", 2, GRID, [plain, plain], NOBODY, SCORES)
     with pytest.raises(LadderError, match="not of a carn x2 supernet"):
-        build_ladder(tmp_path / "out", "a", 2, GRID, [(get_backbone("carn"), plain[1])], [], SCORES)
+        build_ladder(tmp_path / "out", "a", 2, GRID, [(get_backbone("carn"), plain[1])], NOBODY, SCORES)
     with pytest.raises(LadderError, match="weights of a plain x2 supernet, not of a plain x4 supernet"):
-        build_ladder(tmp_path / "out", "a", 4, GRID, [plain], [], SCORES)
+        build_ladder(tmp_path / "out", "a", 4, GRID, [plain], NOBODY, SCORES)
     assert not (tmp_path / "out").exists()

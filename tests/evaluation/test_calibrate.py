@@ -11,10 +11,10 @@ from arm_batch.core.tiling.scores import MEASURED, Score, score_tiles, tile_feat
 from arm_batch.errors import InputError, LadderError, UsageError
 from arm_batch.evaluation.calibrate import (
     DEFAULT_SCORES,
-    REDUCTIONS,
+    DEGRADED_TIMES,
+    Photographs,
     TileSample,
     build_lut,
-    calibration_pairs,
     sample_tiles,
     score_names,
 )
@@ -59,12 +59,27 @@ def test_scores_belong_to_the_tiles():
 def test_each_image_comes_at_each_size(tmp_path):
     for i in range(2):
         write_png(tmp_path / f"{i}.png", draw(i, 64, 96))
-    pairs = list(calibration_pairs(sorted(tmp_path.glob("*.png")), 4))
+    images = tuple((path, (2, 4)) for path in sorted(tmp_path.glob("*.png")))
+    pairs = list(Photographs(images).pairs(4))
     assert [number for number, _ in pairs] == [0, 0, 1, 1]
     assert [p.hr.shape[:2] for _, p in pairs] == [(32, 48), (16, 24)] * 2
-    assert REDUCTIONS == (2, 4)
     reference = cv2.resize(draw(0, 64, 96), (24, 16), interpolation=cv2.INTER_AREA)
     assert np.abs(pairs[1][1].hr.astype(int) - reference).max() <= 1
+
+
+def test_degraded_images_come_beside_clean_ones_and_are_the_same_every_time(tmp_path):
+    write_png(tmp_path / "a.png", draw(0, 64, 96))
+    photographs = Photographs(((tmp_path / "a.png", (1, 2)),), "archive")
+    pairs, again = (list(photographs.pairs(4)) for _ in range(2))
+    clean = [pair for _, pair in Photographs(photographs.images).pairs(4)]
+    assert len(pairs) == 2 * (1 + DEGRADED_TIMES)
+    for (_, one), (_, other) in zip(pairs, again, strict=True):
+        np.testing.assert_array_equal(one.lr, other.lr)
+    for at, reference in zip((0, 1 + DEGRADED_TIMES), clean, strict=True):
+        np.testing.assert_array_equal(pairs[at][1].lr, reference.lr)
+        for _, pair in pairs[at + 1 : at + 1 + DEGRADED_TIMES]:
+            np.testing.assert_array_equal(pair.hr, reference.hr)
+            assert (pair.lr != reference.lr).any()
 
 
 @pytest.fixture
@@ -75,7 +90,12 @@ def sample() -> TileSample:
     features = (detail[:, None] * [1.0, 2.0, 0.5, 1.5]).astype(np.float32)
     level = 3 * detail**0.8
     measured = np.stack([detail, features[:, 0]], axis=1).astype(np.float32)
-    return TileSample(features, measured, level[:, None] * [1.0, 0.5, 0.25], rng.integers(0, 20, 3000))
+    return TileSample(
+        features=features,
+        measured=measured,
+        mse=level[:, None] * [1.0, 0.5, 0.25],
+        image=rng.integers(0, 20, 3000),
+    )
 
 
 @pytest.mark.parametrize(

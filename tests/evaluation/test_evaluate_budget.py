@@ -9,13 +9,13 @@ from arm_batch.core.tiling.interpolation import bicubic
 from arm_batch.errors import BudgetError
 from arm_batch.evaluation.evaluate import measure
 from arm_batch.evaluation.evaluate_budget import evaluate_budgets
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from tests.archives import LADDER, draw, write_png
 
 
 @pytest.fixture(scope="module")
 def ladder() -> LadderFiles:
-    return load_ladder(find_ladder(LADDER))
+    return load_ladder(LADDER)
 
 
 @pytest.fixture

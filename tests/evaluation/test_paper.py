@@ -142,7 +142,7 @@ def test_overlaps_are_averages(rows, columns):
     pixels = np.zeros((2, count, 128, 128, 3), np.uint8)
     pixels[1] = 100
     choice = np.arange(count) % 2
-    image = PatchOutputs(rows, columns, np.zeros(count), pixels).combine(choice)
+    image = PatchOutputs(rows=rows, columns=columns, scores=np.zeros(count), pixels=pixels).combine(choice)
     total, weight = np.zeros_like(image), np.zeros_like(image)
     for i, subnet in enumerate(choice):
         y, x = 112 * (i // columns), 112 * (i % columns)

@@ -22,8 +22,8 @@ from arm_batch.execution.ray.actor_pool import ActorPool
 from arm_batch.execution.ray.named_actor import NAMESPACE
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.shard_plan import Shard, ShardId
-from arm_batch.spec import ExecutorName, PlanSpec, ShardLimits
-from tests.archives import LADDER, job, make_archive, make_messy_archive, silent
+from arm_batch.spec import DryRunSpec, ExecutorName, PlanSpec, ShardLimits
+from tests.archives import LADDER, job, make_archive, make_messy_archive, replanned, silent
 
 
 def rows(output: Path) -> pa.Table:
@@ -59,23 +59,25 @@ def test_ray_gives_the_bytes_of_the_reference(
 def test_ray_plans_as_the_reference_does_and_starts_no_actor(
     archive: Path, tmp_path: Path, sample: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = PlanSpec(
-        str(archive),
-        LADDER,
-        4,
+    spec = DryRunSpec(
+        plan=PlanSpec(
+            input=str(archive),
+            ladder=LADDER,
+            scale=4,
+            selection=Selection(sample=None if sample is None else parse_sample(sample)),
+            executor="inline",
+            limits=ShardLimits(images=2),
+        ),
         output=None if sample else str(tmp_path / "plan"),
-        selection=Selection(sample=None if sample is None else parse_sample(sample)),
-        executor="inline",
         survey=False,
-        limits=ShardLimits(images=2),
     )
     reference = pipeline.plan(replace(spec, output=None), silent)
     with monkeypatch.context() as patch:
         patch.setattr(ActorPool, "_start", lambda *_: pytest.fail("no actor is needed"))
-        outlook = pipeline.plan(replace(spec, executor="ray"), silent)
+        outlook = pipeline.plan(replanned(spec, executor="ray"), silent)
     assert replace(outlook, plan=None) == reference
     if sample is None:
-        run = replace(job(archive, tmp_path / "out", executor="ray"), plan=spec.output)
+        run = replace(job(archive, tmp_path / "out", executor="ray"), adopt=spec.output)
         assert pipeline.upscale(run, silent).failed == 0
 
 
@@ -86,7 +88,10 @@ def test_a_dry_run_on_ray_measures_its_actors(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     output = str(tmp_path / "plan") if keep else None
-    spec = PlanSpec(str(archive), LADDER, 4, output=output, executor="ray", limits=ShardLimits(images=2))
+    spec = DryRunSpec(
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="ray", limits=ShardLimits(images=2)),
+        output=output,
+    )
     outlook = pipeline.plan(spec, silent)
     assert outlook.devices == {"cpu": 2}
     times = [point.pool_seconds["cpu"] for point in outlook.curve]

@@ -13,7 +13,9 @@ from arm_batch.spec import ShardLimits
 def test_shards_hold_every_entry_once_in_order_within_their_limits(
     sizes: list[int], max_images: int, max_bytes: int
 ) -> None:
-    entries = [Entry(f"{i}.png", f"{i}.png", None, size, "") for i, size in enumerate(sizes)]
+    entries = [
+        Entry(path=f"{i}.png", key=f"{i}.png", row=None, size=size, etag="") for i, size in enumerate(sizes)
+    ]
     outputs = [f"out{i}.png" for i in range(len(sizes))]
     shards = shard_entries(3, entries, outputs, ShardLimits(max_images, max_bytes))
     assert [e for shard in shards for e in shard.entries] == entries

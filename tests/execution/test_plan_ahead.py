@@ -7,7 +7,6 @@ import pickle
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,15 @@ from arm_batch.execution.plan_ahead import PlanAhead, planning_ahead
 from arm_batch.execution.planning import plan_shards
 from arm_batch.execution.ray import planning
 from arm_batch.execution.ray.planning import RayPlanner
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.pipeline import executors
 from arm_batch.pipeline.generations import begin_run
 from arm_batch.pipeline.job import open_job
-from arm_batch.runstate.generation import read_shards
-from arm_batch.runstate.shard_plan import Shard, planned
-from arm_batch.spec import PlanSpec, ShardLimits
-from tests.archives import LADDER, job, make_messy_archive, silent
+from arm_batch.runstate.listing import read_shards
+from arm_batch.runstate.plan_files import planned
+from arm_batch.runstate.shard_plan import Shard
+from arm_batch.spec import DryRunSpec, PlanSpec, ShardLimits
+from tests.archives import LADDER, job, make_messy_archive, replanned, silent
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def archive(tmp_path: Path) -> Path:
 
 def begun(archive: Path, output: Path) -> tuple[JobContext, list[Shard]]:
     """A run of which nothing is planned yet."""
-    opened = open_job(job(archive, output, shard_images=2), load_ladder(find_ladder(LADDER)))
+    opened = open_job(job(archive, output, shard_images=2), load_ladder(LADDER))
     return opened.context, list(read_shards(opened.output, begin_run(opened)))
 
 
@@ -110,7 +110,10 @@ def test_few_images_need_no_worker_of_the_cluster_to_be_planned(
     monkeypatch.setattr(planning, "summarize_task", None)
     summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", shard_images=2), silent)
     assert (summary.images, summary.failed) == (6, 3)
-    dry = PlanSpec(str(archive), LADDER, 4, executor="ray", survey=False, limits=ShardLimits(images=2))
+    dry = DryRunSpec(
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="ray", limits=ShardLimits(images=2)),
+        survey=False,
+    )
     assert len(pipeline.plan(dry, silent).failures) == 3
 
 
@@ -136,5 +139,5 @@ def test_nothing_is_planned_before_it_is_known_whether_it_may_be(
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, lambda stage, *_: stages.append(stage), lambda: "run" in stages)
     (tmp_path / "out" / "plan" / "g0000" / "shards" / "000001.parquet").unlink()
-    assert pipeline.upscale(replace(spec, executor="ray"), silent).images == 6
+    assert pipeline.upscale(replanned(spec, executor="ray"), silent).images == 6
     assert asked == [0, 0]

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arm_batch.core.tiling.grid import Pixels, TileGrid, Upscaled
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.grid import TileGrid, Upscaled
 from arm_batch.execution import speed_cache
 from arm_batch.execution.profiling import per_megapixel, sample_shards
 from arm_batch.execution.speed_cache import cache_file, recall, remember

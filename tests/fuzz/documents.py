@@ -35,6 +35,7 @@ from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store
 from tests.fuzz.changes import change
 from tests.fuzz.outputs import State, keys_of, make_states
+from tests.sequences.steady import steady
 
 CODES = {0, exit_codes.CRASH, exit_codes.USAGE, exit_codes.FAILED_IMAGES, exit_codes.UNDONE}
 
@@ -69,7 +70,8 @@ class Fuzzer:
         self._seed = seed
         # Outputs name their input and pool by absolute paths: so they stay where they are made.
         self._root, self._kept = root / "work", root / "kept"
-        self._states = make_states(self._root)
+        with steady():
+            self._states = make_states(self._root)
         shutil.copytree(self._root, self._kept)
         self._rows = {
             state.name: read_rows(open_store(str(self._root / state.output)))
@@ -88,8 +90,8 @@ class Fuzzer:
         path.write_bytes(after)
         told = f"{number}: {state.name}/{key}"
         try:
-            for finding in self._run(state, after != before, fuzzed):
-                fuzzed.findings.append(f"{told}: {finding}")
+            with steady():
+                fuzzed.findings += [f"{told}: {finding}" for finding in self._run(state, after != before, fuzzed)]
         finally:
             self._put_back(state)
         fuzzed.done += 1

@@ -13,7 +13,7 @@ from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import find_ladder
-from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits, Sink
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, ShardLimits, Sink
 from arm_batch.storage.open import open_store
 from tests.archives import LADDER, draw, job, silent, write_png
 
@@ -85,12 +85,12 @@ def _make_input(folder: Path) -> None:
 def _make_output(root: Path, sink: Sink, output: Path) -> None:
     """A run that was stopped, went on with an added budget, and tried its failed image again."""
     spec = job(root / INPUT, output, BUDGET, sink=sink, shard_images=1)
-    _run_until(spec, "run", 1)
+    run_until(spec, "run", 1)
     pipeline.upscale(replace(spec, resume=Resume(add_budget=parse_budget("20%"))), silent)
     pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
 
 
-def _run_until(spec: JobSpec, stage: str, done: int) -> None:
+def run_until(spec: JobSpec, stage: str, done: int) -> None:
     """Run a job until so many shards are through a stage."""
     reached: list[int] = []
 
@@ -113,15 +113,13 @@ def _output_state(name: str, sink: Sink, finished: bool) -> State:
     return State(name, commands, name, finished)
 
 
-def _plan_spec(root: Path) -> PlanSpec:
-    return PlanSpec(
-        input=str(root / INPUT),
-        ladder=LADDER,
-        scale=4,
+def _plan_spec(root: Path) -> DryRunSpec:
+    return DryRunSpec(
+        plan=PlanSpec(
+            input=str(root / INPUT), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)
+        ),
         output=str(root / "plan"),
-        executor="inline",
         survey=False,
-        limits=ShardLimits(images=2),
     )
 
 
@@ -131,6 +129,6 @@ def _make_pool(root: Path) -> State:
     journal().create("pool", 10**12)
     budget = f"pool:{root / 'pool'}"
     pipeline.upscale(job(root / INPUT, root / "pooled-1", budget, shard_images=1), silent)
-    _run_until(job(root / INPUT, root / "pooled-2", budget, shard_images=1), "run", 1)
+    run_until(job(root / INPUT, root / "pooled-2", budget, shard_images=1), "run", 1)
     upscale = ("upscale", f"{{}}/{INPUT}", "{}/pooled-2", "--budget", "pool:{}/pool", "--executor", "inline")
     return State("pool", (("budget", "show", "pool", "--store", "{}"), upscale), "pooled-2")

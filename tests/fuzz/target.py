@@ -15,7 +15,7 @@ from arm_batch.execution.in_memory import upscale_pictures
 from arm_batch.images import FORMATS, Picture, choose_format, decode, encode, fit_metadata
 from arm_batch.images.streaming import open_strips, read_through
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
 
 MAX_PIXELS = 2**16
 
@@ -37,7 +37,7 @@ class Upscaling:
     @staticmethod
     def shipped() -> Upscaling:
         """With the ladder that comes with the package."""
-        files = load_ladder(find_ladder("fsrcnn-x4"))
+        files = load_ladder("fsrcnn-x4")
         return Upscaling(files, Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu"))
 
     def take_through(self, data: bytes, rng: random.Random) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arm_batch.cli import inspect
+from arm_batch.api import outputs
 from tests.fuzz import documents
 from tests.fuzz.changes import change
 from tests.fuzz.documents import fuzz
@@ -35,7 +35,7 @@ def test_a_traceback_and_a_false_row_are_found(tmp_path: Path, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(inspect, "read_progress", broken)
+    monkeypatch.setattr(outputs, "read_progress", broken)
     monkeypatch.setattr(documents, "read_rows", lambda store: {"a.png": (store.url, len(list(store.list())))})
     fuzzed = fuzz(tmp_path, seed=0, count=20)
     assert any("a defect" in finding for finding in fuzzed.findings)

@@ -9,8 +9,8 @@ import pytest
 import pyvips
 from PIL import Image
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.images import decode, encode
 from arm_batch.images.colour import to_srgb
 from tests.image_files import GREY_GAMMA, SRGB, WIDE, saved, smooth, tiff, to_srgb_by_pillow, with_alpha

@@ -15,9 +15,9 @@ import pytest
 import pyvips
 from PIL import Image, ImageOps
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import Giants
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import Picture, decode
 from arm_batch.images.streaming import open_strips

@@ -7,8 +7,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import AUTO, FormatName
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import FORMATS, Picture, choose_format, decode, encode
 from arm_batch.images.formats import EXTENSION_FAMILY, FAMILY
@@ -18,7 +18,11 @@ from tests.image_files import noise, smooth
 
 
 def picture(channels: int, planes: int = 0, depth: int = 8, has_alpha: bool = False) -> Picture:
-    return Picture(noise(0, channels=channels, depth=depth), noise(1, channels=planes, depth=depth), has_alpha)
+    return Picture(
+        pixels=noise(0, channels=channels, depth=depth),
+        planes=noise(1, channels=planes, depth=depth),
+        has_alpha=has_alpha,
+    )
 
 
 LOSSLESS = [
@@ -39,7 +43,9 @@ def test_lossless_formats_give_back_what_they_got(format: str, channels: int, pl
     np.testing.assert_array_equal(after.planes, before.planes)
     assert after.has_alpha == before.has_alpha
     # A view of other strides is the same picture.
-    turned = Picture(before.pixels[::-1, ::-1].copy()[::-1, ::-1], before.planes, before.has_alpha)
+    turned = Picture(
+        pixels=before.pixels[::-1, ::-1].copy()[::-1, ::-1], planes=before.planes, has_alpha=before.has_alpha
+    )
     assert encode(turned, format) == data
 
 
@@ -55,7 +61,7 @@ def test_lossy_formats(format: str) -> None:
     assert encode(Picture.plain(pixels), format, 95) == good
     if FORMATS[format].alpha:
         alpha = smooth(1, 64, 64, 1)
-        after = decode(encode(Picture(pixels, alpha, has_alpha=True), format))
+        after = decode(encode(Picture(pixels=pixels, planes=alpha, has_alpha=True), format))
         assert np.abs(after.planes.astype(int) - alpha).mean() < 2
         assert np.abs(after.pixels.astype(int) - pixels).mean() < 2
 

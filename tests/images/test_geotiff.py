@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from arm_batch.core.large_images import Giants
 from arm_batch.images import decode
 from arm_batch.images.geotiff import affine
 from arm_batch.images.streaming import GiantWriter, canvas_of, open_strips
-from tests.archives import job, silent
+from tests.archives import job, replanned, silent
 from tests.image_files import exif, saved, smooth, tiff
 
 SCALE, TIES, MATRIX, KEYS, TEXTS, GDAL, NO_DATA, RPC = 33550, 33922, 34264, 34735, 34737, 42112, 42113, 50844
@@ -64,7 +63,7 @@ def places(tags: dict[int, Any], columns: np.ndarray, rows: np.ndarray) -> np.nd
 def upscaled(folder: Path, data: bytes, **options: Any) -> tuple[bytes, list[str]]:
     (folder / "in").mkdir()
     (folder / "in" / "a.tif").write_bytes(data)
-    spec = replace(job(folder / "in", folder / "out", budget="5%"), **options)
+    spec = replanned(job(folder / "in", folder / "out", budget="5%"), **options)
     pipeline.upscale(spec, silent)
     (row,) = open_dataset(str(folder / "out")).to_table().to_pylist()
     assert row["status"] == "ok"

@@ -53,7 +53,7 @@ KNOWN = {
     "p3 without a curve": (space_of_codes(12, 2), P3, srgb_light),
     "bt2020": (space_of_codes(9, 14), BT2020, video_light),
     "pq": (space_of_codes(9, 16), BT2020, pq_light),
-    "gamma": (Space(BT709, (Curve(1.8),) * 3), np.linalg.inv(FROM_XYZ), lambda x: x**1.8),
+    "gamma": (Space(primaries=BT709, curves=(Curve(gamma=1.8),) * 3), np.linalg.inv(FROM_XYZ), lambda x: x**1.8),
     "linear": (space_of_codes(1, 8), np.linalg.inv(FROM_XYZ), lambda x: x),
 }
 
@@ -78,7 +78,7 @@ def test_a_profile_shows_what_the_definition_says(name: str) -> None:
 
 
 def test_grey_has_the_curve_alone() -> None:
-    space = Space(BT709, (Curve(1.8),) * 3)
+    space = Space(primaries=BT709, curves=(Curve(gamma=1.8),) * 3)
     icc = make_profile(space, grey=True)
     assert icc is not None
     assert matching_profile(icc, "grey", []) == icc
@@ -98,13 +98,13 @@ def test_srgb_in_any_words_takes_no_profile() -> None:
 @pytest.mark.parametrize(
     "primaries",
     [
-        Primaries((0.0, 0.0), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)),
-        Primaries((0.3127, 0.329), (0.3, 0.3), (0.3, 0.3), (0.3, 0.3)),
-        Primaries((0.3127, 0.329), (0.1, 0.1), (0.2, 0.2), (0.3, 0.3)),
+        Primaries(white=(0.0, 0.0), red=(0.64, 0.33), green=(0.3, 0.6), blue=(0.15, 0.06)),
+        Primaries(white=(0.3127, 0.329), red=(0.3, 0.3), green=(0.3, 0.3), blue=(0.3, 0.3)),
+        Primaries(white=(0.3127, 0.329), red=(0.1, 0.1), green=(0.2, 0.2), blue=(0.3, 0.3)),
     ],
 )
 def test_primaries_that_are_none_give_no_profile(primaries: Primaries) -> None:
-    assert make_profile(Space(primaries, (Curve(1.8),) * 3), False) is None
+    assert make_profile(Space(primaries=primaries, curves=(Curve(gamma=1.8),) * 3), False) is None
 
 
 def test_unknown_codes_are_told() -> None:

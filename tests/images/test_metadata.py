@@ -56,7 +56,9 @@ SOURCES = {
 def test_metadata_survive(source: str, target: str) -> None:
     picture = decode(SOURCES[source])
     metadata = enlarge_metadata(picture.metadata, 2, 80, 120)
-    upscaled = Picture(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), picture.planes, metadata=metadata)
+    upscaled = Picture(
+        pixels=np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), planes=picture.planes, metadata=metadata
+    )
     data = encode(fit_metadata(upscaled, target), target)
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (80, 120)
@@ -83,7 +85,9 @@ def test_metadata_survive(source: str, target: str) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_without_metadata_none_are_made_up(format: str) -> None:
     for metadata in (Metadata(), decode(SOURCES["jpeg"]).metadata.stripped()):
-        again = decode(encode(Picture(RGB8, np.empty((40, 60, 0), np.uint8), metadata=metadata), format)).metadata
+        again = decode(
+            encode(Picture(pixels=RGB8, planes=np.empty((40, 60, 0), np.uint8), metadata=metadata), format)
+        ).metadata
         assert (again.exif, again.xmp, again.icc) == (None, None, metadata.icc)
 
 
@@ -148,8 +152,8 @@ def test_broken_exif_costs_the_exif_alone(broken: bytes) -> None:
 def test_what_is_too_long_is_dropped_with_a_note() -> None:
     exif = Image.Exif()
     exif[0x010E] = "x" * 70_000
-    metadata = Metadata(SRGB, exif.tobytes(), XMP % (b"", b"y" * 70_000))
-    picture = Picture(RGB8, np.empty((40, 60, 0), np.uint8), metadata=metadata, notes=("before",))
+    metadata = Metadata(icc=SRGB, exif=exif.tobytes(), xmp=XMP % (b"", b"y" * 70_000))
+    picture = Picture(pixels=RGB8, planes=np.empty((40, 60, 0), np.uint8), metadata=metadata, notes=("before",))
     fitted = fit_metadata(picture, "jpeg")
     assert (fitted.metadata.exif, fitted.metadata.xmp, fitted.metadata.icc) == (None, None, SRGB)
     assert [note[:8] for note in fitted.notes] == ["before", "its EXIF", "its XMP "]
@@ -175,12 +179,12 @@ def test_a_grey_profile_is_applied_where_there_is_no_grey(format: str) -> None:
 
 def test_tiff_tags_of_large_files_and_planes() -> None:
     planes = smooth(5, channels=2)
-    picture = Picture(RGB8, planes, has_alpha=True, metadata=decode(SOURCES["tiff"]).metadata)
+    picture = Picture(pixels=RGB8, planes=planes, has_alpha=True, metadata=decode(SOURCES["tiff"]).metadata)
     again = decode(encode(picture, "tiff"))
     np.testing.assert_array_equal(again.pixels, RGB8)
     np.testing.assert_array_equal(again.planes, planes)
     assert again.has_alpha
-    assert not decode(encode(Picture(RGB8, planes), "tiff")).has_alpha
+    assert not decode(encode(Picture(pixels=RGB8, planes=planes), "tiff")).has_alpha
     rgba = with_alpha(RGB8, 3)
     big = decode(tiff(rgba, photometric="rgb", extrasamples=["unassalpha"], bigtiff=True, software="S"))
     assert read_exif(big.metadata.exif or b"")[0x0131] == "S"

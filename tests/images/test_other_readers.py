@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, fit_metadata
 from tests.image_files import GREY_GAMMA, SRGB, exif, saved, smooth
 
@@ -32,8 +32,13 @@ NOT_BY_PILLOW = {("tiff", 1, True, 16)}
 def picture(format: str, channels: int, alpha: bool, depth: int) -> Picture:
     """With all that a format can hold beside pixels."""
     planes = smooth(1, channels=1, depth=depth)[..., :alpha]
-    metadata = Metadata(SRGB if channels == 3 else GREY_GAMMA, EXIF, XMP, (300, 200))
-    return fit_metadata(Picture(smooth(0, channels=channels, depth=depth), planes, alpha, metadata), format)
+    metadata = Metadata(icc=SRGB if channels == 3 else GREY_GAMMA, exif=EXIF, xmp=XMP, dpi=(300, 200))
+    return fit_metadata(
+        Picture(
+            pixels=smooth(0, channels=channels, depth=depth), planes=planes, has_alpha=alpha, metadata=metadata
+        ),
+        format,
+    )
 
 
 def shown(picture: Picture, channels: int) -> np.ndarray:
@@ -90,7 +95,7 @@ def as_rgb(bands: Pixels) -> Pixels:
 @pytest.mark.parametrize("planes", [0, 1, 4])
 def test_tifffile_reads_tiff_of_any_number_of_bands(channels: int, planes: int, depth: int) -> None:
     bands = smooth(1, channels=5, depth=depth)[..., :planes]
-    written = Picture(smooth(0, channels=channels, depth=depth), bands, has_alpha=planes > 0)
+    written = Picture(pixels=smooth(0, channels=channels, depth=depth), planes=bands, has_alpha=planes > 0)
     with tifffile.TiffFile(io.BytesIO(encode(written, "tiff"))) as file:
         page = file.pages[0]
         extras = page.extrasamples

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from tests.image_files import noise, saved, smooth
@@ -117,3 +117,44 @@ BROKEN = {
 def test_bmp_with_masks_that_is_broken(reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
         decode(BROKEN[reason])
+
+
+def indexed_bmp(indices: Pixels, bits: int, colours: Pixels, header: int = 40, count: int | None = None) -> bytes:
+    """A file of palette colours, ``(n, 3)``, and indices ``(h, w)``."""
+    height, width = indices.shape
+    rows = [
+        np.packbits((line[:, None] >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8).ravel())
+        for line in indices
+    ]
+    body = b"".join(row.tobytes().ljust(-(-width * bits // 32) * 4, b"\0") for row in rows[::-1])
+    info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, 0, 0, 0, 0, count or 0, 0)[:header]
+    palette = np.dstack([colours[None, :, ::-1], np.zeros((1, len(colours), 1), np.uint8)]).tobytes()
+    start = 14 + len(info) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + info + palette + body
+
+
+@pytest.mark.parametrize(
+    ("bits", "header", "colours", "count"),
+    [(2, 40, 4, None), (2, 40, 3, 3), (8, 16, 256, None), (1, 16, 2, None), (4, 16, 16, None), (8, 40, 300, 300)],
+)
+def test_bmp_with_palettes_that_pillow_refuses(bits: int, header: int, colours: int, count: int | None) -> None:
+    palette = noise(1, 1, colours, channels=3)[0]
+    indices = np.random.default_rng(2).integers(0, min(colours, 1 << bits), (7, 13)).astype(np.uint8)
+    data = indexed_bmp(indices, bits, palette, header, count)
+    np.testing.assert_array_equal(decode(data).pixels, palette[indices])
+    with pytest.raises(ImageError, match="rows are missing"):
+        decode(data[:-8])
+    with pytest.raises(ImageError, match="are more than the 50 allowed"):
+        decode(data, Reading(max_pixels=50))
+
+
+@pytest.mark.parametrize(("format", "compression"), [("JPEG", 4), ("PNG", 5)])
+def test_bmp_around_another_file(format: str, compression: int) -> None:
+    inside = saved(smooth(6), format)
+    info = struct.pack("<IiiHHIIiiII", 40, 60, 40, 1, 0, compression, len(inside), 0, 0, 0, 0)
+    data = b"BM" + struct.pack("<IHHI", 54 + len(inside), 0, 0, 54) + info + inside
+    picture = decode(data)
+    np.testing.assert_array_equal(picture.pixels, decode(inside).pixels)
+    assert picture.format == format.lower()
+    with pytest.raises(ImageError):
+        decode(data[:-400])

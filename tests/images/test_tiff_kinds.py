@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import Giants
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from arm_batch.images.streaming import open_strips, probe_size
@@ -264,6 +264,46 @@ def test_jpeg_of_the_old_style() -> None:
     assert np.abs(picture.pixels.astype(int) - rgb).mean() < 2
     with pytest.raises(ImageError, match="too large for a TIFF file with JPEG of the old style"):
         strips_of(data)
+
+
+@pytest.mark.parametrize("method", ["lzma", "zstd"])
+@pytest.mark.parametrize("kind", ["grey", "rgb", "alpha", "palette"])
+def test_compressed_in_a_way_that_only_pillow_knows(kind: str, method: str) -> None:
+    pixels = numbers(8, {"grey": 1, "rgb": 3, "alpha": 4, "palette": 3}[kind]).astype(np.uint8)
+    image = Image.fromarray(pixels.squeeze())
+    if kind == "palette":
+        image = image.quantize(16)
+    file = io.BytesIO()
+    image.save(file, "TIFF", compression=method)
+    picture = decode(file.getvalue())
+    expected = np.asarray(image.convert("RGB")) if kind == "palette" else pixels.reshape(*pixels.shape[:2], -1)
+    colours = 1 if kind == "grey" else 3
+    if kind == "alpha":
+        np.testing.assert_array_equal(picture.planes, expected[..., 3:])
+    else:
+        np.testing.assert_array_equal(picture.pixels, expected[..., :colours])
+    with pytest.raises(ImageError, match=r"is too large for a TIFF file with (LZMA|Zstandard) inside"):
+        strips_of(file.getvalue())
+
+
+@pytest.mark.parametrize(("photometric", "channels", "called"), [(GREY, 1, "grey"), (RGB, 3, "RGB")])
+@pytest.mark.parametrize("bits", [8, 12])
+def test_a_page_that_does_not_say_what_its_colours_are(
+    photometric: int, channels: int, called: str, bits: int
+) -> None:
+    values = numbers(bits, channels)
+    page = packed_page(values, bits, photometric)
+    silent = Page({tag: value for tag, value in page.tags.items() if tag != PHOTOMETRIC}, page.chunks)
+    picture = decode(raw_tiff(silent))
+    np.testing.assert_array_equal(picture.pixels, stretched(values, bits))
+    assert picture.notes == (f"it does not say what its colours are: taken for {called}",)
+    np.testing.assert_array_equal(strips_of(raw_tiff(silent)), stretched(values, bits))
+
+
+def test_many_bands_are_told_where_they_are_too_many() -> None:
+    data = raw_tiff(packed_page(numbers(8, 9), 8, GREY))
+    with pytest.raises(ImageError, match="37 x 19 px of 9 bands are more than the 800 allowed"):
+        decode(data, Reading(max_pixels=800))
 
 
 def test_a_broken_directory_below_or_behind_is_no_matter() -> None:

@@ -32,7 +32,8 @@ class Held(Source):
 
 def held(*contents: str, sizes: bool = True) -> list[Entry]:
     return [
-        Entry(f"{number:02d}", text, None, len(text) if sizes else -1, "") for number, text in enumerate(contents)
+        Entry(path=f"{number:02d}", key=text, row=None, size=len(text) if sizes else -1, etag="")
+        for number, text in enumerate(contents)
     ]
 
 
@@ -103,8 +104,8 @@ def test_a_hash_from_s3_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"same")
     info = LocalStore(str(tmp_path)).stat("b.png")
     entries = [
-        Entry("a.png", "a.png", None, 4, hashlib.md5(b"same").hexdigest()),
-        Entry("b.png", "b.png", None, 4, info.etag),
+        Entry(path="a.png", key="a.png", row=None, size=4, etag=hashlib.md5(b"same").hexdigest()),
+        Entry(path="b.png", key="b.png", row=None, size=4, etag=info.etag),
     ]
     found = put_copies_behind(Source(LocalStore(str(tmp_path))), entries, 32, LARGE)
     assert [entry.copy_of for entry in found] == [None, "a.png"]

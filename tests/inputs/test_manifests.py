@@ -20,7 +20,7 @@ from arm_batch.storage.local import LocalStore
 from arm_batch.storage.s3.client import s3_client
 from arm_batch.storage.s3.store import S3Store
 
-BUCKET = S3Store("lists", "deep/er")
+BUCKET = S3Store(bucket="lists", prefix="deep/er")
 
 
 def read_all(found: Input) -> dict[str, bytes | str]:
@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
         ("../b//a.jpg", BUCKET, "s3://lists/deep/b//a.jpg", "../b//a.jpg"),
         ("../../../a.jpg", BUCKET, "s3://lists/a.jpg", "../../../a.jpg"),
         ("/a.jpg", BUCKET, "/a.jpg", "a.jpg"),
-        ("a.jpg", S3Store("lists", ""), "s3://lists/a.jpg", "a.jpg"),
+        ("a.jpg", S3Store(bucket="lists", prefix=""), "s3://lists/a.jpg", "a.jpg"),
         ("c:a.jpg", LocalStore("/x"), "/x/c:a.jpg", "c:a.jpg"),
     ],
 )

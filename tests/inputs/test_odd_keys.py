@@ -36,7 +36,7 @@ ODD = [
 
 @pytest.fixture
 def store(s3_endpoint: str, s3_bucket: str) -> S3Store:
-    return S3Store(s3_bucket, "p q", s3_endpoint)
+    return S3Store(bucket=s3_bucket, prefix="p q", endpoint_url=s3_endpoint)
 
 
 def put(store: S3Store, key: str, data: bytes) -> None:

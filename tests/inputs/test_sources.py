@@ -49,7 +49,9 @@ def test_image_files(store: ObjectStore) -> None:
     entries = entries_in(store)
     assert [entry.path for entry in entries] == sorted(images)
     for entry in entries:
-        assert entry == Entry(entry.path, entry.path, None, len(entry.path), store.stat(entry.path).etag)
+        assert entry == Entry(
+            path=entry.path, key=entry.path, row=None, size=len(entry.path), etag=store.stat(entry.path).etag
+        )
     source = pickle.loads(pickle.dumps(Source(store)))
     assert [source.read(entry).decode() for entry in entries] == sorted(images)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.open import open_store
-from tests.archives import job, silent
+from tests.archives import job, replanned, silent
 from tests.image_files import saved, smooth
 from tests.images.test_geotiff import AREA, SAID, geotiff, keys
 
@@ -31,7 +30,7 @@ def upscaled(folder: Path, files: dict[str, bytes], sink: Any = "files", **optio
         path = folder / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    spec = dataclasses.replace(job(folder / "in", folder / "out", budget="5%", sink=sink), **options)
+    spec = replanned(job(folder / "in", folder / "out", budget="5%", sink=sink), **options)
     pipeline.upscale(spec, silent)
     store = open_store(str(folder / "out"))
     assert verify_store(store, list_generations(store)).problems == ()

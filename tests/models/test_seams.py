@@ -7,11 +7,11 @@ from importlib import resources
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels, Stitcher, TileGrid, take
+from arm_batch.core.arrays import Flags, Floats, Pixels
+from arm_batch.core.tiling.grid import Stitcher, TileGrid, take
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.training.data import downscale
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
@@ -28,7 +28,7 @@ def photograph(name: str, scale: int) -> Pixels:
     return np.ascontiguousarray(bgr[:height, :width, ::-1])
 
 
-def inside(length: int, grid: TileGrid, scale: int, first: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def inside(length: int, grid: TileGrid, scale: int, first: int) -> tuple[Flags, Flags]:
     """Along one axis, what is near a border between two tiles, and what of the image is looked at at all."""
     side = grid.tile * scale
     place = np.arange(length)
@@ -38,7 +38,7 @@ def inside(length: int, grid: TileGrid, scale: int, first: int) -> tuple[NDArray
 
 @pytest.mark.parametrize("name", ["fsrcnn-x4", "mixed-x4", "carn-x4", "srresnet-x4", "fsrcnn-x2", "carn-x2"])
 def test_errors_at_the_borders_of_tiles_are_those_elsewhere(name: str) -> None:
-    files = load_ladder(find_ladder(name))
+    files = load_ladder(name)
     grid, scale = files.ladder.grid, files.ladder.scale
     upscaler = Upscaler(files.nets, grid, scale, "cpu")
     sums, counts = np.zeros(2), np.zeros(2)
@@ -58,7 +58,7 @@ def test_errors_at_the_borders_of_tiles_are_those_elsewhere(name: str) -> None:
     assert at_borders / elsewhere <= 1.02
 
 
-def upscale(grid: TileGrid, upscaler: Upscaler, n_subnets: int, lr: Pixels, scale: int) -> NDArray[np.float64]:
+def upscale(grid: TileGrid, upscaler: Upscaler, n_subnets: int, lr: Pixels, scale: int) -> Floats:
     """Every tile by another subnet than its neighbours: the allocation with the most seams."""
     rows, columns = grid.shape(*lr.shape[:2])
     subnets = np.add.outer(np.arange(rows), np.arange(columns)).ravel() % n_subnets

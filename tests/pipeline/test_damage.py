@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import JobSpec, Resume, Sink
 from arm_batch.storage.open import open_store
 from tests.archives import job, make_archive, silent
+from tests.sealed import changed
 
 REPAIR = Resume(repair=True)
 
@@ -140,7 +140,7 @@ def test_a_damaged_document_ends_a_run_in_words(
     finished: JobSpec, key: str, changes: dict[str, object], told: str
 ) -> None:
     path = Path(finished.output) / key
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_bytes(changed(path.read_bytes(), **changes))
     message = refused(finished)
     assert key in message
     assert told in message
@@ -149,7 +149,7 @@ def test_a_damaged_document_ends_a_run_in_words(
 @pytest.mark.parametrize("subnet_tiles", [[1], [1, 1, 1, 1]])
 def test_tiles_that_no_row_has_are_found_and_mended(finished: JobSpec, subnet_tiles: list[int]) -> None:
     path = Path(finished.output) / "commits/g0000/000001.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"subnet_tiles": subnet_tiles}))
+    path.write_bytes(changed(path.read_bytes(), subnet_tiles=subnet_tiles))
     store = open_store(finished.output)
     (problem,) = verify_store(store, list_generations(store)).problems
     assert (problem.key, problem.repair) == ("commits/g0000/000001.json", "again")
@@ -161,7 +161,7 @@ def test_tiles_that_no_row_has_are_found_and_mended(finished: JobSpec, subnet_ti
 def test_a_damaged_manifest_is_written_anew(finished: JobSpec, parts: object) -> None:
     path = Path(finished.output) / "manifest.json"
     whole = path.read_bytes()
-    path.write_text(json.dumps(json.loads(whole) | {"parts": parts}))
+    path.write_bytes(changed(whole, parts=parts))
     with pytest.raises(StoreError, match=r"manifest\.json is not a manifest: at `\$\.parts.*writes it anew"):
         read_manifest(open_store(finished.output))
     pipeline.upscale(finished, silent)

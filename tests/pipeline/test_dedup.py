@@ -16,8 +16,8 @@ from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.inputs.sources import Entry, Source
-from arm_batch.spec import JobSpec, PlanSpec, Resume, Sink
-from tests.archives import LADDER, draw, job, silent, write_png
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, Sink
+from tests.archives import LADDER, draw, job, replanned, silent, write_png
 from tests.pipeline.test_inputs import rows
 from tests.pipeline.test_resume import stop_after
 
@@ -37,7 +37,7 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def spec(archive: Path, tmp_path: Path) -> JobSpec:
-    return replace(job(archive, tmp_path / "out", budget="50%", shard_images=2), dedup=True)
+    return replanned(job(archive, tmp_path / "out", budget="50%", shard_images=2), dedup=True)
 
 
 COPIES = {"d/a again.png": "a.png", "z.png": None, "bb.png": "b.png"}
@@ -46,7 +46,7 @@ COPIES = {"d/a again.png": "a.png", "z.png": None, "bb.png": "b.png"}
 
 @pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
 def test_copies_cost_nothing_and_have_all_that_others_have(spec: JobSpec, tmp_path: Path, sink: Sink) -> None:
-    spec = replace(spec, sink=sink, limits=replace(spec.limits, images=32))
+    spec = replanned(replace(spec, sink=sink), limits=replace(spec.plan.limits, images=32))
     summary = pipeline.upscale(spec, silent)
     assert (summary.images, summary.failed, summary.copies) == (6, 0, 3)
     found = rows(tmp_path / "out", *COLUMNS)
@@ -81,7 +81,7 @@ def test_a_run_that_was_stopped_goes_on(spec: JobSpec, tmp_path: Path, stage: st
     assert {path: found[path]["copy_of"] for path in COPIES} == COPIES
     assert summary.copies == 2
     with pytest.raises(OutputError, match="dedup was 'yes', is 'no'"):
-        pipeline.upscale(replace(spec, dedup=False), silent)
+        pipeline.upscale(replanned(spec, dedup=False), silent)
 
 
 def test_copies_fail_with_the_first_and_are_tried_again(spec: JobSpec, archive: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_copies_fail_with_the_first_and_are_tried_again(spec: JobSpec, archive: 
     for name in ("a.png", "d/a again.png", "z.png"):
         (archive / name).write_bytes(whole[:-300])
     # With all of the budget, since equal images that are read for themselves may get unequal shares of a part.
-    spec = replace(spec, budget=parse_budget("100%"), limits=replace(spec.limits, images=3))
+    spec = replanned(replace(spec, budget=parse_budget("100%")), limits=replace(spec.plan.limits, images=3))
     assert pipeline.upscale(spec, silent).failed == 3
     found = rows(tmp_path / "out", *COLUMNS)
     assert {found[p]["error"] for p in ("d/a again.png", "z.png")} == {found["a.png"]["error"]}
@@ -156,21 +156,24 @@ def test_rows_of_parquet(archive: Path, tmp_path: Path) -> None:
     paths = ["a.png", "b.png", "c.png", "d/a again.png"]
     images = [{"bytes": (archive / path).read_bytes(), "path": path} for path in paths]
     pq.write_table(pa.table({"image": [*images, None]}), tmp_path / "p.parquet")
-    summary = pipeline.upscale(replace(job(tmp_path / "p.parquet", tmp_path / "out"), dedup=True), silent)
+    summary = pipeline.upscale(replanned(job(tmp_path / "p.parquet", tmp_path / "out"), dedup=True), silent)
     assert (summary.images, summary.failed, summary.copies) == (5, 1, 1)
     assert rows(tmp_path / "out", *COLUMNS)["d/a again.png"]["copy_of"] == "a.png"
 
 
 def test_a_plan_knows_copies_too(spec: JobSpec, archive: Path, tmp_path: Path) -> None:
-    asked = PlanSpec(
-        input=str(archive), ladder=LADDER, scale=4, executor="inline", output=str(tmp_path / "plan"), dedup=True
+    asked = DryRunSpec(
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", dedup=True),
+        output=str(tmp_path / "plan"),
     )
     outlook = pipeline.plan(asked, silent)
     assert (outlook.images, outlook.copies) == (6, 3)
     assert pipeline.plan(asked, silent).copies == 3
     with pytest.raises(UsageError, match="dedup was 'yes', is 'no'"):
-        pipeline.upscale(replace(spec, plan=asked.output, dedup=False), silent)
-    summary = pipeline.upscale(replace(spec, plan=asked.output), silent)
+        pipeline.upscale(replanned(replace(spec, adopt=asked.output), dedup=False), silent)
+    summary = pipeline.upscale(replace(spec, adopt=asked.output), silent)
     assert (summary.copies, summary.full_flops) == (3, outlook.full_flops.value)
     with pytest.raises(UsageError, match="leave out one"):
-        pipeline.plan(replace(asked, output=None, selection=Selection(sample=parse_sample("2"))), silent)
+        pipeline.plan(
+            replanned(replace(asked, output=None), selection=Selection(sample=parse_sample("2"))), silent
+        )

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.cli.forecast import outlook_lines
+from arm_batch.core.large_images import Giants
 from arm_batch.execution.messages import DITHERED
 from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
+from arm_batch.spec import DryRunSpec, PlanSpec
 from arm_batch.storage.open import open_store
-from tests.archives import LADDER, job, silent
+from tests.archives import LADDER, job, replanned, silent
 from tests.image_files import saved, smooth
 
 GREY = smooth(4, 128, 128, channels=1)
@@ -62,3 +66,31 @@ def test_in_a_stream_they_are_those_of_a_job(tmp_path: Path) -> None:
     assert done["flops"][0] == 0
     assert done["flops"][1] > 0
     assert np.isnan(done["psnr_predicted_db"][0])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_so_are_large_images(streamed: bool, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
+    (tmp_path / "in" / "grey.png").write_bytes(saved(GREY, "PNG"))
+    giants = Giants(pixels=1, streamed=1 if streamed else 2**26)
+    spec = replanned(job(tmp_path / "in", tmp_path / "out", budget="100%"), giants=giants)
+    pipeline.upscale(spec, silent)
+    rows = {row["path"]: row for row in open_dataset(str(tmp_path / "out")).to_table().to_pylist()}
+    bits, grey = rows["bits.png"], rows["grey.png"]
+    assert (bits["status"], bits["notes"], bits["flops"], bits["tiles"]) == ("ok", [DITHERED], 0, 0)
+    assert (grey["status"], grey["notes"]) == ("ok", [])
+    assert grey["flops"] > 0
+    store = open_store(str(tmp_path / "out"))
+    assert verify_store(store, list_generations(store)).problems == ()
+
+
+def test_a_dry_run_of_nothing_else_says_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
+    asked = PlanSpec(input=str(tmp_path / "in"), ladder=LADDER, scale=4, executor="inline")
+    outlook = pipeline.plan(DryRunSpec(plan=asked, survey=False), silent)
+    assert (outlook.curve, outlook.failures, outlook.output_pixels.value) == ((), (), 16 * 128 * 128)
+    assert any(
+        "curve      none: all images are in two tones or dithered" in line for line in outlook_lines(outlook)
+    )

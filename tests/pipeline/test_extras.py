@@ -18,8 +18,8 @@ from arm_batch import open_dataset, pipeline
 from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import InputError, StoppedError
 from arm_batch.runstate.rows import SCHEMA
-from arm_batch.spec import JobSpec, PlanSpec, Resume, Sink
-from tests.archives import LADDER, draw, job, silent, write_png
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, Sink
+from tests.archives import LADDER, draw, job, replanned, silent, write_png
 from tests.pipeline.test_inputs import rows
 from tests.pipeline.test_resume import stop_after
 
@@ -114,9 +114,12 @@ def test_a_run_that_was_stopped_has_the_columns_that_it_began_with(
 
 
 def test_a_retry_and_a_plan_keep_them(spec: JobSpec, tmp_path: Path) -> None:
-    plan = PlanSpec(input=spec.input, ladder=LADDER, scale=4, executor="inline", output=str(tmp_path / "plan"))
+    plan = DryRunSpec(
+        plan=PlanSpec(input=spec.plan.input, ladder=LADDER, scale=4, executor="inline"),
+        output=str(tmp_path / "plan"),
+    )
     pipeline.plan(plan, silent)
-    pipeline.upscale(replace(spec, plan=plan.output), silent)
+    pipeline.upscale(replace(spec, adopt=plan.output), silent)
     pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
     assert rows(tmp_path / "out", *EXPECTED["a.png"]) == EXPECTED
     assert len(list((tmp_path / "out" / "plan").glob("g*"))) == 2
@@ -125,7 +128,7 @@ def test_a_retry_and_a_plan_keep_them(spec: JobSpec, tmp_path: Path) -> None:
 def test_copies_and_selections_have_their_own(tmp_path: Path, pngs: list[bytes]) -> None:
     columns = {"path": ["a", "b", "c", "d"], "caption": ["1", "2", "3", "4"]}
     write(tmp_path / "in", "p.parquet", [pngs[0], pngs[1], pngs[0], pngs[3]], columns)
-    spec = replace(job(tmp_path / "in", tmp_path / "out"), dedup=True, selection=Selection(exclude=("b",)))
+    spec = replanned(job(tmp_path / "in", tmp_path / "out"), dedup=True, selection=Selection(exclude=("b",)))
     pipeline.upscale(spec, silent)
     assert rows(tmp_path / "out", "caption", "copy_of") == {
         "a": {"caption": "1", "copy_of": None},

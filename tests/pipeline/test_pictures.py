@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,18 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading, Writing
-from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.execution import inline
 from arm_batch.images import Picture, decode
 from arm_batch.models.inference import Upscaler
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.shard_plan import ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verify import verify_store
 from arm_batch.storage.open import open_store
-from tests.archives import job, silent
+from tests.archives import job, replanned, silent
 from tests.image_files import SRGB, WIDE, deep_png, exif, saved, smooth, tiff
 
 RGB8, RGB16 = smooth(0), smooth(0, depth=16)
@@ -90,7 +91,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in").mkdir()
     for name, data in (LOSSLESS | LOSSY).items():
         (folder / "in" / name).write_bytes(data)
-    summary = pipeline.upscale(replace(job(folder / "in", folder / "out", sink="files"), reading=READING), silent)
+    summary = pipeline.upscale(
+        replanned(job(folder / "in", folder / "out", sink="files"), reading=READING), silent
+    )
     assert summary.failed == 0
     return folder / "out"
 
@@ -136,7 +139,7 @@ def upscaled(folder: Path, files: dict[str, bytes], reading: Reading = READING, 
         (folder / "in").mkdir(exist_ok=True)
         (folder / "in" / name).write_bytes(data)
     spec = job(folder / "in", folder / "out", budget="10%")
-    pipeline.upscale(replace(spec, reading=reading, writing=Writing(**writing)), silent)
+    pipeline.upscale(replanned(spec, reading=reading, writing=Writing(**writing)), silent)
     return rows_of(folder / "out")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from arm_batch import pipeline
 from arm_batch.core.allocation.budget import Budget, parse_budget
-from arm_batch.core.allocation.histogram import OBJECTIVES, Objective
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.image_options import Writing
 from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
@@ -30,28 +30,25 @@ from arm_batch.execution.messages import JobContext
 from arm_batch.execution.profiling import Beside, Sampled
 from arm_batch.forecast import Outlook, outlook_document
 from arm_batch.images import FORMATS
-from arm_batch.models.ladder_files import find_ladder, load_ladder
+from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.shard_plan import ShardPlan, write_plan
-from arm_batch.spec import JobSpec, PlanSpec, Resume, ShardLimits
+from arm_batch.runstate.plan_files import write_plan
+from arm_batch.runstate.shard_plan import ShardPlan
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, ShardLimits
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
-from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
+from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, replanned, silent, write_png
 from tests.pipeline.test_resume import assert_whole, files, read, rows, stop_after
 
 __all__ = ["read"]
 
 
-def dry_run(archive: Path, output: Path | None = None, budget: Budget | None = None) -> PlanSpec:
-    return PlanSpec(
-        input=str(archive),
-        ladder=LADDER,
-        scale=4,
-        executor="inline",
+def dry_run(archive: Path, output: Path | None = None, budget: Budget | None = None) -> DryRunSpec:
+    return DryRunSpec(
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)),
         output=None if output is None else str(output),
         budget=budget,
         survey=False,
-        limits=ShardLimits(images=2),
     )
 
 
@@ -70,7 +67,7 @@ def folder(archive: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def spec(archive: Path, folder: Path, tmp_path: Path) -> JobSpec:
     """A run that carries `folder` out."""
-    return replace(job(archive, tmp_path / "out", shard_images=2), plan=str(folder))
+    return replace(job(archive, tmp_path / "out", shard_images=2), adopt=str(folder))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -78,9 +75,11 @@ def spec(archive: Path, folder: Path, tmp_path: Path) -> JobSpec:
 def test_what_it_predicts_is_what_the_run_is_then_allocated(
     archive: Path, tmp_path: Path, objective: Objective, budget: str
 ) -> None:
-    asked = replace(dry_run(archive, budget=parse_budget(budget)), objective=objective)
+    asked = replanned(dry_run(archive, budget=parse_budget(budget)), objective=objective)
     outlook = pipeline.plan(asked, silent)
-    summary = pipeline.upscale(replace(job(archive, tmp_path / "out", budget=budget), objective=objective), silent)
+    summary = pipeline.upscale(
+        replanned(job(archive, tmp_path / "out", budget=budget), objective=objective), silent
+    )
     assert outlook.asked is not None
     outcome = outlook.asked.outcome
     assert outcome is not None
@@ -153,7 +152,7 @@ def test_measured_speeds_give_wall_times(archive: Path, tmp_path: Path, speeds: 
 
 @pytest.mark.usefixtures("speeds")
 def test_wall_times_of_a_sample_are_the_whole_archives(large_archive: Path) -> None:
-    spec = replace(dry_run(large_archive), survey=True, selection=Selection(sample=parse_sample("20")))
+    spec = replanned(replace(dry_run(large_archive), survey=True), selection=Selection(sample=parse_sample("20")))
     outlook = pipeline.plan(spec, silent)
     last = outlook.curve[-1]
     busy = float(np.array(last.subnet_tiles) @ [0.0, 1.0, 2.0, 4.0])
@@ -182,7 +181,7 @@ def test_an_archive_without_a_readable_image_has_no_curve(tmp_path: Path) -> Non
     (tmp_path / "in" / "a.png").write_bytes(b"")
     (tmp_path / "in" / "b.png").write_bytes(b"")
     for sample in (None, parse_sample("2")):
-        spec = replace(dry_run(tmp_path / "in", budget=parse_budget("20dB")), selection=Selection(sample=sample))
+        spec = replanned(dry_run(tmp_path / "in", budget=parse_budget("20dB")), selection=Selection(sample=sample))
         outlook = pipeline.plan(spec, silent)
         assert (outlook.curve, outlook.knee, len(outlook.failures)) == ((), None, 2)
         assert json.loads(outlook_document(outlook))["curve"] == []
@@ -211,11 +210,11 @@ def large_archive(tmp_path: Path) -> Path:
 def test_a_sample_stands_for_the_archive_with_intervals(
     large_archive: Path, read: list[str], objective: Objective
 ) -> None:
-    whole = pipeline.plan(replace(dry_run(large_archive), objective=objective), silent)
+    whole = pipeline.plan(replanned(dry_run(large_archive), objective=objective), silent)
     read.clear()
-    spec = replace(dry_run(large_archive, budget=parse_budget("50%")), objective=objective)
+    spec = replanned(dry_run(large_archive, budget=parse_budget("50%")), objective=objective)
     # The intervals of 59, 57 and 56 of the seeds 0 to 59 hold the truth (psnr, mse, image-psnr): this one's do.
-    spec = replace(spec, selection=Selection(sample=parse_sample("20"), seed=5))
+    spec = replanned(spec, selection=Selection(sample=parse_sample("20"), seed=5))
     outlook = pipeline.plan(spec, silent)
     assert len(set(read)) == len(read) == 20
     assert (outlook.images, outlook.scored, outlook.seed) == (41, 20, 5)
@@ -242,12 +241,12 @@ def test_a_sample_stands_for_the_archive_with_intervals(
 
 
 def test_a_sample_follows_from_its_seed(large_archive: Path, read: list[str]) -> None:
-    spec = replace(dry_run(large_archive), selection=Selection(sample=parse_sample("25%")))
+    spec = replanned(dry_run(large_archive), selection=Selection(sample=parse_sample("25%")))
     drawn: list[Sequence[str]] = []
     outlooks: list[Outlook] = []
     for seed in (0, 0, 1):
         read.clear()
-        outlooks.append(pipeline.plan(replace(spec, selection=replace(spec.selection, seed=seed)), silent))
+        outlooks.append(pipeline.plan(replanned(spec, selection=replace(spec.plan.selection, seed=seed)), silent))
         drawn.append(tuple(read))
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(drawn[0]) == 11
@@ -255,7 +254,7 @@ def test_a_sample_follows_from_its_seed(large_archive: Path, read: list[str]) ->
 
 
 def test_a_flop_budget_is_the_whole_archives_also_with_a_sample(large_archive: Path) -> None:
-    spec = replace(
+    spec = replanned(
         dry_run(large_archive, budget=parse_budget("4GFLOP")), selection=Selection(sample=parse_sample("20"))
     )
     asked = pipeline.plan(spec, silent).asked
@@ -267,7 +266,7 @@ def test_a_flop_budget_is_the_whole_archives_also_with_a_sample(large_archive: P
 def test_a_sample_of_all_is_certain(large_archive: Path) -> None:
     whole = pipeline.plan(dry_run(large_archive), silent)
     outlook = pipeline.plan(
-        replace(dry_run(large_archive), selection=Selection(sample=parse_sample("100%"))), silent
+        replanned(dry_run(large_archive), selection=Selection(sample=parse_sample("100%"))), silent
     )
     assert [replace(point, interval=None) for point in outlook.curve] == list(whole.curve)
     assert all(p.interval is not None and p.interval.low == p.interval.high for p in outlook.curve)
@@ -283,7 +282,7 @@ def test_a_run_carries_a_plan_out_without_planning_again(
     assert sorted(read) == sorted(str(p.relative_to(archive)) for p in archive.rglob("*.png"))
     assert files(folder) == before
     assert_whole(tmp_path / "out")
-    direct = pipeline.upscale(replace(spec, plan=None, output=str(tmp_path / "direct")), silent)
+    direct = pipeline.upscale(replace(spec, adopt=None, output=str(tmp_path / "direct")), silent)
     assert rows(tmp_path / "out").equals(rows(tmp_path / "direct"))
     assert summary.run_id == direct.run_id
     read.clear()
@@ -291,7 +290,7 @@ def test_a_run_carries_a_plan_out_without_planning_again(
     assert read == []
     assert replace(again, timings=summary.timings) == summary
     # It is a run like any other from then on.
-    assert pipeline.upscale(replace(spec, plan=None), silent).run_id == summary.run_id
+    assert pipeline.upscale(replace(spec, adopt=None), silent).run_id == summary.run_id
 
 
 def test_a_run_that_was_stopped_goes_on_with_or_without_the_plan(
@@ -300,7 +299,7 @@ def test_a_run_that_was_stopped_goes_on_with_or_without_the_plan(
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, *stop_after("run", 1))
     with pytest.raises(StoppedError):
-        pipeline.upscale(replace(spec, plan=None), *stop_after("run", 3))
+        pipeline.upscale(replace(spec, adopt=None), *stop_after("run", 3))
     pipeline.upscale(spec, silent)
     assert len(read) == 7
     assert_whole(tmp_path / "out")
@@ -359,7 +358,7 @@ def test_planning_that_was_stopped_goes_on(archive: Path, tmp_path: Path, spec: 
     assert 4 <= len(read) <= 7
     first = len(read)
     with pytest.raises(UsageError, match=r"not complete \(2 of 4 shards\)"):
-        pipeline.upscale(replace(spec, plan=str(tmp_path / "half")), silent)
+        pipeline.upscale(replace(spec, adopt=str(tmp_path / "half")), silent)
     outlook = pipeline.plan(half, silent)
     # The two shards that were not planned, whether or not their images had been read ahead.
     assert len(read) - first == 3
@@ -378,7 +377,8 @@ def test_a_plan_for_something_else_is_refused_naming_each_difference(
     before = files(folder)
     with pytest.raises(UsageError) as caught:
         pipeline.upscale(
-            replace(spec, input=str(other), objective="mse", writing=Writing("jpeg"), sink="files"), silent
+            replanned(replace(spec, sink="files"), input=str(other), objective="mse", writing=Writing("jpeg")),
+            silent,
         )
     for told in (
         f"input was '{archive}', is '{other}'",
@@ -388,7 +388,7 @@ def test_a_plan_for_something_else_is_refused_naming_each_difference(
         assert told in str(caught.value)
     assert "sink" not in str(caught.value)
     with pytest.raises(OutputError, match="objective was 'image-psnr', is 'psnr'"):
-        pipeline.plan(replace(dry_run(archive, folder), objective="psnr"), silent)
+        pipeline.plan(replanned(dry_run(archive, folder), objective="psnr"), silent)
     assert files(folder) == before
     assert not (tmp_path / "out").exists()
 
@@ -397,17 +397,17 @@ def test_folders_that_are_no_plan_or_no_output_are_refused(
     archive: Path, folder: Path, spec: JobSpec, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    pipeline.upscale(replace(spec, plan=None, output=str(run)), silent)
+    pipeline.upscale(replace(spec, adopt=None, output=str(run)), silent)
     write_png(tmp_path / "few" / "a.png", draw(0, 40, 40))
     pipeline.plan(dry_run(archive, tmp_path / "coarse"), silent)
-    coarse = replace(dry_run(archive, tmp_path / "coarser"), limits=ShardLimits(images=5))
+    coarse = replanned(dry_run(archive, tmp_path / "coarser"), limits=ShardLimits(images=5))
     pipeline.plan(coarse, silent)
     cases: list[tuple[Callable[[], object], type[ArmBatchError], str]] = [
-        (lambda: pipeline.upscale(replace(spec, plan=str(run)), silent), UsageError, "holds no plan"),
-        (lambda: pipeline.upscale(replace(spec, plan=str(tmp_path / "x")), silent), UsageError, "holds no plan"),
+        (lambda: pipeline.upscale(replace(spec, adopt=str(run)), silent), UsageError, "holds no plan"),
+        (lambda: pipeline.upscale(replace(spec, adopt=str(tmp_path / "x")), silent), UsageError, "holds no plan"),
         (lambda: pipeline.upscale(replace(spec, output=str(folder)), silent), OutputError, "give it as --plan"),
         (
-            lambda: pipeline.upscale(replace(spec, output=str(run), plan=coarse.output), silent),
+            lambda: pipeline.upscale(replace(spec, output=str(run), adopt=coarse.output), silent),
             OutputError,
             "not begun with the plan",
         ),
@@ -416,7 +416,7 @@ def test_folders_that_are_no_plan_or_no_output_are_refused(
         (lambda: pipeline.plan(dry_run(archive, tmp_path / "few"), silent), OutputError, "not empty"),
         (
             lambda: pipeline.plan(
-                replace(dry_run(archive, tmp_path / "x"), selection=Selection(sample=parse_sample("3"))), silent
+                replanned(dry_run(archive, tmp_path / "x"), selection=Selection(sample=parse_sample("3"))), silent
             ),
             UsageError,
             "leave out --sample",
@@ -441,14 +441,14 @@ def test_a_damaged_plan_is_named(spec: JobSpec, folder: Path) -> None:
 
 def test_plans_live_in_s3_too(archive: Path, s3_endpoint: str, s3_bucket: str) -> None:
     url = f"s3://{s3_bucket}/plan"
-    pipeline.plan(replace(dry_run(archive), output=url, endpoint_url=s3_endpoint), silent)
-    spec = replace(job(archive, f"s3://{s3_bucket}/out", endpoint_url=s3_endpoint), plan=url)
+    pipeline.plan(replanned(replace(dry_run(archive), output=url), endpoint_url=s3_endpoint), silent)
+    spec = replace(job(archive, f"s3://{s3_bucket}/out", endpoint_url=s3_endpoint), adopt=url)
     assert pipeline.upscale(spec, silent).images == 7
 
 
 def test_a_plan_holds_no_budget(folder: Path) -> None:
     (generation,) = list_generations(LocalStore(str(folder)))
-    ladder = load_ladder(find_ladder(LADDER)).ladder
+    ladder = load_ladder(LADDER).ladder
     assert generation.kind == "plan"
     assert generation.settings.keys() == {
         *("input", "ladder", "scale", "objective", "format", "selection", "dedup"),

@@ -22,8 +22,8 @@ from arm_batch.core.image_options import Writing
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError, StoreError
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.inputs.sources import Entry, Source
-from arm_batch.models.ladder_files import find_ladder, load_ladder
-from arm_batch.runstate import sinks
+from arm_batch.models.ladder_files import load_ladder
+from arm_batch.runstate import shard_writer
 from arm_batch.runstate.commit import Commit, committed, create_commit
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
@@ -31,7 +31,8 @@ from arm_batch.spec import JobSpec, Resume
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.overlap import AT_ONCE
-from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, silent, write_png
+from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, replanned, silent, write_png
+from tests.sealed import changed, of_before
 
 
 def rows(output: Path) -> pa.Table:
@@ -161,7 +162,7 @@ def killed_at_commit(number: int) -> Iterator[None]:
         return create_commit(store, commit)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinks, "create_commit", dying)
+        patch.setattr(shard_writer, "create_commit", dying)
         yield
     assert calls == number
 
@@ -204,7 +205,7 @@ def test_a_source_replaced_after_a_kill_is_in_the_pixels_too(spec: JobSpec, tmp_
 def test_a_commit_whose_images_wait_counts_and_they_are_moved(spec: JobSpec, tmp_path: Path) -> None:
     spec, output = replace(spec, sink="files"), tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinks, "publish", lambda _store, _commit: None)
+        patch.setattr(shard_writer, "publish", lambda _store, _commit: None)
         with pytest.raises(StoppedError):
             pipeline.upscale(spec, *stop_after("run", 1))
     store = LocalStore(str(output))
@@ -334,7 +335,7 @@ def test_what_changed_images_give_back_buys_upgrades_for_others(tmp_path: Path) 
         write_png(archive / f"{seed:02d}.png", draw(99, 60, 90))
     summary = pipeline.upscale(spec, silent)
     assert summary.failed == 3
-    largest_step = int(np.diff(load_ladder(find_ladder(LADDER)).ladder.costs).max())
+    largest_step = int(np.diff(load_ladder(LADDER).ladder.costs).max())
     assert summary.budget_flops - largest_step < summary.spent_flops <= summary.budget_flops
     assert_whole(tmp_path / "out")
 
@@ -357,7 +358,7 @@ def test_a_resume_on_another_cluster_gives_the_bytes_of_that_which_began(
         if not recorded:
             # As in outputs that were begun before waves were written down.
             allocation = output / "plan" / "g0000" / "allocation.json"
-            document = json.loads(allocation.read_text())
+            document = json.loads(of_before(allocation.read_bytes()))
             del document["waves"]
             allocation.write_text(json.dumps(document))
         with pytest.raises(StoppedError):
@@ -393,7 +394,7 @@ def test_other_settings_are_refused_naming_each_difference(spec: JobSpec, tmp_pa
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, *stop_after("run", 1))
     before = files(tmp_path / "out")
-    other = replace(spec, budget=job("a", "b", budget="60%").budget, writing=Writing("jpeg", 80))
+    other = replanned(replace(spec, budget=job("a", "b", budget="60%").budget), writing=Writing("jpeg", 80))
     with pytest.raises(OutputError) as caught:
         pipeline.upscale(other, silent)
     for told in ("budget was '50%', is '60%'", "format was 'auto', is 'jpeg'", "quality was '95', is '80'"):
@@ -554,8 +555,7 @@ def test_a_hole_among_generations_cannot_be_repaired(tmp_path: Path, what: str) 
 def test_what_nothing_else_holds_cannot_be_repaired(spec: JobSpec, tmp_path: Path) -> None:
     pipeline.upscale(spec, silent)
     allocation = tmp_path / "out" / "plan" / "g0000" / "allocation.json"
-    document = json.loads(allocation.read_text())
-    document["spend"] += 1
-    allocation.write_text(json.dumps(document))
+    spend = json.loads(allocation.read_text())["spend"]
+    allocation.write_bytes(changed(allocation.read_bytes(), spend=spend + 1))
     with pytest.raises(OutputError, match=r"cannot be repaired.*allocation\.json"):
         pipeline.upscale(replace(spec, resume=Resume(repair=True)), silent)

@@ -11,8 +11,8 @@ from arm_batch import open_dataset, pipeline
 from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import InputError, OutputError, UsageError
-from arm_batch.spec import JobSpec, PlanSpec, Resume
-from tests.archives import LADDER, draw, job, silent, write_png
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume
+from tests.archives import LADDER, draw, job, replanned, silent, write_png
 
 
 def paths(output: Path) -> list[str]:
@@ -27,7 +27,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def selected(archive: Path, selection: Selection, output: str = "out") -> JobSpec:
-    return replace(job(archive, archive.parent / output, budget="100%"), selection=selection)
+    return replanned(job(archive, archive.parent / output, budget="100%"), selection=selection)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,8 @@ def test_the_sample_that_is_upscaled_is_the_one_that_was_planned(archive: Path) 
         if str(Path(path).relative_to(archive)) not in paths(archive.parent / "out"):
             Path(path).write_bytes(b"broken")
     outlook = pipeline.plan(
-        PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=sample), silent
+        DryRunSpec(plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=sample)),
+        silent,
     )
     assert outlook.images == 6
     assert {path for path, _ in outlook.failures} <= {"a/0.png"}
@@ -80,18 +81,16 @@ def test_another_selection_is_another_run(archive: Path, tmp_path: Path) -> None
     pipeline.upscale(selected(archive, Selection(limit=2)), silent)
     with pytest.raises(OutputError, match="selection was '--limit 2', is ''"):
         pipeline.upscale(selected(archive, Selection()), silent)
-    plan = PlanSpec(
-        input=str(archive),
-        ladder=LADDER,
-        scale=4,
-        executor="inline",
+    plan = DryRunSpec(
+        plan=PlanSpec(
+            input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=Selection(exclude=("a",))
+        ),
         output=str(tmp_path / "plan"),
-        selection=Selection(exclude=("a",)),
     )
     pipeline.plan(plan, silent)
     with pytest.raises(UsageError, match="selection was '--exclude a', is ''"):
-        pipeline.upscale(replace(selected(archive, Selection(), "new"), plan=plan.output), silent)
-    pipeline.upscale(replace(selected(archive, plan.selection, "new"), plan=plan.output), silent)
+        pipeline.upscale(replace(selected(archive, Selection(), "new"), adopt=plan.output), silent)
+    pipeline.upscale(replace(selected(archive, plan.plan.selection, "new"), adopt=plan.output), silent)
     assert paths(tmp_path / "new") == ["b/1.png", "b/3.png", "b/5.png"]
 
 

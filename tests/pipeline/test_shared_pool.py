@@ -18,10 +18,11 @@ from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.pipeline import quota
 from arm_batch.pipeline.runner import Progress
 from arm_batch.report import RunSummary
-from arm_batch.runstate.allocation import Verdict, read_epochs
+from arm_batch.runstate.allocation import read_epochs
 from arm_batch.runstate.generation import list_generations
+from arm_batch.runstate.verdict import Verdict
 from arm_batch.runstate.verify import verify_store
-from arm_batch.spec import ExecutorName, JobSpec, PlanSpec, Resume
+from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume
 from arm_batch.storage.open import open_store
 from tests.archives import LADDER, draw, job, make_archive, silent, write_png
 from tests.chaos.runs import start
@@ -143,7 +144,7 @@ def test_failed_images_give_back_and_are_tried_again_from_the_pool(full: int, tm
 
 
 def again(spec: JobSpec) -> JobSpec:
-    return job(spec.input, spec.output, budget=spec.budget.text, resume=Resume(retry_failed=True))
+    return job(spec.plan.input, spec.output, budget=spec.budget.text, resume=Resume(retry_failed=True))
 
 
 def test_what_is_repaired_after_the_end_does_not_trouble_the_pool(
@@ -279,15 +280,15 @@ def test_six_jobs_share_alike_although_the_first_has_begun(tmp_path: Path) -> No
 
 
 def test_a_plan_is_carried_out_within_a_pool(archive: Path, full: int, tmp_path: Path) -> None:
-    planned = PlanSpec(
-        input=str(archive), ladder=LADDER, scale=4, executor="inline", output=str(tmp_path / "plan")
+    planned = DryRunSpec(
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline"), output=str(tmp_path / "plan")
     )
     pipeline.plan(planned, silent)
     budget = make_pool(tmp_path / "pool", full // 2)
-    spec = replace(job(archive, tmp_path / "out", budget=budget), plan=str(tmp_path / "plan"))
+    spec = replace(job(archive, tmp_path / "out", budget=budget), adopt=str(tmp_path / "plan"))
     assert pipeline.upscale(spec, silent).spent_flops == state(tmp_path / "pool").spent <= full // 2
     make_pool(tmp_path / "small", full // 1000)
-    spec = replace(job(archive, tmp_path / "refused", budget=f"pool:{tmp_path / 'small'}"), plan=spec.plan)
+    spec = replace(job(archive, tmp_path / "refused", budget=f"pool:{tmp_path / 'small'}"), adopt=spec.adopt)
     with pytest.raises(BudgetError, match="less than the"):
         pipeline.upscale(spec, silent)
     assert not (tmp_path / "refused").exists()

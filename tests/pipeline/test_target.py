@@ -10,11 +10,11 @@ import pytest
 
 from arm_batch import pipeline
 from arm_batch.core.allocation.budget import parse_budget, target_budget
-from arm_batch.core.allocation.histogram import OBJECTIVES, Objective
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.report import RunSummary
 from arm_batch.spec import JobSpec, Resume
-from tests.archives import draw, job, make_archive, silent, write_png
+from tests.archives import draw, job, make_archive, replanned, silent, write_png
 from tests.pipeline.test_resume import assert_whole, stop_after
 
 
@@ -41,7 +41,7 @@ def half_way(spec: JobSpec, decimals: int) -> float:
 def test_it_is_reached_and_a_little_less_spend_would_not_do(
     spec: JobSpec, tmp_path: Path, objective: Objective
 ) -> None:
-    spec = replace(spec, objective=objective)
+    spec = replanned(spec, objective=objective)
     target = half_way(spec, 3)
     summary = pipeline.upscale(replace(spec, budget=target_budget(target)), silent)
     assert figure(summary) >= target
@@ -85,11 +85,9 @@ def test_failed_images_that_stay_below_the_target_get_all_that_helps(tmp_path: P
     write_png(tmp_path / "in" / "noise.png", draw(1, 64, 640)[:, -64:])
     with pytest.raises(BudgetError, match="no budget reaches 25 dB"):
         pipeline.upscale(
-            replace(
-                spec,
-                output=str(tmp_path / "both"),
+            replanned(
+                replace(spec, output=str(tmp_path / "both"), budget=target_budget(25)),
                 input=str(tmp_path / "in" / "noise.png"),
-                budget=target_budget(25),
             ),
             silent,
         )

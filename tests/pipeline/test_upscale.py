@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.prediction.metrics import psnr
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
 from arm_batch.images import decode
-from arm_batch.models.ladder_files import find_ladder, load_ladder
-from tests.archives import LADDER, LR_SIZES, job, make_archive, silent
+from arm_batch.models.ladder_files import load_ladder
+from tests.archives import LADDER, LR_SIZES, job, make_archive, replanned, silent
 
 
 def read_rgb(path: Path) -> Pixels:
@@ -69,7 +69,7 @@ def test_run_json_records_the_run(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "in")
     summary = pipeline.upscale(job(archive, tmp_path / "out"), silent)
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    ladder = load_ladder(find_ladder(LADDER)).ladder
+    ladder = load_ladder(LADDER).ladder
     assert record["run_id"] == summary.run_id
     assert record["ladder"]["sha256"] == ladder.digest
     tiles = np.array(record["allocation"]["tiles"])
@@ -147,7 +147,7 @@ def test_s3_in_and_out(tmp_path: Path, s3_endpoint: str, s3_bucket: str) -> None
     pipeline.upscale(remote, silent)
     columns = ["path", "sha256", "flops", "image"]
     local = open_dataset(str(tmp_path / "out")).to_table(columns).sort_by("path")
-    assert open_dataset(remote.output, s3_endpoint).to_table(columns).sort_by("path").equals(local)
+    assert open_dataset(remote.output, endpoint_url=s3_endpoint).to_table(columns).sort_by("path").equals(local)
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -155,10 +155,10 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(tmp_path: Pat
     good = job(archive, tmp_path / "out")
     (tmp_path / "empty").mkdir()
     for spec, error in [
-        (replace(good, input=str(tmp_path / "missing")), InputError),
-        (replace(good, input=str(tmp_path / "empty")), InputError),
-        (replace(good, ladder=str(tmp_path / "missing")), LadderError),
-        (replace(good, scale=2), LadderError),
+        (replanned(good, input=str(tmp_path / "missing")), InputError),
+        (replanned(good, input=str(tmp_path / "empty")), InputError),
+        (replanned(good, ladder=str(tmp_path / "missing")), LadderError),
+        (replanned(good, scale=2), LadderError),
         (replace(good, output=str(archive / "out")), InputError),
         (replace(good, output=str(archive)), UsageError),
     ]:
@@ -188,7 +188,7 @@ def test_a_folder_with_other_things_in_it_is_not_written_to(tmp_path: Path) -> N
 
 def test_set14_keeps_every_budget_and_gains_from_a_larger_one(validation_data: Path, tmp_path: Path) -> None:
     folder = validation_data / "Set14"
-    costs = load_ladder(find_ladder(LADDER)).ladder.costs
+    costs = load_ladder(LADDER).ladder.costs
     largest_step = int(np.diff(costs).max())
     quality = []
     for percent in (10, 25, 50, 100):

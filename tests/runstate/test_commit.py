@@ -22,6 +22,7 @@ from arm_batch.runstate.commit import (
 )
 from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.storage.base import ObjectStore
+from tests.sealed import resealed
 from tests.storage.counting import CountingStore
 
 
@@ -93,7 +94,7 @@ def changed(store: ObjectStore, path: Sequence[str | int], value: object) -> byt
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    return json.dumps(document).encode()
+    return resealed(document)
 
 
 def check_told(store: ObjectStore, content: bytes, told: str) -> None:

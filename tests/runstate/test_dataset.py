@@ -11,22 +11,22 @@ from arm_batch.images import Picture, encode
 from arm_batch.runstate.dataset import open_dataset
 from arm_batch.runstate.rows import SCHEMA
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import write_shard
+from arm_batch.runstate.shard_writer import write_shard
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from tests.runstate.test_rows import FAILED
-from tests.runstate.test_sinks import record
+from tests.runstate.test_shard_writer import record
 
 
 def test_only_what_is_committed_is_read(store: ObjectStore) -> None:
     endpoint = getattr(store, "endpoint_url", None)
     with pytest.raises(OutputError, match="holds no output"):
-        open_dataset(store.url, endpoint)
+        open_dataset(store.url, endpoint_url=endpoint)
     for shard in range(3):
         write_shard(store, ShardId(0, shard), [record(f"{shard}.png", b"%d" % shard)], "parquet", "x")
     store.write("data/part-g0000-000001-orphan.parquet", store.read("data/part-g0000-000001-x.parquet"))
     store.write("data/part-g0000-000002-broken.parquet", b"half")
-    dataset = open_dataset(store.url, endpoint)
+    dataset = open_dataset(store.url, endpoint_url=endpoint)
     assert dataset.schema.equals(SCHEMA)
     table = dataset.to_table(columns=["path", "image"])
     assert table["path"].to_pylist() == ["0.png", "1.png", "2.png"]

@@ -13,7 +13,7 @@ from arm_batch.runstate.names import output_names, with_extension
 
 
 def names(paths: list[str], format: str = "png") -> list[str]:
-    return output_names([Entry(path, path, None, 0, "") for path in paths], format)
+    return output_names([Entry(path=path, key=path, row=None, size=0, etag="") for path in paths], format)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +12,17 @@ from hypothesis import strategies as st
 
 from arm_batch.errors import StoreError
 from arm_batch.inputs.sources import Entry
-from arm_batch.runstate.generation import (
-    Generation,
-    create_generation,
-    discard_generation,
-    list_generations,
-    read_names,
-    read_shards,
-)
-from arm_batch.runstate.shard_plan import (
-    ImagePlan,
-    Shard,
-    ShardId,
-    ShardPlan,
-    plan_key,
-    planned,
-    read_plan,
-    write_plan,
-)
+from arm_batch.runstate.generation import Generation, create_generation, discard_generation, list_generations
+from arm_batch.runstate.listing import read_names, read_shards
+from arm_batch.runstate.plan_files import plan_key, planned, read_plan, write_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
+from tests.sealed import changed
 
 SETTINGS = {"budget": "50%"}
-FILE = Entry("a/ü.png", "a/ü.png", None, 12, "1f-c")
-ROW = Entry("b.png", "train.parquet", 7, -1, "2a")
+FILE = Entry(path="a/ü.png", key="a/ü.png", row=None, size=12, etag="1f-c")
+ROW = Entry(path="b.png", key="train.parquet", row=7, size=-1, etag="2a")
 
 
 def image(entry: Entry, scores: list[float], error: str | None = None) -> ImagePlan:
@@ -166,7 +152,7 @@ def test_a_damaged_record_of_a_generation_is_named(
 ) -> None:
     create_generation(store, "initial", 0, "run", SETTINGS, [shard(0, 0, FILE)], "one")
     key = "plan/g0000/generation.json"
-    store.write(key, json.dumps(json.loads(store.read(key)) | changes).encode())
+    store.write(key, changed(store.read(key), **changes))
     with pytest.raises(StoreError) as caught:
         list_generations(store)
     assert f"{key} is" in str(caught.value)

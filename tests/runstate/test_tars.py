@@ -9,14 +9,14 @@ from io import BytesIO
 
 import pytest
 
-from arm_batch.runstate.commit import committed
+from arm_batch.runstate.commit import committed, create_commit, read_commit
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.rows import StoredImage
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.sinks import write_shard
+from arm_batch.runstate.shard_writer import write_shard
 from arm_batch.runstate.tars import pack, split_path, unpack
 from arm_batch.storage.base import ObjectStore
-from tests.runstate.test_sinks import ROWS, keys, rows
+from tests.runstate.test_shard_writer import ROWS, keys, rows
 
 SHARD = ShardId(0, 3)
 TAR = "tars/part-g0000-000003-x.tar"
@@ -48,7 +48,13 @@ def test_a_shard_of_failures_has_no_tar(store: ObjectStore) -> None:
 def test_the_loser_takes_its_tar_away(store: ObjectStore) -> None:
     def other_wins(self: ObjectStore, key: str, data: bytes) -> bool:
         del self
-        return create(key, data.replace(b'"x"', b'"winner"')) and False
+        create(key, data)
+        ours = read_commit(store, SHARD)
+        assert ours is not None
+        store.delete(key)
+        object.__setattr__(store, "create", create)
+        create_commit(store, replace(ours, attempt="winner"))
+        return False
 
     create = store.create
     object.__setattr__(store, "create", other_wins.__get__(store))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-
-_ticks = itertools.count(1)
 
 
 class Disk(Protocol):
@@ -48,6 +46,7 @@ class Folder:
     root: Path
     url: str
     hashed: bool
+    _ticks: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
 
     def names(self) -> list[str]:
         """See `Disk`."""
@@ -66,7 +65,7 @@ class Folder:
         path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        time_ns = 10**18 + next(_ticks)
+        time_ns = 10**18 + next(self._ticks)
         os.utime(path, ns=(time_ns, time_ns))
         return _md5(data) if self.hashed else f"{time_ns:x}-{len(data):x}"
 

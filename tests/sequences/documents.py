@@ -32,6 +32,7 @@ class Record:
     tar: str | None
     origin: str | None
     staged: tuple[str, ...]
+    epoch: int
 
 
 class Documents:
@@ -107,8 +108,9 @@ class Documents:
         return epoch_key(number, max(0, len(self.epochs(number)) - 1))
 
     def begun(self, number: int) -> bool:
-        """Whether a shard of a generation is committed."""
-        return any(record.generation == number for record in self.records)
+        """Whether a shard of a generation has been done by its last allocation."""
+        last = max(0, len(self.epochs(number)) - 1)
+        return any(record.generation == number and record.epoch >= last for record in self.records)
 
     def needed(self) -> Iterator[str]:
         """The files without which, as they are, what the output says is not so."""
@@ -136,7 +138,8 @@ class Documents:
         document = json.loads(self._read(key) or b"")
         parts = [None if document[kind] is None else document[kind]["key"] for kind in ("done", "failed", "tar")]
         shard = document["shard"]
-        return Record(key, shard, int(shard[1:5]), *parts, document["origin"], tuple(document["staged"]))
+        origin, staged = document["origin"], tuple(document["staged"])
+        return Record(key, shard, int(shard[1:5]), *parts, origin, staged, document["epoch"])
 
     def _numbered(self, key: Callable[[int], str]) -> Iterator[dict[str, Any]]:
         for number in itertools.count():
@@ -152,14 +155,6 @@ class Documents:
             return []
         rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(data), columns=columns).to_pylist()
         return rows
-
-
-def readable(key: str, data: bytes | None) -> bool:
-    """Whether a document is one still, although its bytes have changed: none of them has a checksum."""
-    try:
-        return data is not None and key.endswith(".json") and isinstance(json.loads(data), dict)
-    except ValueError:
-        return False
 
 
 def same(key: str, before: bytes, after: bytes | None) -> bool:

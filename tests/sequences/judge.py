@@ -59,7 +59,8 @@ def judged(
     if ended.code == TRACEBACK:
         yield ended.error
     elif ended.code in DONE:
-        yield from _done(before, ended, now, oracle, alone=not guests)
+        yield from _done(before, ended, now, oracle, guests)
+        yield from _manifest(now, oracle, tree, guests)
     elif ended.code != KILLED:
         yield from _failed(ended, before, tree, alone=not guests)
 
@@ -101,7 +102,7 @@ def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[s
 
 def _names_damage(ended: Ended) -> bool:
     """Whether it told of damage that stays, since to mend it would lose what is sound."""
-    return "is not what was committed" in ended.error
+    return any(words in ended.error for words in ("is not what was committed", "cannot be made again"))
 
 
 def _may_have_begun(ended: Ended, before: Before) -> bool:
@@ -109,7 +110,15 @@ def _may_have_begun(ended: Ended, before: Before) -> bool:
     return "repair" in before.flags and "cannot be repaired" not in ended.error
 
 
-def _done(before: Before, ended: Ended, now: Look, oracle: Oracle, alone: bool) -> Iterator[str]:
+def _manifest(now: Look, oracle: Oracle, tree: Tree, guests: list[Ended] | None) -> Iterator[str]:
+    """Nothing says that all is done as long as it is not, but where a driver died between two of its writes."""
+    died = any(guest.code == KILLED for guest in guests or [])
+    if "manifest.json" in tree and not now.documents.complete and not oracle.damages and not died:
+        yield "there is a manifest, but a generation is unfinished"
+
+
+def _done(before: Before, ended: Ended, now: Look, oracle: Oracle, guests: list[Ended] | None) -> Iterator[str]:
+    alone = not guests
     if oracle.damages:
         if "repair" in before.flags:
             yield f"repaired, but damage remains: {[damage.key for damage in oracle.damages]}"

@@ -105,6 +105,9 @@ class Oracle:
     def _now(self, damage: Damage) -> Damage | None:
         """What is left of a damage: a repair takes away what is to be made again."""
         now = self.output.read(damage.key)
+        if now is None and damage.key.startswith("commits/"):
+            # Its shard is just still to do.
+            return None
         return replace(damage, after=now) if now in (None, damage.after) else None
 
     def documents(self) -> Documents:
@@ -115,7 +118,7 @@ class Oracle:
 
     def _rows(self) -> tuple[list[dict[str, Any]], list[str]]:
         try:
-            table = open_dataset(self.settings.output, self.settings.endpoint_url)
+            table = open_dataset(self.settings.output, endpoint_url=self.settings.endpoint_url)
             rows = table.to_table(columns=[*table.schema.names, "__filename"]).to_pylist()
         except OutputError:
             return [], []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from tests.sequences.inputs import Inputs
 from tests.sequences.toy import COSTS, GRID, SCALE, by_subnet, decoded
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from arm_batch.cli import exit_codes
+from tests.sequences.commands import run_verify
 from tests.sequences.inputs import BROKEN, CONTENTS, SOUND
 from tests.sequences.machine import Sequences
+from tests.sequences.mortal import Driver
 
 pytestmark = pytest.mark.slow
 
@@ -44,19 +50,22 @@ def upscale(machine: Sequences, at: int = 0, **flags: Any) -> None:
         machine.upscale("20%", flags)
 
 
-def test_repair_beside_an_image_that_was_tried_again(machine: Sequences) -> None:
+def with_a_retry(machine: Sequences) -> None:
+    """A run, and what has failed in it done again from a sound file."""
     upscale(machine)
     put(machine, "b.png", SOUND_16)
     upscale(machine, retry_failed=True)
+
+
+def test_repair_beside_an_image_that_was_tried_again(machine: Sequences) -> None:
+    with_a_retry(machine)
     damage(machine, "images/a.png", "flip")
     upscale(machine, repair=True)
     assert sorted(machine.last.sound) == ["a.png", "b.png", "d/c.png", "d/e.png"]
 
 
 def test_repair_of_a_shard_whose_other_source_has_changed(machine: Sequences) -> None:
-    upscale(machine)
-    put(machine, "b.png", SOUND_16)
-    upscale(machine, retry_failed=True)
+    with_a_retry(machine)
     damage(machine, "images/a.png", "flip")
     put(machine, "a.png", OTHER_16)
     upscale(machine, repair=True)
@@ -92,18 +101,14 @@ def test_a_hole_among_generations(machine: Sequences) -> None:
 
 @pytest.mark.parametrize("kind", ["flip", "truncate", "empty", "remove"])
 def test_the_plan_of_a_shard_with_a_retry(machine: Sequences, kind: str) -> None:
-    upscale(machine)
-    put(machine, "b.png", SOUND_16)
-    upscale(machine, retry_failed=True)
+    with_a_retry(machine)
     damage(machine, "plan/g0000/shards/000000", kind)
     upscale(machine, repair=True)
     assert len(machine.last.sound) == 4
 
 
 def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Sequences) -> None:
-    upscale(machine)
-    put(machine, "b.png", SOUND_16)
-    upscale(machine, retry_failed=True)
+    with_a_retry(machine)
     damage(machine, "commits/g0000/000000", "truncate")
     put(machine, "a.png", OTHER_16)
     upscale(machine, repair=True)
@@ -123,3 +128,60 @@ def test_two_drivers_that_try_again(machine: Sequences, at: int) -> None:
     upscale(machine)
     machine.two_drivers("20%", {"retry_failed": True}, at, {"retry_failed": True}, 0, "before", 0)
     assert machine.last.verified == 0
+
+
+def test_the_newest_allocation_is_missed(machine: Sequences) -> None:
+    upscale(machine, 14)
+    upscale(machine, add_budget="70%")
+    damage(machine, "plan/g0000/epoch-0001.json", "remove")
+    assert machine.last.verified != 0
+    upscale(machine, repair=True)
+    assert machine.last.verified != 0
+
+
+def test_a_plan_about_other_inputs_is_made_again(machine: Sequences) -> None:
+    upscale(machine)
+    put(machine, "b.png", SOUND_16)
+    upscale(machine, retry_failed=True)
+    output = machine.oracle.output
+    key = "plan/g0001/shards/000000.parquet"
+    table = pq.read_table(pa.BufferReader(output.read(key) or b""))
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("origin"), "origin", pa.nulls(1, pa.string())), buffer
+    )
+    output.write(key, buffer.getvalue())
+    assert run_verify(machine.oracle.settings).code == exit_codes.UNDONE
+    upscale(machine, repair=True)
+    assert machine.last.verified == 0
+    assert pq.read_table(pa.BufferReader(output.read(key) or b"")).equals(table)
+
+
+def test_what_has_to_stay_damaged_is_not_to_be_repaired_again(machine: Sequences) -> None:
+    upscale(machine)
+    damage(machine, "-failed.parquet", "flip")
+    put(machine, "a.png", OTHER_16)
+    for flags in ({"repair": True}, {"repair": True, "retry_failed": True}):
+        ended = machine._upscale("20%", flags, Driver())
+        assert ended.code == exit_codes.USAGE
+        assert "stays damaged" in ended.error
+        assert "`arm-batch upscale ... --repair` does it again; it stays" in ended.error
+
+
+@pytest.mark.parametrize("at", range(1, 30))
+def test_no_manifest_while_another_generation_is_unfinished(machine: Sequences, at: int) -> None:
+    upscale(machine, 14)
+    put(machine, "f.png", SOUND_16)
+    machine.two_drivers("20%", {}, at, {"extend": True}, 12, "term", 0)
+
+
+def test_a_shard_without_record_and_plan_whose_source_has_changed(machine: Sequences) -> None:
+    upscale(machine)
+    damage(machine, "plan/g0000/shards/000000", "remove")
+    damage(machine, "commits/g0000/000000", "flip")
+    put(machine, "a.png", OTHER_16)
+    before = machine._tree()
+    upscale(machine, repair=True)
+    assert {key: data for key, data in machine._tree().items() if key != "run.json"} == {
+        key: data for key, data in before.items() if key != "run.json"
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import os
 import sys
@@ -16,16 +17,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import arm_batch.cli.upscale as upscale_module
+import arm_batch.api.jobs as jobs_module
 import arm_batch.execution.inline as inline_module
-import arm_batch.pipeline.upscale as main_module
 import arm_batch.report as report_module
+from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import Giants
 from arm_batch.core.prediction.ladder import Subnet
-from arm_batch.core.tiling.grid import Pixels, Stitcher, TileGrid, Upscaled
+from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
-from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
-from arm_batch.spec import JobSpec, ShardLimits
+from arm_batch.models.ladder_files import LadderFiles, load_ladder
+from arm_batch.spec import PlanSpec, ShardLimits
+
+main_module = importlib.import_module("arm_batch.pipeline.upscale")
+"""By name: in its package the function of that name is in its place."""
 
 SHIPPED = "fsrcnn-x2"
 """The ladder whose name and table the toy has."""
@@ -41,7 +45,7 @@ GIANTS = Giants(pixels=900, streamed=400, band_bytes=1)
 @functools.cache
 def toy_ladder() -> LadderFiles:
     """Four subnets of few FLOPs, tiles of 8 x 8."""
-    files = load_ladder(find_ladder(SHIPPED))
+    files = load_ladder(SHIPPED)
     subnets = tuple(Subnet(s.name, cost, cost) for s, cost in zip(files.ladder.subnets, COSTS, strict=True))
     return replace(files, ladder=replace(files.ladder, grid=GRID, subnets=subnets))
 
@@ -122,7 +126,7 @@ def quick(giants: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
         patch.setattr(inline_module, "Upscaler", ToyUpscaler)
-        patch.setattr(upscale_module, "JobSpec", functools.partial(JobSpec, **limits))
+        patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
         patch.setattr(report_module, "_version", functools.cache(report_module._version))
         for name, module in list(sys.modules.items()):
             if name.startswith("arm_batch.") and hasattr(module, "ThreadPoolExecutor"):

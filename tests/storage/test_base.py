@@ -108,14 +108,14 @@ def test_a_probe_that_was_there_before_is_no_verdict(store: ObjectStore) -> None
 
 def test_a_store_that_overwrites(s3_endpoint: str, s3_bucket: str) -> None:
     with FaultyS3(s3_endpoint, honours_conditions=False) as proxy:
-        store = S3Store(s3_bucket, "p", proxy.url)
+        store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=proxy.url)
         assert not honours_create(store, "token")
         assert list(store.list()) == []
 
 
 def test_a_store_that_knows_no_conditional_put(s3_endpoint: str, s3_bucket: str) -> None:
     with FaultyS3(s3_endpoint) as proxy:
-        store = S3Store(s3_bucket, "p", proxy.url)
+        store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=proxy.url)
         proxy.script(Fault.UNSUPPORTED)
         assert not honours_create(store, "token")
         assert list(store.list()) == []
@@ -123,7 +123,7 @@ def test_a_store_that_knows_no_conditional_put(s3_endpoint: str, s3_bucket: str)
 
 def test_a_probe_whose_answers_get_lost(s3_endpoint: str, s3_bucket: str) -> None:
     with FaultyS3(s3_endpoint) as proxy:
-        store = S3Store(s3_bucket, "p", proxy.url)
+        store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=proxy.url)
         proxy.script(Fault.LOST, Fault.PASS, Fault.LOST)
         assert honours_create(store, "token")
         assert list(store.list()) == []
@@ -132,7 +132,12 @@ def test_a_probe_whose_answers_get_lost(s3_endpoint: str, s3_bucket: str) -> Non
 def test_a_store_that_cannot_be_reached_gets_no_verdict(s3_endpoint: str, tmp_path: Path) -> None:
     del s3_endpoint  # only for the credentials it sets
     (tmp_path / "file").write_bytes(b"")
-    nobody = S3Store("bucket", "p", "http://127.0.0.1:1", Patience(attempts=2, first_wait_s=0.01))
+    nobody = S3Store(
+        bucket="bucket",
+        prefix="p",
+        endpoint_url="http://127.0.0.1:1",
+        patience=Patience(attempts=2, first_wait_s=0.01),
+    )
     for store in (nobody, LocalStore(str(tmp_path / "file" / "root"))):
         with pytest.raises(StoreError) as caught:
             honours_create(store, "token")
@@ -179,9 +184,9 @@ def test_stores_travel(store: ObjectStore) -> None:
 
 def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert open_store("s3://b/a/c/") == S3Store("b", "a/c")
-    assert open_store("s3://b") == S3Store("b", "")
-    assert open_store("s3://b/a?b#c", "http://x") == S3Store("b", "a?b#c", "http://x")
+    assert open_store("s3://b/a/c/") == S3Store(bucket="b", prefix="a/c")
+    assert open_store("s3://b") == S3Store(bucket="b", prefix="")
+    assert open_store("s3://b/a?b#c", "http://x") == S3Store(bucket="b", prefix="a?b#c", endpoint_url="http://x")
     assert open_store("x y") == LocalStore(str(tmp_path / "x y"))
     assert open_store("file:///x%20y") == LocalStore("/x y")
     for wrong in ("s3://", "s3:///a", "gs://a/b", ""):
@@ -190,4 +195,6 @@ def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for endpoint in ("x:9000", "ftp://x", "http://", "http://x:port", "http://x:99999", "http://[x"):
         with pytest.raises(UsageError, match="is not an endpoint"):
             open_store("s3://b", endpoint)
-    assert open_store("s3://b", "https://x.example") == S3Store("b", "", "https://x.example")
+    assert open_store("s3://b", "https://x.example") == S3Store(
+        bucket="b", prefix="", endpoint_url="https://x.example"
+    )

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arm_batch.errors import StoreError
+import arm_batch.storage.tables as tables_module
+from arm_batch.errors import NewerError, StoreError
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.tables import Tables, read_tables, write_tables
@@ -123,3 +124,37 @@ def test_a_file_cannot_take_more_memory_than_it_has_bytes(local: ObjectStore) ->
 def test_pickles_are_never_opened(local: ObjectStore) -> None:
     told = header("(1,)").replace(b"'<i8'", b"'|O'  ")
     assert "Python objects" in refused(local, member(told + b"cos\nsystem\n(S'false'\ntR."))
+
+
+def written(store: ObjectStore) -> dict[str, np.ndarray]:
+    write_tables(store, KEY, ARRAYS)
+    return dict(np.load(io.BytesIO(store.read(KEY))))
+
+
+def saved(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_arrays_of_before_there_were_formats_are_read(local: ObjectStore) -> None:
+    local.write(KEY, packed())
+    assert read(local).counts("number", 0) == 5
+
+
+@pytest.mark.parametrize("name", [*ARRAYS, "format", "checksum"])
+def test_another_value_is_noticed(local: ObjectStore, name: str) -> None:
+    arrays = written(local)
+    for other in (arrays[name].reshape(-1)[:-1], arrays[name] + arrays[name].dtype.type(1), None):
+        changed = {key: array for key, array in arrays.items() if key != name}
+        data = saved(changed if other is None else changed | {name: other})
+        if other is None or not np.array_equal(other, arrays[name]):
+            assert "is damaged" in refused(local, data)
+
+
+def test_arrays_of_a_later_format_are_no_damage(local: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as later:
+        later.setattr(tables_module, "_FORMAT", 2)
+        write_tables(local, KEY, ARRAYS)
+    with pytest.raises(NewerError, match=r"tables\.npz was written by a newer arm-batch, in format 2"):
+        read(local)

@@ -82,7 +82,7 @@ def test_moving_leaves_no_empty_folders(tmp_path: Path) -> None:
 def test_what_s3_cannot_copy_in_one_request_goes_part_by_part(
     s3_bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = S3Store(s3_bucket, "p", s3_endpoint)
+    store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
     store.write("a", b"ab" * (5 << 20))
     monkeypatch.setattr(store_module, "_LARGEST_PUT", 9 << 20)
     store.move(store.stat("a"), "b")
@@ -155,7 +155,7 @@ def proxied(s3_endpoint: str):
 def test_uploads_survive_a_fault_at_each_request(
     s3_bucket: str, s3_endpoint: str, proxied: FaultyS3, tmp_path: Path, fault: Fault, request_number: int
 ) -> None:
-    direct = S3Store(s3_bucket, "p", s3_endpoint)
+    direct = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
     store = replace(direct, endpoint_url=proxied.url, patience=FAST)
     path = finished(tmp_path, "file", b"ab" * PART)
     proxied.forget()
@@ -170,7 +170,7 @@ def test_uploads_survive_a_fault_at_each_request(
 def test_an_upload_that_is_swept_away_begins_again(
     s3_bucket: str, s3_endpoint: str, proxied: FaultyS3, tmp_path: Path
 ) -> None:
-    direct = S3Store(s3_bucket, "p", s3_endpoint)
+    direct = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
     store = replace(direct, endpoint_url=proxied.url, patience=FAST)
     proxied.forget()
     proxied.script(Fault.GONE, method="POST", path="uploadId")
@@ -181,7 +181,7 @@ def test_an_upload_that_is_swept_away_begins_again(
 
 
 def test_uploads_that_broke_off_are_given_up(s3_bucket: str, s3_endpoint: str) -> None:
-    store = S3Store(s3_bucket, "p", s3_endpoint)
+    store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
     store.client.create_multipart_upload(Bucket=s3_bucket, Key="elsewhere/b")
     store.client.create_multipart_upload(Bucket=s3_bucket, Key="p/images/b")
     assert store.sweep() == 1
@@ -189,7 +189,7 @@ def test_uploads_that_broke_off_are_given_up(s3_bucket: str, s3_endpoint: str) -
 
 
 def test_an_upload_of_nothing_leaves_nothing(s3_bucket: str, s3_endpoint: str, tmp_path: Path) -> None:
-    store = S3Store(s3_bucket, "p", s3_endpoint)
+    store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
     with pytest.raises(StoreError, match="missing"):
         store.write_file("b", tmp_path / "missing")
     assert uploads(store) == 0

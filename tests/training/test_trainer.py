@@ -286,7 +286,7 @@ def test_weights_in_place_of_a_checkpoint_are_refused(tmp_path):
 
 
 def test_the_averaged_weights_follow_the_trained_ones():
-    state = TrainState(fresh(), fresh(seed=1), optimizers=(), step=10_000)
+    state = TrainState(supernet=fresh(), averaged=fresh(seed=1), optimizers=(), step=10_000)
     before = [p.clone() for p in state.averaged.parameters()]
     train_module._average(state, 0.9)
     for old, new, current in zip(before, state.averaged.parameters(), state.supernet.parameters(), strict=True):

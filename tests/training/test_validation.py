@@ -48,7 +48,11 @@ def test_gains_are_means_over_the_crops_of_a_group(supernet):
 
 
 def test_kinds_of_pictures_count_the_same():
-    gains = [Gain("a", "clean", 16, 1.0), Gain("b", "clean", 16, 0.0), Gain("a", "archive", 16, -0.5)]
+    gains = [
+        Gain(pictures="a", inputs="clean", width=16, db=1.0),
+        Gain(pictures="b", inputs="clean", width=16, db=0.0),
+        Gain(pictures="a", inputs="archive", width=16, db=-0.5),
+    ]
     assert Validated({16: 30.0}, tuple(gains)).mean_gains_db() == {"clean": {16: 0.5}, "archive": {16: -0.5}}
 
 

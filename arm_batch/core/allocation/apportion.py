@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.knapsack import Counts
+from arm_batch.core.arrays import Counts, Indices, Singles
 
 
 @dataclass(frozen=True)
@@ -20,10 +19,12 @@ class Share:
     Attributes:
         cells: that it has tiles of, ascending, ``(n,)``.
         tiles: ``(n, n_subnets)``.
+        epoch: the allocation's, see `runstate.allocation`.
     """
 
     cells: Counts
     tiles: Counts
+    epoch: int = 0
 
     @property
     def per_subnet(self) -> Counts:
@@ -57,7 +58,7 @@ def share_out(tiles: Counts, cells: Counts, counts: Counts) -> Counts:
     return shares
 
 
-def assign(scores: NDArray[np.float32], cells: NDArray[np.intp], share: Share) -> NDArray[np.intp]:
+def assign(scores: Singles, cells: Indices, share: Share) -> Indices:
     """The subnet of each tile of a shard, from the shard's share.
 
     Inside a cell the tiles with the higher score get the costlier subnets; equal scores go by position.
@@ -78,7 +79,7 @@ def assign(scores: NDArray[np.float32], cells: NDArray[np.intp], share: Share) -
     return subnets
 
 
-def _proportional(weights: Counts, first: NDArray[np.intp], total: Counts) -> Counts:
+def _proportional(weights: Counts, first: Indices, total: Counts) -> Counts:
     """Split each cell's total over its entries in proportion to their weights, by floors of running totals.
 
     Args:

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocation.curve import CurvePoint, Planner
-from arm_batch.core.allocation.histogram import Objective, ShardCensus
-from arm_batch.core.allocation.knapsack import Allocation, Counts, Floats
+from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.core.prediction.metrics import PEAK
 
 QUANTILES = (0.025, 0.975)

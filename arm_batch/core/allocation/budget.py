@@ -37,7 +37,7 @@ _WANTED = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """A bound on what a run may spend.
 
@@ -83,22 +83,13 @@ def parse_budget(text: str) -> Budget:
     >>> parse_budget("1.5 gpu-hours").seconds
     5400.0
     """
+    _check_text(text)
     if text.strip().startswith(POOL):
         pool = text.strip().removeprefix(POOL)
         if not pool:
             raise BudgetError(f"the budget {text!r} names no pool: {_WANTED}")
-        return Budget(text.strip(), "pool", Decimal(0), pool)
-    match = _PATTERN.fullmatch(text)
-    if match is None:
-        raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
-    unit = match[2].lower()
-    unit = unit if unit in UNITS else unit.removesuffix("s")
-    if unit not in UNITS:
-        raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {_WANTED}")
-    try:
-        number = Decimal(match[1])
-    except InvalidOperation:
-        raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
+        return Budget(text=text.strip(), kind="pool", amount=Decimal(0), pool=pool)
+    number, unit = _number_and_unit(text)
     if number <= 0:
         raise BudgetError(f"the budget {text!r} must be more than nothing")
     if abs(number.adjusted()) > _MAGNITUDES:
@@ -107,7 +98,29 @@ def parse_budget(text: str) -> Budget:
     amount = number * size
     if kind == "share" and amount > 1:
         raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
-    return Budget(f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind, amount)
+    return Budget(
+        text=f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind=kind, amount=amount
+    )
+
+
+def _number_and_unit(text: str) -> tuple[Decimal, str]:
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
+    unit = match[2].lower()
+    unit = unit if unit in UNITS else unit.removesuffix("s")
+    if unit not in UNITS:
+        raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {_WANTED}")
+    try:
+        return Decimal(match[1]), unit
+    except InvalidOperation:
+        raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
+
+
+def _check_text(given: object) -> None:
+    """Types are hints: from a notebook anything may come."""
+    if not isinstance(given, str):
+        raise BudgetError(f"a budget is text, and not {given!r}: {_WANTED}")
 
 
 def target_budget(decibels: float) -> Budget:
@@ -122,3 +135,17 @@ def target_budget(decibels: float) -> Budget:
     if not math.isfinite(decibels):
         raise BudgetError(f"the target {decibels} dB is not a number")
     return parse_budget(f"{decibels:.12g}dB")
+
+
+def human_flops(flops: int) -> str:
+    """Such as ``2.50 TFLOP``.
+
+    >>> human_flops(2_500_000_000_000)
+    '2.50 TFLOP'
+    """
+    amount = float(flops)
+    for unit in ("", "K", "M", "G", "T", "P"):
+        if amount < 1000:
+            return f"{amount:.2f} {unit}FLOP"
+        amount /= 1000
+    return f"{amount:.2f} EFLOP"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Census, Objective
-from arm_batch.core.allocation.knapsack import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 
@@ -20,7 +22,7 @@ _SHARE_STEP = 1e-4
 """A target's spend is found to this share of running the largest subnet everywhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Planner:
     """Everything that allocations of one archive have in common.
 

@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Census, Objective
-from arm_batch.core.allocation.knapsack import Allocation, Counts, Floats
-from arm_batch.core.allocation.lp import Pool, allocate_pools
+from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.lp import Pool, PooledAllocation, allocate_pools
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import optimise
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 
@@ -61,7 +63,7 @@ class Deadline:
     passed_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolForecast:
     """What one pool is expected to do.
 
@@ -80,7 +82,7 @@ class PoolForecast:
     wall_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """How a time budget came to an allocation.
 
@@ -157,29 +159,49 @@ def solve_timed(
     """
     fleet = deadline.fleet
     wall = wall_budget(budget, fleet.held)
-    left = wall - deadline.passed_seconds
     beside = fleet.beside_seconds * float(census.pixels.sum()) / 1e6
-    if left * fleet.cores < beside or left <= 0:
-        raise BudgetError(
-            f"the budget {budget.text} is less than interpolation alone needs: it allows {wall:.1f} s, of which "
-            f"{deadline.passed_seconds:.1f} s have passed; reading, interpolating and encoding take about "
-            f"{beside / fleet.cores:.1f} s"
-        )
+    left = _seconds_left(budget, deadline, wall, beside)
     bounded = [replace(p, most_seconds=left * fleet.cores - beside) if p.kind == CPU else p for p in fleet.pools]
 
     def allocate_by(value: Floats, weights: Floats) -> TimedAllocation:
         worth = (weights[:, None, None] * value).reshape(-1, len(costs))
         found = allocate_pools(census.tiles.reshape(-1), worth, costs, bounded, flops, left)
         tiles = found.tiles.sum(axis=2).reshape(*census.tiles.shape, len(costs))
-        pools = _forecast_pools(fleet, found.tiles.sum(axis=0), found.busy_seconds, beside)
-        run = max(beside / fleet.cores, *(pool.wall_seconds for pool in pools))
-        passed = deadline.passed_seconds
         # The last FLOP is worth nothing where it is time that there is too little of.
-        return TimedAllocation(
-            Allocation(tiles, found.flops, 0.0), Forecast(wall, passed, passed + run, beside, fleet.cores, pools)
-        )
+        return TimedAllocation(Allocation(tiles, found.flops, 0.0), _forecast(deadline, wall, beside, found))
 
     return optimise(objective, lut, census, allocate_by)
+
+
+def _seconds_left(budget: Budget, deadline: Deadline, wall: float, beside: float) -> float:
+    """Of the `wall` seconds of a budget; `beside` are the core seconds of everything but the nets.
+
+    Raises:
+        BudgetError: they are less than those need.
+    """
+    left, cores = wall - deadline.passed_seconds, deadline.fleet.cores
+    if left * cores < beside or left <= 0:
+        raise BudgetError(
+            f"the budget {budget.text} is less than interpolation alone needs: it allows {wall:.1f} s, of which "
+            f"{deadline.passed_seconds:.1f} s have passed; reading, interpolating and encoding take about "
+            f"{beside / cores:.1f} s"
+        )
+    return left
+
+
+def _forecast(deadline: Deadline, wall: float, beside: float, found: PooledAllocation) -> Forecast:
+    """How long an allocation takes, out of `wall` seconds, with `beside` core seconds for all but the nets."""
+    fleet, passed = deadline.fleet, deadline.passed_seconds
+    pools = _forecast_pools(fleet, found.tiles.sum(axis=0), found.busy_seconds, beside)
+    run = max(beside / fleet.cores, *(pool.wall_seconds for pool in pools))
+    return Forecast(
+        wall_seconds=wall,
+        passed_seconds=passed,
+        expected_seconds=passed + run,
+        beside_seconds=beside,
+        cores=fleet.cores,
+        pools=pools,
+    )
 
 
 def alone_seconds(fleet: Fleet, tiles: Counts | Floats, pixels: float) -> dict[str, float]:
@@ -207,11 +229,11 @@ def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) ->
     """Of each pool, from its tiles ``(n_subnets, n_pools)`` and the seconds that its devices are busy."""
     return tuple(
         PoolForecast(
-            pool.kind,
-            pool.devices,
-            tuple(pool.seconds.tolist()),
-            (0, *tiles[1:, place].tolist()),
-            _wall_seconds(fleet, pool, seconds, beside),
+            kind=pool.kind,
+            devices=pool.devices,
+            seconds=tuple(pool.seconds.tolist()),
+            tiles=(0, *tiles[1:, place].tolist()),
+            wall_seconds=_wall_seconds(fleet, pool, seconds, beside),
         )
         for place, (pool, seconds) in enumerate(zip(fleet.pools, busy.tolist(), strict=True))
     )

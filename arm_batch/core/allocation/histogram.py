@@ -9,17 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.knapsack import Counts
+from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Counts, Indices
 from arm_batch.core.prediction.lut import Lut
-
-Objective = Literal["psnr", "mse", "image-psnr"]
-
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 CLASSES_PER_OCTAVE = 4
 """Images of one class differ in their error by at most 0.75 dB."""
@@ -83,7 +78,13 @@ class ShardCensus:
         """What of a census is not zero."""
         flat = census.tiles.ravel()
         cells, classes = np.flatnonzero(flat), np.flatnonzero(census.images)
-        return ShardCensus(cells, flat[cells], classes, census.images[classes], census.pixels[classes])
+        return ShardCensus(
+            cells=cells,
+            tiles=flat[cells],
+            classes=classes,
+            images=census.images[classes],
+            pixels=census.pixels[classes],
+        )
 
     def lies_in(self, n_classes: int, n_bins: int) -> bool:
         """Whether it can be of an archive with so many classes and bins, and is whole."""
@@ -119,7 +120,7 @@ def class_count(objective: Objective) -> int:
     return N_CLASSES if objective == "image-psnr" else 1
 
 
-def image_class(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> int:
+def image_class(objective: Objective, lut: Lut, bins: Indices) -> int:
     """The class of an image from the bins of its tiles, ``(n_tiles,)``.
 
     It follows from the predicted squared error of its interpolation, summed without rounding in between, so
@@ -135,7 +136,7 @@ def image_class(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> int:
     return min(max(place, 0), N_CLASSES - 1)
 
 
-def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[NDArray[np.intp], int]]) -> Census:
+def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[Indices, int]]) -> Census:
     """Count images, each given by the bins of its tiles, ``(n_tiles,)``, and its LR pixels."""
     census = Census.empty(objective, lut)
     for bins, pixels in images:
@@ -146,6 +147,6 @@ def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[NDArray[n
     return census
 
 
-def cells_of(objective: Objective, lut: Lut, bins: NDArray[np.intp]) -> NDArray[np.intp]:
+def cells_of(objective: Objective, lut: Lut, bins: Indices) -> Indices:
     """The cell of each tile of an image, ``(n_tiles,)``, from their bins, ``(n_tiles,)``."""
     return image_class(objective, lut, bins) * lut.n_bins + bins

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.histogram import Objective, cells_of, take_census
+from arm_batch.core.allocation.histogram import cells_of, take_census
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import solve
+from arm_batch.core.arrays import Indices, Singles
 from arm_batch.core.prediction.ladder import Ladder
-
-Indices = NDArray[np.intp]
 
 
 def choose_subnets(
     ladder: Ladder,
     objective: Objective,
-    scores: Sequence[NDArray[np.float32]],
+    scores: Sequence[Singles],
     pixels: Sequence[int],
     flops: int,
 ) -> list[Indices]:

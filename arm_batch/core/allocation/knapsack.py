@@ -17,12 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
-
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Allocation:
     price: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """An upgrade of one tile along its bin's hull."""
 
@@ -121,7 +118,7 @@ def spend_of(tiles: Counts, costs: Counts) -> int:
     return sum(count * cost for count, cost in zip(per_subnet, costs.tolist(), strict=True))
 
 
-def _hull(bin_index: int, value: NDArray[np.float64], costs: Counts) -> list[Step]:
+def _hull(bin_index: int, value: Floats, costs: Counts) -> list[Step]:
     """The steps along the upper concave hull of one bin, prices never rising, down to price 0."""
     hull = [0]
     for candidate in range(1, len(costs)):
@@ -135,9 +132,11 @@ def _hull(bin_index: int, value: NDArray[np.float64], costs: Counts) -> list[Ste
         price = _price(source, target, value, costs)
         if price < 0:
             break
-        steps.append(Step(bin_index, source, target, int(costs[target] - costs[source]), price))
+        steps.append(
+            Step(bin=bin_index, source=source, target=target, cost=int(costs[target] - costs[source]), price=price)
+        )
     return steps
 
 
-def _price(source: int, target: int, value: NDArray[np.float64], costs: Counts) -> float:
+def _price(source: int, target: int, value: Floats, costs: Counts) -> float:
     return float((value[target] - value[source]) / (costs[target] - costs[source]))

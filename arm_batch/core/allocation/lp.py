@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.knapsack import Counts
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
-
-Floats = NDArray[np.float64]
 
 _SOLVER_TOLERANCE = 1e-6
 """Relative; the program's bounds are drawn in by this, because HiGHS may overstep them by 1e-7."""
@@ -28,7 +25,7 @@ _WHOLE = 1e-9
 _TINY = 1e-300
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pool:
     """Devices of one kind.
 
@@ -45,7 +42,7 @@ class Pool:
     most_seconds: float = np.inf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PooledAllocation:
     """Which tiles get which subnet, and where.
 
@@ -92,7 +89,7 @@ def allocate_pools(
     used = np.tensordot(tiles.sum(axis=0), use, 2)
     wall = max(float(busy) / pool.devices for busy, pool in zip(used, pools, strict=False))
     spent = sum(int(n) * int(c) for n, c in zip(tiles.sum(axis=(0, 2)), costs, strict=True))
-    return PooledAllocation(tiles, spent, used[:-1], wall)
+    return PooledAllocation(tiles=tiles, flops=spent, busy_seconds=used[:-1], wall_seconds=wall)
 
 
 def _use(costs: Counts, pools: Sequence[Pool]) -> Floats:

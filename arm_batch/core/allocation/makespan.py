@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from arm_batch.core.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def least_makespan(batches: Sequence[int], cpus: Devices, gpus: Devices) -> floa
     every = np.hstack([np.tile(np.eye(len(count)), len(kinds)), np.zeros((len(count), 1))])
     goal = np.zeros(busy.shape[1])
     goal[-1] = 1
-    # See `pools`.
+    # See `lp`.
     from scipy.optimize import linprog
 
     result = linprog(goal, A_ub=busy, b_ub=np.zeros(len(kinds)), A_eq=every, b_eq=count, method="highs")

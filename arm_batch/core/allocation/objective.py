@@ -21,14 +21,13 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.allocation.histogram import Census, Objective
-from arm_batch.core.allocation.knapsack import Allocation, Counts, allocate, cheapest
+from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.knapsack import Allocation, allocate, cheapest
+from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.metrics import PEAK
-
-Floats = NDArray[np.float64]
 
 MAX_ROUNDS = 8
 _LEAST_GAIN_DB = 1e-5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from arm_batch.core.allocation.deadline import Deadline, Fleet, alone_seconds
-from arm_batch.core.allocation.knapsack import Floats
+from arm_batch.core.arrays import Floats
 
 ON_TIME = 0.02
 """Of the budget: a run that is expected to miss it by less is left as it is."""
@@ -33,7 +33,7 @@ class Work:
         return Work(self.tiles * factor, self.pixels * factor)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a run is.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from arm_batch.core.arrays import Counts, Floats, Indices, Singles
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.metrics import psnr_of_mse
 from arm_batch.core.tiling.scores import Score
@@ -26,8 +26,6 @@ ROUNDING_MSE = 1 / 12
 """Squared error that rounding to 8 bits leaves by itself. A tile's PSNR is taken from no less (59 dB): beyond it
 a difference in dB is a difference in nothing, yet would count in the mean like any other."""
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class MeasuredTiles:
@@ -39,9 +37,9 @@ class MeasuredTiles:
         image: number of the image that the tile is from, ``(n,)``.
     """
 
-    scores: NDArray[np.float32]
+    scores: Singles
     mse: Floats
-    image: NDArray[np.intp]
+    image: Indices
 
 
 def tabulate(
@@ -84,7 +82,7 @@ def tabulate(
     )
 
 
-def bin_edges(scores: NDArray[np.float32], n_bins: int) -> Floats:
+def bin_edges(scores: Singles, n_bins: int) -> Floats:
     """At most ``n_bins - 1`` inner edges between which the summed square roots of the scores are equal.
 
     Equal widths (as published) leave the top bins almost empty, equal counts spend most bins on flat tiles;
@@ -103,18 +101,16 @@ def bin_edges(scores: NDArray[np.float32], n_bins: int) -> Floats:
     return np.array(edges, np.float64)
 
 
-def _equal_counts(scores: NDArray[np.float32]) -> Floats:
+def _equal_counts(scores: Singles) -> Floats:
     return np.quantile(scores.astype(np.float64), np.arange(1, N_CUTS + 1) / (N_CUTS + 1))
 
 
-def _means(values: Floats, cell: NDArray[np.intp], counts: NDArray[np.int64]) -> Floats:
+def _means(values: Floats, cell: Indices, counts: Counts) -> Floats:
     sums = np.stack([np.bincount(cell, column, len(counts)) for column in values.T], axis=1)
     return np.asarray(sums / np.maximum(counts, 1)[:, None], np.float64)
 
 
-def _standard_error(
-    measured: MeasuredTiles, cell: NDArray[np.intp], counts: NDArray[np.int64], mean: Floats
-) -> Floats:
+def _standard_error(measured: MeasuredTiles, cell: Indices, counts: Counts, mean: Floats) -> Floats:
     """Of each bin's mean: from the spread of the sums per image, as tiles of one image are much alike."""
     images = int(measured.image.max()) + 1
     place = cell * images + measured.image
@@ -125,7 +121,7 @@ def _standard_error(
     return np.asarray(np.sqrt(np.stack(squares, axis=1)) / np.maximum(counts, 1)[:, None], np.float64)
 
 
-def _smooth(mean: Floats, counts: NDArray[np.int64], shape: tuple[int, int]) -> Floats:
+def _smooth(mean: Floats, counts: Counts, shape: tuple[int, int]) -> Floats:
     """Errors of which every step from one subnet to the next takes away no less where the first score is higher.
 
     What interpolation leaves is kept as measured: it decides how images compare, and pooling it costs accuracy.
@@ -142,7 +138,7 @@ def _smooth(mean: Floats, counts: NDArray[np.int64], shape: tuple[int, int]) -> 
     return np.hstack([filled[:, :1], np.maximum(filled[:, :1] - removed, 0)])
 
 
-def _filled(values: Floats, counts: NDArray[np.int64], shape: tuple[int, int]) -> Floats:
+def _filled(values: Floats, counts: Counts, shape: tuple[int, int]) -> Floats:
     """Empty bins (ties of the second score) take the mean of their bin of the first."""
     grid, weights = values.reshape(*shape, -1), counts.reshape(shape)
     rows = (grid * weights[..., None]).sum(axis=1) / weights.sum(axis=1)[:, None]

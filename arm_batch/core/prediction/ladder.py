@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Counts, Pixels, Singles
 from arm_batch.core.prediction.lut import Lut
-from arm_batch.core.tiling.grid import Pixels, Rows, TileGrid
+from arm_batch.core.tiling.grid import Rows, TileGrid
 from arm_batch.core.tiling.scores import check_alignment, score_rows, score_tiles
 from arm_batch.errors import LadderError
 
@@ -31,7 +31,7 @@ class Subnet:
     paper_flops: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ladder:
     """The subnets that a run may choose from.
 
@@ -63,20 +63,20 @@ class Ladder:
             raise LadderError(f"{self.name}: subnets must ascend in cost from {INTERPOLATION}")
 
     @property
-    def costs(self) -> NDArray[np.int64]:
+    def costs(self) -> Counts:
         """Executed FLOPs per tile of each subnet, ``(n_subnets,)``."""
         return np.array([s.flops for s in self.subnets], np.int64)
 
-    def scores(self, image: Pixels) -> NDArray[np.float32]:
+    def scores(self, image: Pixels) -> Singles:
         """The scores that the table wants of each tile of an image, ``(n_tiles, n_scores)``."""
         return score_tiles(self.lut.scores, image, self.grid)
 
-    def scores_of_rows(self, rows: Rows, height: int, width: int) -> NDArray[np.float32]:
+    def scores_of_rows(self, rows: Rows, height: int, width: int) -> Singles:
         """`scores` of an image of this size that is read from top to bottom."""
         return score_rows(self.lut.scores, rows, height, width, self.grid)
 
     @property
-    def no_scores(self) -> NDArray[np.float32]:
+    def no_scores(self) -> Singles:
         """The scores of no tile, ``(0, n_scores)``."""
         return np.empty((0, len(self.lut.scores)), np.float32)
 

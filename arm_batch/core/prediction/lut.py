@@ -9,14 +9,12 @@ from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.json_records import Amount, Record, decode_record
+from arm_batch.core.arrays import Counts, Floats, Indices, Singles
+from arm_batch.core.json_records import Amount, Record, decode_record, sealed
 from arm_batch.core.prediction.metrics import PEAK, psnr_of_mse
 from arm_batch.core.tiling.scores import Score
 from arm_batch.errors import LadderError
-
-Floats = NDArray[np.float64]
 
 REMEDY = "put the ladder's file back, or build the ladder anew with `arm-batch build-lut`"
 """What a user can do about a damaged ladder."""
@@ -27,7 +25,7 @@ _Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 _Tiles = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lut:
     """Predicted error per score bin and subnet, cheapest subnet first.
 
@@ -58,10 +56,14 @@ class Lut:
     mse: Floats
     psnr_db: Floats
     standard_error: Floats
-    tiles: NDArray[np.int64]
+    tiles: Counts
     provenance: dict[str, str]
 
     def __post_init__(self) -> None:
+        self._check_shapes()
+        self._check_values()
+
+    def _check_shapes(self) -> None:
         if len(self.scores) not in (1, 2) or self.cuts.ndim != 2:
             raise LadderError("LUT: one or two scores are needed, and cuts for each bin of the first")
         if len(self.scores) == 1 and self.cuts.shape[1] != 0:
@@ -72,6 +74,8 @@ class Lut:
             raise LadderError("LUT: there must be one row of values for each bin")
         if not self.mse.shape == self.psnr_db.shape == self.standard_error.shape:
             raise LadderError("LUT: the tables of values differ in shape")
+
+    def _check_values(self) -> None:
         values = (self.edges, self.cuts, self.mse, self.psnr_db, self.standard_error)
         if not all(np.isfinite(array).all() for array in values):
             raise LadderError("LUT: values are missing or not finite")
@@ -85,7 +89,7 @@ class Lut:
         """Number of score bins."""
         return int(self.cuts.shape[0]) * (int(self.cuts.shape[1]) + 1)
 
-    def bin_of(self, scores: NDArray[np.float32]) -> NDArray[np.intp]:
+    def bin_of(self, scores: Singles) -> Indices:
         """The bin of each tile; a score on an edge belongs to the upper bin.
 
         Args:
@@ -98,17 +102,17 @@ class Lut:
         second = (scores[:, -1:] >= self.cuts[first]).sum(axis=1)
         return np.asarray(first * (self.cuts.shape[1] + 1) + second, np.intp)
 
-    def histogram(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    def histogram(self, scores: Singles) -> Counts:
         """Tiles per bin, ``(n_bins,)``, of tiles with these scores, ``(n, n_scores)``."""
         return np.bincount(self.bin_of(scores), minlength=self.n_bins).astype(np.int64)
 
-    def counts(self, scores: NDArray[np.float32], subnets: NDArray[np.intp], n_subnets: int) -> NDArray[np.int64]:
+    def counts(self, scores: Singles, subnets: Indices, n_subnets: int) -> Counts:
         """Tiles by bin and subnet ``(n_bins, n_subnets)``, of tiles with these scores on these subnets."""
         counted = np.zeros((self.n_bins, n_subnets), np.int64)
         np.add.at(counted, (self.bin_of(scores), subnets), 1)
         return counted
 
-    def psnr_of(self, tiles: NDArray[np.int64], area: float) -> float:
+    def psnr_of(self, tiles: Counts, area: float) -> float:
         """Predicted PSNR in dB from the pooled squared error of ``tiles[bin, subnet]`` tiles.
 
         Args:
@@ -129,7 +133,7 @@ class Lut:
             "psnr_db": self.psnr_db.tolist(),
             "provenance": self.provenance,
         }
-        rows = {key: json.dumps(value) for key, value in document.items()}
+        rows = {key: json.dumps(value) for key, value in sealed(document, _Record).items()}
         for key in ("cuts", "mse", "standard_error", "psnr_db"):
             rows[key] = rows[key].replace("], [", "],\n  [")
         return "{\n" + ",\n".join(f' "{key}": {text}' for key, text in rows.items()) + "\n}\n"
@@ -165,6 +169,7 @@ class _Record(Record, frozen=True):
 
     what: ClassVar[str] = "a LUT"
     remedy: ClassVar[str] = REMEDY
+    format: ClassVar[int] = 1
 
     scores: tuple[_ScoreRecord, ...]
     edges: tuple[float, ...]

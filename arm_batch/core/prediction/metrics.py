@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from arm_batch.core.arrays import Array, Floats
 
 PEAK = 255.0
 
@@ -72,14 +69,14 @@ def ssim(image: Array, reference: Array, shave: int = 0) -> float:
     return float(np.mean(structure * brightness))
 
 
-def _window_means(values: NDArray[np.float64]) -> Array:
+def _window_means(values: Floats) -> Array:
     """Gaussian means of every whole window."""
     kernel = cv2.getGaussianKernel(SSIM_WINDOW, SSIM_SIGMA)
     margin = SSIM_WINDOW // 2
     return cv2.sepFilter2D(values, cv2.CV_64F, kernel, kernel)[margin:-margin, margin:-margin]
 
 
-def luma(rgb: Array) -> NDArray[np.float64]:
+def luma(rgb: Array) -> Floats:
     """The Y of ITU-R BT.601 (16..235), as MATLAB's ``rgb2ycbcr`` gives it, unrounded.
 
     Args:

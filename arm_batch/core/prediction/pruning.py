@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from arm_batch.core.arrays import Counts, Floats
 
 
-def undominated(costs: NDArray[np.int64], errors: NDArray[np.float64]) -> list[int]:
+def undominated(costs: Counts, errors: Floats) -> list[int]:
     """The subnets on the lower convex hull of (cost, error), down to the smallest error.
 
     Any other is beaten by a mix of two of these at its own cost.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.json_records import Count, Index, Key, Name, Positive
 
 

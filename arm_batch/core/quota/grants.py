@@ -12,15 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocation.apportion import share_out
-from arm_batch.core.allocation.histogram import Census, Objective, ShardCensus, class_count, gather
-from arm_batch.core.allocation.knapsack import Allocation, Counts, cheapest, spend_of
+from arm_batch.core.allocation.histogram import Census, ShardCensus, class_count, gather
+from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
+from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.quota.pricing import Job, price_image_jobs, price_jobs
 from arm_batch.core.quota.state import Claim, QuotaState
 from arm_batch.errors import BudgetError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Demand:
     """What a job has to do.
 
@@ -138,7 +140,7 @@ def _price(
     for name, rest in rests.items():
         demand = demands[name]
         value = demand.lut.psnr_db if objective == "psnr" else -demand.lut.mse
-        jobs[name] = Job(rest.tiles, value, np.ones(len(rest.images)), demand.costs)
+        jobs[name] = Job(histogram=rest.tiles, value=value, weights=np.ones(len(rest.images)), costs=demand.costs)
     if objective != "image-psnr":
         return price_jobs(jobs, left)
     return price_image_jobs({name: (demands[name].lut, rests[name], job) for name, job in jobs.items()}, left)

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arm_batch.core.allocation.histogram import Census
-from arm_batch.core.allocation.knapsack import Allocation, Counts, Floats, Step, cheapest, spend_of, steps_by_price
+from arm_batch.core.allocation.knapsack import Allocation, Step, cheapest, spend_of, steps_by_price
 from arm_batch.core.allocation.objective import MAX_ROUNDS, class_errors, image_weights
+from arm_batch.core.arrays import Counts, Floats
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What is left to decide of one job.
 

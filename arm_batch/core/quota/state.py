@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec.structs import replace
 
-from arm_batch.core.allocation.histogram import Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.json_records import Count, Index, Key, Name
 from arm_batch.core.quota.events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.errors import BudgetError

@@ -12,12 +12,12 @@ from arm_batch.core.selection.sample import Sample
 from arm_batch.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """A part of an archive. Patterns go first, then the limit, and the sample is drawn from what these leave.
 
     Attributes:
-        include: patterns (see `core.globs`) of which one must match; empty for all.
+        include: patterns (see `core.selection.globs`) of which one must match; empty for all.
         exclude: patterns of which none may match.
         limit: at most so many images, the first by path; None for all.
         sample: how many of them to draw; None for all.

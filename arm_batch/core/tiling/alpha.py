@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels, TileGrid
+from arm_batch.core.arrays import Flags, Pixels
+from arm_batch.core.tiling.grid import TileGrid
 
 
 def fill_hidden(pixels: Pixels, alpha: Pixels) -> Pixels:
@@ -58,6 +58,6 @@ class ShownTiles:
         rows = (start + np.arange(len(alpha))) // tile
         np.logical_or.at(self._shown, rows, visible.reshape(len(alpha), columns, tile).any(axis=2))
 
-    def hidden(self) -> NDArray[np.bool_]:
+    def hidden(self) -> Flags:
         """Which tiles show nothing, row by row, ``(n_tiles,)``."""
         return ~self._shown.ravel()

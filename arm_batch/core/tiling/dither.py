@@ -7,13 +7,12 @@ Thresholds are measured, see "Dithered pictures" in docs/benchmarks.md.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arm_batch.core.tiling.grid import Pixels
-
-Levels = NDArray[np.float32]
+from arm_batch.core.arrays import Counts, Pixels, Singles
 
 _BLOCK = 32
 """Px, the side of blocks that are looked at by themselves: a page may show a dithered picture among text."""
@@ -40,24 +39,59 @@ def is_dithered(pixels: Pixels) -> bool:
     Args:
         pixels: uint8 or uint16 ``(h, w, c)``, c = 1 or 3.
     """
-    alternation = _alternation(pixels)
-    if np.median(alternation) > _STRONG:
-        return True
-    colours, counts = _few_colours(pixels)
-    if len(colours) <= 2:
-        return len(colours) == 2
-    return bool(np.percentile(alternation, 95) > _ALTERNATING and _spacing(colours, counts) >= _COARSE)
+    look = DitherLook(pixels.shape[0], pixels.shape[1])
+    look.add(0, pixels)
+    return look.is_dithered()
 
 
-def _alternation(pixels: Pixels) -> Levels:
+class DitherLook:
+    """`is_dithered` of a picture that is read from top to bottom and never there as a whole.
+
+    Args:
+        height: px.
+        width: px.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._tall, self._wide = min(_BLOCK, height), min(_BLOCK, width)
+        rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
+        chosen = np.linspace(0, rows * columns - 1, min(rows * columns, _MOST_BLOCKS)).astype(np.intp)
+        self._tops = np.minimum(chosen // columns * _BLOCK, height - self._tall)
+        self._lefts = np.minimum(chosen % columns * _BLOCK, width - self._wide)
+        self._blocks: Pixels | None = None
+        self._colours: _Colours | None = None
+        self._seen = 0
+
+    def add(self, top: int, rows: Pixels) -> None:
+        """Rows ``(n, w, c)`` from that one on: the next ones, of which the first may have been there before."""
+        if self._blocks is None:
+            shape = (len(self._tops), self._tall, self._wide, rows.shape[2])
+            self._blocks, self._colours = np.zeros(shape, rows.dtype), _Colours(rows.shape[2])
+        assert self._colours is not None
+        bottom = top + len(rows)
+        for block in np.flatnonzero((self._tops < bottom) & (self._tops + self._tall > top)):
+            first, left = self._tops[block], self._lefts[block]
+            start, stop = max(first, top), min(first + self._tall, bottom)
+            part = rows[start - top : stop - top, left : left + self._wide]
+            self._blocks[block, start - first : stop - first] = part
+        self._colours.add(rows[self._seen - top :])
+        self._seen = bottom
+
+    def is_dithered(self) -> bool:
+        """Whether it is, once all rows were there."""
+        assert self._blocks is not None
+        assert self._colours is not None
+        alternation = _alternation(self._blocks)
+        if np.median(alternation) > _STRONG:
+            return True
+        colours, counts = self._colours.found(self._blocks.dtype)
+        if len(colours) <= 2:
+            return len(colours) == 2
+        return bool(np.percentile(alternation, 95) > _ALTERNATING and _spacing(colours, counts) >= _COARSE)
+
+
+def _alternation(blocks: Pixels) -> Singles:
     """For each block how far pixels stand out from both neighbours across, or both down, in the mean."""
-    height, width, _ = pixels.shape
-    tall, wide = min(_BLOCK, height), min(_BLOCK, width)
-    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
-    chosen = np.linspace(0, rows * columns - 1, min(rows * columns, _MOST_BLOCKS)).astype(np.intp)
-    tops = np.minimum(chosen // columns * _BLOCK, height - tall)
-    lefts = np.minimum(chosen % columns * _BLOCK, width - wide)
-    blocks = np.stack([pixels[y : y + tall, x : x + wide] for y, x in zip(tops, lefts, strict=True)])
     if blocks.dtype == np.uint16:
         blocks = blocks >> 8
     signed = blocks.astype(np.int16)
@@ -65,7 +99,7 @@ def _alternation(pixels: Pixels) -> Levels:
     return np.asarray(both / 2, np.float32)
 
 
-def _standing_out(blocks: NDArray[np.int16]) -> Levels:
+def _standing_out(blocks: NDArray[np.int16]) -> Singles:
     steps = np.diff(blocks, axis=1)
     before, after = steps[:, :-1], steps[:, 1:]
     # A step up and one down again, or the other way round.
@@ -75,24 +109,39 @@ def _standing_out(blocks: NDArray[np.int16]) -> Levels:
     return np.asarray(out.reshape(len(blocks), -1).mean(axis=1), np.float32)
 
 
-def _few_colours(pixels: Pixels) -> tuple[Levels, NDArray[np.int64]]:
+class _Colours:
     """The colours of a picture and how many pixels have each; none of one that has many."""
-    channels = pixels.shape[2]
-    counts: Counter[int] = Counter()
-    for top in range(0, len(pixels), _ROWS_AT_ONCE):
-        strip = pixels[top : top + _ROWS_AT_ONCE].reshape(-1, channels)
-        if channels == 1:
-            seen = np.bincount(strip[:, 0])
+
+    def __init__(self, channels: int) -> None:
+        self._channels, self._counts, self._many = channels, Counter[int](), False
+
+    def add(self, rows: Pixels) -> None:
+        """Further rows of it."""
+        for top in range(0, len(rows), _ROWS_AT_ONCE):
+            if self._many:
+                return
+            self._count(rows[top : top + _ROWS_AT_ONCE].reshape(-1, self._channels))
+            several = len(self._counts) > _MOST_GREYS
+            self._many = len(self._counts) > _MOST_COLOURS or (several and all(map(_is_grey, self._counts)))
+
+    def found(self, dtype: np.dtype[Any]) -> tuple[Singles, Counts]:
+        """They in levels of 8 bits ``(n, c)``, given what pixels are of, and how many of each."""
+        if self._many:
+            return np.empty((0, self._channels), np.float32), np.empty(0, np.int64)
+        colours = np.array(
+            [[code >> 16 * band & 0xFFFF for band in range(self._channels)] for code in self._counts]
+        )
+        return _levels(colours.astype(dtype)), np.array(list(self._counts.values()), np.int64)
+
+    def _count(self, pixels: Pixels) -> None:
+        if self._channels == 1:
+            seen = np.bincount(pixels[:, 0])
             codes = np.flatnonzero(seen)
-            counts.update(dict(zip(codes.tolist(), seen[codes].tolist(), strict=True)))
+            times = seen[codes]
         else:
-            whole = strip.astype(np.uint64) @ np.array([1, 1 << 16, 1 << 32], np.uint64)
-            found, times = np.unique(whole, return_counts=True)
-            counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
-        if len(counts) > _MOST_COLOURS or (len(counts) > _MOST_GREYS and all(map(_is_grey, counts))):
-            return np.empty((0, channels), np.float32), np.empty(0, np.int64)
-    colours = np.array([[code >> 16 * band & 0xFFFF for band in range(channels)] for code in counts])
-    return _levels(colours.astype(pixels.dtype)), np.array(list(counts.values()), np.int64)
+            whole = pixels.astype(np.uint64) @ np.array([1, 1 << 16, 1 << 32], np.uint64)
+            codes, times = np.unique(whole, return_counts=True)
+        self._counts.update(dict(zip(codes.tolist(), times.tolist(), strict=True)))
 
 
 def _is_grey(code: int) -> bool:
@@ -100,7 +149,7 @@ def _is_grey(code: int) -> bool:
     return code >> 16 == 0 or code == (code & 0xFFFF) * 0x1_0001_0001
 
 
-def _spacing(colours: Levels, counts: NDArray[np.int64]) -> float:
+def _spacing(colours: Singles, counts: Counts) -> float:
     """How far the nearest other colour is, for most pixels at least."""
     apart = np.abs(colours[:, None] - colours[None]).max(axis=2)
     np.fill_diagonal(apart, np.inf)
@@ -110,7 +159,7 @@ def _spacing(colours: Levels, counts: NDArray[np.int64]) -> float:
     return float(nearest[order][half])
 
 
-def _levels(values: NDArray[np.generic]) -> Levels:
+def _levels(values: NDArray[np.generic]) -> Singles:
     """Of 8 bits."""
     levels = values.astype(np.float32)
     return levels / np.float32(257) if values.dtype == np.uint16 else levels

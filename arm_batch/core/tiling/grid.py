@@ -8,20 +8,11 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[Any]
-"""uint8 or uint16, HWC with one (grey) or three (RGB) channels; batches of tiles are NHWC."""
+from arm_batch.core.arrays import Indices, Pixels
 
 Rows = Callable[[int, int], Pixels]
 """Rows ``[start, stop)`` of an image, asked for from top to bottom: neither limit ever becomes less."""
-
-
-MAX_TILE = 1024
-"""LR px, of a ladder's: a batch of larger ones does not fit into the memory of usual machines."""
-
-MAX_HALO = 128
-"""LR px, of a ladder's: no net here sees farther."""
 
 
 class Upscaled(NamedTuple):
@@ -139,7 +130,7 @@ class Stitcher:
         self._size = (height * scale, width * scale)
         self._missing = rows * columns
 
-    def add(self, tiles: NDArray[np.intp], outputs: Pixels) -> None:
+    def add(self, tiles: Indices, outputs: Pixels) -> None:
         """Place `outputs` ``(n, scale*tile, scale*tile, channels)`` at the cells with these indices."""
         rows, columns = np.divmod(tiles, self._cells.shape[1])
         self._cells[rows, columns] = outputs
@@ -152,7 +143,7 @@ class Stitcher:
         return self._canvas[: self._size[0], : self._size[1]]
 
 
-def take(windows: Pixels, tiles: NDArray[np.intp]) -> Pixels:
+def take(windows: Pixels, tiles: Indices) -> Pixels:
     """Copy the windows of the tiles with these indices.
 
     Args:

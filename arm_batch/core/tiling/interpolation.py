@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels, TileGrid
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.grid import TileGrid
 
 
 def bicubic(windows: Pixels, scale: int) -> Pixels:

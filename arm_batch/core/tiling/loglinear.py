@@ -8,9 +8,8 @@ Gauss-Newton method", Biometrika 1974) with a variance that grows as the mean to
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from arm_batch.core.arrays import Floats, Singles
 
 OFFSET = 0.01
 """Added to features before the logarithm: squared grey levels far below what rounding to 8 bits leaves."""
@@ -22,7 +21,7 @@ _LOG_RANGE = (-8.0, 12.0)
 _SMALLEST_START = 0.02
 
 
-def fit_log_linear(features: NDArray[np.float32], target: Floats) -> Floats:
+def fit_log_linear(features: Singles, target: Floats) -> Floats:
     """Weights, constant first, of the model of `target` given `features`.
 
     Args:
@@ -44,11 +43,11 @@ def fit_log_linear(features: NDArray[np.float32], target: Floats) -> Floats:
     return np.asarray(weights, np.float64)
 
 
-def predict_log_linear(weights: Floats, features: NDArray[np.float32]) -> Floats:
+def predict_log_linear(weights: Floats, features: Singles) -> Floats:
     """The modelled mean for each row of `features`, ``(n, k)``; ``(n,)``, positive."""
     return np.asarray(np.exp(np.clip(_design(features) @ weights, *_LOG_RANGE)), np.float64)
 
 
-def _design(features: NDArray[np.float32]) -> Floats:
+def _design(features: Singles) -> Floats:
     logs = np.log(features.astype(np.float64) + OFFSET)
     return np.hstack([np.ones((len(logs), 1)), logs])

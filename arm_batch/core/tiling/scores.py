@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Pixels, Pixels8, Singles
 from arm_batch.core.tiling.detail import N_FEATURES, detail_features, grey_levels, octave_energy, tile_means
-from arm_batch.core.tiling.grid import Pixels, Rows, TileGrid
+from arm_batch.core.tiling.flaws import N_FLAWS, flaw_features
+from arm_batch.core.tiling.grid import Rows, TileGrid
 from arm_batch.core.tiling.loglinear import predict_log_linear
 from arm_batch.errors import LadderError
 
@@ -30,7 +31,7 @@ MEASURED = ("laplacian", "octave")
 
 FITTED = ("gain", "level")
 """Scores that a ladder's calibration fits: the squared error that the costliest subnet takes away, and the squared
-error of interpolation, both predicted from `detail_features`."""
+error of interpolation, both predicted from `detail_features`, or from these and `flaw_features`."""
 
 _MARGIN = 8
 _BAND_ROWS = 256
@@ -52,13 +53,19 @@ class Score:
     def __post_init__(self) -> None:
         if self.name not in MEASURED + FITTED:
             raise LadderError(f"unknown score {self.name!r}; known: {', '.join(MEASURED + FITTED)}")
-        wanted = N_FEATURES + 1 if self.name in FITTED else 0
-        if len(self.weights) != wanted:
-            raise LadderError(f"score {self.name!r} takes {wanted} weights, not {len(self.weights)}")
+        wanted = (N_FEATURES + 1, N_FEATURES + N_FLAWS + 1) if self.name in FITTED else (0,)
+        if len(self.weights) not in wanted:
+            numbers = " or ".join(map(str, wanted))
+            raise LadderError(f"score {self.name!r} takes {numbers} weights, not {len(self.weights)}")
 
-    def of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A fitted score of tiles with these `tile_features`, ``(n,)``."""
-        return predict_log_linear(np.array(self.weights), features).astype(np.float32)
+    @property
+    def sees_flaws(self) -> bool:
+        """Whether it tells detail from what compression and sensors leave."""
+        return len(self.weights) > N_FEATURES + 1
+
+    def of_features(self, features: Singles) -> Singles:
+        """A fitted score of tiles with these `tile_features`, ``(n,)``; of those, it takes what it needs."""
+        return predict_log_linear(np.array(self.weights), features[:, : len(self.weights) - 1]).astype(np.float32)
 
 
 def check_alignment(scores: Sequence[Score], grid: TileGrid) -> None:
@@ -72,7 +79,7 @@ def _check_fitted(grid: TileGrid) -> None:
         raise LadderError(f"fitted scores need tiles of a multiple of {FITTED_ALIGNMENT} px, not {grid.tile}")
 
 
-def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
+def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> Singles:
     """Score every tile of an image.
 
     Args:
@@ -91,9 +98,7 @@ def score_tiles(scores: Sequence[Score], image: Pixels, grid: TileGrid) -> NDArr
     return score_rows(scores, lambda start, stop: image[start:stop], height, width, grid)
 
 
-def score_rows(
-    scores: Sequence[Score], rows: Rows, height: int, width: int, grid: TileGrid
-) -> NDArray[np.float32]:
+def score_rows(scores: Sequence[Score], rows: Rows, height: int, width: int, grid: TileGrid) -> Singles:
     """`score_tiles` for an image that is read from top to bottom and never there as a whole.
 
     Args:
@@ -109,23 +114,31 @@ def score_rows(
     check_alignment(scores, grid)
     fitted = any(score.name in FITTED for score in scores)
     measured = [score.name for score in scores if score.name in MEASURED]
-    features = [np.empty((0, N_FEATURES), np.float32)]
-    means: dict[str, list[NDArray[np.float32]]] = {name: [] for name in measured}
+    flaws = any(score.sees_flaws for score in scores)
+    features = [np.empty((0, N_FEATURES + N_FLAWS * flaws), np.float32)]
+    means = [np.empty((0, len(measured)), np.float32)]
     for start, stop, inside in _bands(height, width, grid):
         band = rows(start, stop)
         if fitted:
-            features.append(detail_features(band, inside, grid.tile))
-        for name in measured:
-            means[name].append(_measure(name, band, inside, grid.tile))
-    columns = {name: np.concatenate(parts) for name, parts in means.items()}
-    if fitted:
-        found = np.concatenate(features)
-        columns |= {s.name: s.of_features(found) for s in scores if s.name in FITTED}
+            features.append(_features(band, inside, grid.tile, flaws))
+        if measured:
+            means.append(np.stack([_measure(name, band, inside, grid.tile) for name in measured], axis=1))
+    columns = dict(zip(measured, np.concatenate(means).T, strict=True))
+    found = np.concatenate(features)
+    columns |= {score.name: score.of_features(found) for score in scores if score.name in FITTED}
     return np.stack([columns[score.name] for score in scores], axis=1)
 
 
-def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
-    """What fitted scores are computed from: `detail_features` of every tile, ``(n_tiles, N_FEATURES)``.
+def _features(band: Pixels, inside: slice, tile: int, flaws: bool) -> Singles:
+    details = detail_features(band, inside, tile)
+    return np.hstack([details, flaw_features(band, inside, tile)]) if flaws else details
+
+
+def tile_features(image: Pixels, grid: TileGrid) -> Singles:
+    """What fitted scores are computed from: `detail_features` and `flaw_features` of every tile.
+
+    Returns:
+        float32 ``(n_tiles, N_FEATURES + N_FLAWS)``.
 
     Raises:
         LadderError: the side of a tile is not a multiple of `FITTED_ALIGNMENT`.
@@ -133,10 +146,10 @@ def tile_features(image: Pixels, grid: TileGrid) -> NDArray[np.float32]:
     _check_fitted(grid)
     height, width = image.shape[:2]
     bands = _bands(height, width, grid)
-    return np.concatenate([detail_features(image[start:stop], inside, grid.tile) for start, stop, inside in bands])
+    return np.concatenate([_features(image[start:stop], inside, grid.tile, True) for start, stop, inside in bands])
 
 
-def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
+def laplacian_map(image: Pixels) -> Pixels8:
     """Absolute 3x3 Laplacian of the luma, saturated at 255.
 
     Args:
@@ -152,7 +165,7 @@ def laplacian_map(image: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(laplacian), np.uint8)
 
 
-def _measure(name: str, band: Pixels, inside: slice, tile: int) -> NDArray[np.float32]:
+def _measure(name: str, band: Pixels, inside: slice, tile: int) -> Singles:
     values = laplacian_map(band) if name == "laplacian" else octave_energy(grey_levels(band))
     return tile_means(values[inside], tile)
 

@@ -8,7 +8,8 @@ from typing import Any
 import ray
 
 from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.tiling.grid import Pixels, Upscaled
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.stages import upscale_image
 from arm_batch.models.inference import Upscaler

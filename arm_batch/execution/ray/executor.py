@@ -31,7 +31,8 @@ from arm_batch.execution.ray.tasks import commit_task
 from arm_batch.execution.streaming import may_hold_giant
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import Commit
-from arm_batch.runstate.shard_plan import Shard, ShardId, read_plan
+from arm_batch.runstate.plan_files import read_plan
+from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.storage.base import ObjectStore
 
 SHARDS_PER_ACTOR = 2
@@ -205,7 +206,8 @@ class RayExecutor:
                 records.append(refs[1])
             else:
                 poisonous[position] = error
-        return cast(Commit, get(commit_task.remote(self._context, run.shard, poisonous, *records)))
+        epoch = run.share.epoch
+        return cast(Commit, get(commit_task.remote(self._context, run.shard, epoch, poisonous, *records)))
 
 
 def _settled(commit: Commit, budget: GenerationBudget) -> Commit:

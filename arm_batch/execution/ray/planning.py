@@ -68,7 +68,9 @@ class RayPlanner:
         if known:
             shards = list(shards)
             yield from (known[shard.id] for shard in shards if shard.id in known)
-        unplanned = (shard for shard in shards if shard.id not in known)
+        yield from self._plan_on_cluster((shard for shard in shards if shard.id not in known), stop)
+
+    def _plan_on_cluster(self, unplanned: Iterator[Shard], stop: Stop) -> Iterator[ShardSummary]:
         again: deque[Shard] = deque()
         pending: dict[Ref, Shard] = {}
         losses: Counter[ShardId] = Counter()

@@ -53,7 +53,9 @@ def survey_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Poo
         by_kind[worker.kind.name].append(speeds[key])
     if not by_kind:
         raise ArmBatchError("no worker of the cluster could be measured")
-    return tuple(Pool(kind, len(each), np.array(_mean_speed(each))) for kind, each in by_kind.items())
+    return tuple(
+        Pool(kind=kind, devices=len(each), seconds=np.array(_mean_speed(each))) for kind, each in by_kind.items()
+    )
 
 
 def survey_beside(context: Ref, shards: Sequence[Sampled], cores: int) -> float:

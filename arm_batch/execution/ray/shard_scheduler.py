@@ -168,7 +168,7 @@ class ShardFlow:
 
     def _reduce(self, run: ShardRun) -> None:
         if run.head is None:
-            commit = commit_task.remote(self._context, run.shard, {}, *run.outputs)
+            commit = commit_task.remote(self._context, run.shard, run.share.epoch, {}, *run.outputs)
         else:
             commit = reduce_task.remote(self._context, run.share, run.head, *run.outputs)
         self._reduces[commit] = run

@@ -21,8 +21,9 @@ from arm_batch.execution.rows import failed_record
 from arm_batch.execution.stages import commit_shard, prepare_shard, stitch_shard
 from arm_batch.inputs.sources import Entry
 from arm_batch.runstate.commit import Commit
+from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord
-from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, read_plan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId
 
 SHARE_OF_A_CORE = 0.5
 """What a task and a CPU actor each reserve: on every core one of either can run, so that neither
@@ -64,18 +65,20 @@ def prepare_task(context: JobContext, shard: ShardId, share: Share) -> Any:
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
 def reduce_task(context: JobContext, share: Share, head: ShardHead, *outputs: Sequence[Upscaled]) -> Commit:
     """Stitch, encode, write and commit one shard."""
-    return commit_shard(context, head.plan, stitch_shard(context, head, share, outputs), uuid.uuid4().hex)
+    records = stitch_shard(context, head, share, outputs)
+    return commit_shard(context, head.plan, records, uuid.uuid4().hex, share.epoch)
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE)
 def commit_task(
-    context: JobContext, shard: ShardId, poisonous: Mapping[int, str], *records: ImageRecord
+    context: JobContext, shard: ShardId, epoch: int, poisonous: Mapping[int, str], *records: ImageRecord
 ) -> Commit:
     """Commit a shard whose images were upscaled one by one.
 
     Args:
         context: of the run.
         shard: which.
+        epoch: of the allocation that it was done by.
         poisonous: position and error of each image that could not be, because it took its worker down.
         records: rows of the others, in plan order, without copies.
     """
@@ -86,4 +89,4 @@ def commit_task(
         for position, image in enumerate(plan.images)
         if image.entry.copy_of is None
     ]
-    return commit_shard(context, plan, rows, uuid.uuid4().hex)
+    return commit_shard(context, plan, rows, uuid.uuid4().hex, epoch)

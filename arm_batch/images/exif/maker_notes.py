@@ -8,6 +8,7 @@ where the values lie.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from arm_batch.images.exif.tags import SIZES, Order
@@ -90,20 +91,25 @@ def can_move(note: bytes, order: Order, at: int | None) -> bool:
 
 def _values(note: bytes, order: Order, at: int | None) -> _Values:
     """Of its directory; nothing where there is none."""
-    other: Order = ">" if order == "<" else "<"
-    starts = [(start, order) for start in _STARTS] + [(start, other) for start in _STARTS]
-    if note.startswith(_FUJIFILM) and len(note) >= 12:
-        starts.insert(0, (struct.unpack_from("<I", note, 8)[0], "<"))
     own = next((place for place in range(_NAME) if note[place : place + 4] in _HEADERS), None)
-    if own is not None and len(note) >= own + 8:
-        own_order: Order = "<" if note[own : own + 1] == b"I" else ">"
-        starts.insert(0, (own + struct.unpack_from(f"{own_order}I", note, own + 4)[0], own_order))
+    other: Order = ">" if order == "<" else "<"
+    guessed = [(start, guess) for guess in (order, other) for start in _STARTS]
+    starts = [*_told_starts(note, own), *guessed]
     found = [directory for start in starts if (directory := _directory(note, *start)) is not None]
     if not found:
         return _Values(None, [])
     # Where something else looks like a directory, it is a short one.
     directory = max(found, key=lambda directory: directory.entries)
     return _Values(_likely_base(directory, len(note), own, at), directory.ranges)
+
+
+def _told_starts(note: bytes, own: int | None) -> Iterator[tuple[int, Order]]:
+    """Where a note says that its directory begins, and in which order; `own` is where it has a header."""
+    if own is not None and len(note) >= own + 8:
+        order: Order = "<" if note[own : own + 1] == b"I" else ">"
+        yield own + struct.unpack_from(f"{order}I", note, own + 4)[0], order
+    if note.startswith(_FUJIFILM) and len(note) >= 12:
+        yield struct.unpack_from("<I", note, 8)[0], "<"
 
 
 def _directory(note: bytes, start: int, order: Order) -> _Directory | None:

@@ -65,10 +65,10 @@ def parse_block(block: bytes) -> Exif:
     details = tags.get(DETAILS)
     if isinstance(details, dict) and isinstance(note := details.get(MAKER_NOTE), Entry) and len(note.data) > 4:
         at = reader.places[MAKER_NOTE]
-        details[MAKER_NOTE] = Entry(note.kind, note.count, note.data, at)
+        details[MAKER_NOTE] = Entry(kind=note.kind, count=note.count, data=note.data, at=at)
         ranges = outside_of(block, at, len(note.data), order)
         pins = tuple((start, block[start:stop]) for start, stop in ranges)
-    return Exif(order, tags, pins, reader.lost)
+    return Exif(order=order, tags=tags, pins=pins, lost=reader.lost)
 
 
 def parse_tiff(stream: BinaryIO, offset: int, wanted: Container[int]) -> Exif:
@@ -89,7 +89,7 @@ def parse_tiff(stream: BinaryIO, offset: int, wanted: Container[int]) -> Exif:
     if order is None or len(header) < 4:
         raise ExifError("it has no header")
     reader = _Reader(read, order, big=struct.unpack(f"{order}2xH", header) == (43,))
-    return Exif(order, reader.directory(offset, wanted=wanted), (), reader.lost)
+    return Exif(order=order, tags=reader.directory(offset, wanted=wanted), pins=(), lost=reader.lost)
 
 
 class _Reader:
@@ -131,20 +131,32 @@ class _Reader:
         return tags
 
     def _value(self, name: int, tag: int, kind: int, count: int, inline: bytes) -> Entry | Tags | None:
+        """The value of a tag of the directory `name`; None where it is broken."""
         if tag in _FURTHER.get(name, ()):
             if kind not in _POINTERS:
                 return None
             return self.directory(struct.unpack_from(self._order + self._pointer, inline)[0], tag)
         if kind in _WIDE and count == 1 and len(inline) == 8:
-            # What fits becomes an ordinary number.
-            (number,) = struct.unpack_from(self._order + _WIDE[kind], inline)
-            return Entry(LONG, 1, struct.pack(f"{self._order}I", number)) if 0 <= number < 1 << 32 else None
+            return self._narrowed(kind, inline)
+        return self._listed(tag, kind, count, inline)
+
+    def _narrowed(self, kind: int, inline: bytes) -> Entry | None:
+        """A number of BigTIFF as an ordinary one, where it fits."""
+        (number,) = struct.unpack_from(self._order + _WIDE[kind], inline)
+        return (
+            Entry(kind=LONG, count=1, data=struct.pack(f"{self._order}I", number))
+            if 0 <= number < 1 << 32
+            else None
+        )
+
+    def _listed(self, tag: int, kind: int, count: int, inline: bytes) -> Entry | None:
+        """Values that stand in the directory, or where it points to."""
         size = SIZES.get(kind, 0) * count
         if size > _MOST_BYTES or kind not in (SIZES if count else _MAY_BE_EMPTY):
             return None
         if size <= len(inline):
-            return Entry(kind, count, inline[:size])
+            return Entry(kind=kind, count=count, data=inline[:size])
         (start,) = struct.unpack(self._order + self._pointer, inline)
         data = self._read(start, size)
         self.places[tag] = start
-        return Entry(kind, count, data) if len(data) == size else None
+        return Entry(kind=kind, count=count, data=data) if len(data) == size else None

@@ -30,7 +30,7 @@ DETAILS, PLACE, INTEROP, MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
 """EXIF proper and the place, of the main directory; of details, how cameras agree and what only makers know."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """The value of a tag.
 
@@ -51,7 +51,7 @@ Tags = dict[int, Union[Entry, "Tags"]]
 """A directory: values, and further directories where they are pointed to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exif:
     """A block.
 
@@ -100,30 +100,34 @@ class Exif:
 def number_entry(order: Order, values: Sequence[int]) -> Entry:
     """Numbers from 0 up, in the smaller of the usual kinds that holds them."""
     kind = SHORT if max(values) < 1 << 16 else LONG
-    return Entry(kind, len(values), struct.pack(f"{order}{len(values)}{_WHOLE[kind]}", *values))
+    return Entry(kind=kind, count=len(values), data=struct.pack(f"{order}{len(values)}{_WHOLE[kind]}", *values))
 
 
 def fraction_entry(order: Order, fractions: Sequence[tuple[int, int]]) -> Entry:
     """Fractions from 0 up."""
     words = [word for fraction in fractions for word in fraction]
-    return Entry(RATIONAL, len(fractions), struct.pack(f"{order}{len(words)}I", *words))
+    return Entry(kind=RATIONAL, count=len(fractions), data=struct.pack(f"{order}{len(words)}I", *words))
 
 
 def times(exif: Exif, scale: int, *path: int) -> Entry | None:
     """The numbers of a tag so many times, in the same kind or a wider one; as they are where they are none."""
-    entry, order = exif.entry(*path), exif.order
+    entry = exif.entry(*path)
     if entry is None or not entry.count:
         return entry
     if entry.kind in _FLOATS:
-        values = [value * scale for value in exif.floats(*path)]
-        data = struct.pack(f"{order}{len(values)}{_FLOATS[entry.kind]}", *values)
-        return replace(entry, data=data) if values else entry
+        return _floats_times(entry, exif.order, exif.floats(*path), scale)
     fractions = exif.fractions(*path)
     if not fractions or min(min(pair) for pair in fractions) < 0:
         return entry
     if entry.kind in _WHOLE:
-        return number_entry(order, [number * scale for number, _ in fractions])
-    return fraction_entry(order, [_times(*pair, scale) for pair in fractions])
+        return number_entry(exif.order, [number * scale for number, _ in fractions])
+    return fraction_entry(exif.order, [_times(*pair, scale) for pair in fractions])
+
+
+def _floats_times(entry: Entry, order: Order, values: Sequence[float], scale: int) -> Entry:
+    """An entry of the kind `entry` is; `entry` itself where it has no `values`."""
+    data = struct.pack(f"{order}{len(values)}{_FLOATS[entry.kind]}", *(value * scale for value in values))
+    return replace(entry, data=data) if values else entry
 
 
 def _times(numerator: int, denominator: int, scale: int) -> tuple[int, int]:
@@ -135,7 +139,7 @@ def _times(numerator: int, denominator: int, scale: int) -> tuple[int, int]:
 
 def text_entry(text: bytes) -> Entry:
     """Text, which gets the zero that ends it."""
-    return Entry(ASCII, len(text) + 1, text + b"\0")
+    return Entry(kind=ASCII, count=len(text) + 1, data=text + b"\0")
 
 
 def swapped(tags: Tags) -> Tags:
@@ -150,4 +154,4 @@ def _swapped_entry(entry: Entry) -> Entry:
     if size is None:
         return entry
     words = (entry.data[place : place + size][::-1] for place in range(0, len(entry.data), size))
-    return Entry(entry.kind, entry.count, b"".join(words), entry.at)
+    return Entry(kind=entry.kind, count=entry.count, data=b"".join(words), at=entry.at)

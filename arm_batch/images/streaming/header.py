@@ -10,7 +10,7 @@ import numpy as np
 
 from arm_batch.images.exif import Exif, parse_block
 from arm_batch.images.png_chunks import Told, read_told
-from arm_batch.images.read_jpeg import JFIF_BYTES, density
+from arm_batch.images.read_jpeg import JFIF_BYTES, density, read_comments
 from arm_batch.images.read_tiff import MODELS
 from arm_batch.images.samples import IPTC_LOST, Samples
 from arm_batch.images.vips import Vips, dtype_of, get_blob
@@ -28,12 +28,13 @@ def header_of(image: Vips, stream: BinaryIO, format: str, notes: tuple[str, ...]
         notes: of what was opened.
     """
     told: Told | None = None
+    read = partial(_read_at, stream)
     exif: ReadExif = partial(parse_block, get_blob(image, "exif-data") or b"")
     if format == "png":
-        told = read_told(partial(_read_at, stream))
+        told = read_told(read)
         exif, dpi = partial(parse_block, told.exif), told.dpi
     else:
-        dpi = density(_read_at(stream, 0, JFIF_BYTES))
+        dpi = density(read(0, JFIF_BYTES))
     return Samples(
         bands=np.zeros((1, 1, image.bands), dtype_of(image)),
         model=MODELS.get(image.interpretation, "grey"),
@@ -44,6 +45,7 @@ def header_of(image: Vips, stream: BinaryIO, format: str, notes: tuple[str, ...]
         exif=exif,
         xmp=told.xmp if told else get_blob(image, "xmp-data"),
         dpi=dpi,
+        texts=told.kept if told else read_comments(read),
         notes=(*notes, IPTC_LOST) if get_blob(image, "iptc-data") else notes,
     )
 

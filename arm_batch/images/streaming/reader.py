@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from arm_batch.core.arrays import Array, Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import Giants
 from arm_batch.core.tiling.alpha import fill_hidden
-from arm_batch.core.tiling.grid import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from arm_batch.images.quiet import no_warnings
@@ -115,7 +114,15 @@ def _open(source: VipsSource, stream: BinaryIO, format: str, reading: Reading) -
     check_size(image.width, image.height, reading, image.bands)
     _, notes = choose_frame(1, reading)
     found = header_of(image, stream, format, notes)
-    return Opened(image, image.height, image.width, _as_they_are, found.model, True, notes), found
+    return Opened(
+        image=image,
+        height=image.height,
+        width=image.width,
+        samples=_as_they_are,
+        model=found.model,
+        by_rows=True,
+        notes=notes,
+    ), found
 
 
 def _open_tiff(source: VipsSource, stream: BinaryIO, reading: Reading) -> tuple[Opened, Samples]:
@@ -129,7 +136,7 @@ def _open_tiff(source: VipsSource, stream: BinaryIO, reading: Reading) -> tuple[
     return opened, beside_pixels(stream, page, bands, opened.model, opened.notes)
 
 
-def _as_they_are(rows: NDArray[Any]) -> NDArray[Any]:
+def _as_they_are(rows: Array) -> Array:
     return rows
 
 

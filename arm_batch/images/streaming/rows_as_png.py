@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SENT_AT_ONCE = 8 << 20

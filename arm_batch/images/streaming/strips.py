@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels, Rows
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.grid import Rows
 from arm_batch.errors import ImageError
 from arm_batch.images import Metadata, Picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Strips:
     """One image, as `Picture` has it, but for its pixels, which are read once and in order.
 
@@ -41,10 +42,6 @@ class Strips:
     format: str
     notes: tuple[str, ...]
     rows: Rows
-
-    def rows_of_colours(self, start: int, stop: int) -> Pixels:
-        """The rows without the planes."""
-        return np.ascontiguousarray(self.rows(start, stop)[..., : self.colours])
 
 
 def read_through(strips: Strips) -> None:

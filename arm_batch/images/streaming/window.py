@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 
 
 class Window:
-    """Keeps of an image that is read strip by strip what may still be asked for; see `core.tiles.Rows`.
+    """Keeps of an image that is read strip by strip what may still be asked for; see `core.tiling.grid.Rows`.
 
     Args:
         read: gives rows ``[start, stop)``, called once for each strip, in order.

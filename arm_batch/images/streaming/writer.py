@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.images.embed import embed, room_for
+from arm_batch.images.embed import Beside, embed, room_for
 from arm_batch.images.encode import SAVERS, save_options, with_metadata
 from arm_batch.images.exif import serialise
 from arm_batch.images.formats import choose_format
@@ -24,6 +24,7 @@ from arm_batch.images.picture import Metadata
 from arm_batch.images.reasons import writing_failed
 from arm_batch.images.streaming.rows_as_png import PngRows
 from arm_batch.images.streaming.strips import Strips
+from arm_batch.images.texts import fitting
 from arm_batch.images.tiff_tags import add_tags, extra_samples
 from arm_batch.images.vips import open_socket, open_target
 
@@ -34,7 +35,7 @@ _FULL = 64 << 20
 """Bytes: with less left, a disk is what a failure is blamed on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Canvas:
     """What is written.
 
@@ -132,7 +133,8 @@ class GiantWriter:
         self._path, self._format, self._quality, self._canvas = path, format, quality, canvas
         self._ours, self._theirs = socket.socketpair()
         self._exif = exif_for(canvas.metadata, format, canvas.orientation)
-        self._block = serialise(self._exif)
+        texts = fitting(canvas.metadata.texts, format)
+        self._beside = Beside(serialise(self._exif), canvas.metadata.dpi, texts)
         self._failure: str | None = None
         self._thread = threading.Thread(target=self._save, daemon=True)
 
@@ -196,7 +198,7 @@ class GiantWriter:
             return
         with self._path.open("r+b", buffering=0) as file:
             # It writes from there on, from which file it does not know.
-            file.seek(room_for(self._format, self._block))
+            file.seek(room_for(self._format, self._beside))
             getattr(image, f"{SAVERS[self._format]}_target")(open_target(file.fileno()), **options, keep=keep)
 
     def _complete(self) -> None:
@@ -206,7 +208,7 @@ class GiantWriter:
             if self._format == "tiff":
                 add_tags(file, self._exif, extra_samples(canvas.has_alpha, canvas.planes))
             else:
-                embed(file, self._format, self._block, canvas.metadata.dpi)
+                embed(file, self._format, self._beside)
 
     def _check(self) -> None:
         if self._failure is None:

@@ -19,7 +19,7 @@ from arm_batch.models.backbones.srresnet import SrResNet
 SCALES = (2, 3, 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backbone:
     """A family of networks that differ in width alone.
 
@@ -67,20 +67,35 @@ BACKBONES = {
     backbone.name: backbone
     for backbone in (
         Backbone(
-            "fsrcnn", fsrcnn.Fsrcnn, fsrcnn.start_as_interpolation, (16, 36, 56), body=("head_conv.", "body_conv.")
+            name="fsrcnn",
+            build=fsrcnn.Fsrcnn,
+            start=fsrcnn.start_as_interpolation,
+            widths=(16, 36, 56),
+            body=("head_conv.", "body_conv."),
         ),
         Backbone(
-            "carn",
-            carn.CarnM,
-            carn.start_as_interpolation,
-            (36, 52, 64),
+            name="carn",
+            build=carn.CarnM,
+            start=carn.start_as_interpolation,
+            widths=(36, 52, 64),
             body=("sub_mean.", "entry.", "b1.", "b2.", "b3.", "c1.", "c2.", "c3."),
             width_multiple=4,
         ),
-        Backbone("srresnet", SrResNet, _SMALL, (36, 52, 64), body=("conv_first.", "recon_trunk.")),
-        Backbone("plain", Plain, _SMALL, (16, 32, 48), body=("head.", "body.")),
         Backbone(
-            "deep", Deep, start_with_small_residuals, tuple(BLOCKS), body=("head.", "body."), only_these=True
+            name="srresnet",
+            build=SrResNet,
+            start=_SMALL,
+            widths=(36, 52, 64),
+            body=("conv_first.", "recon_trunk."),
+        ),
+        Backbone(name="plain", build=Plain, start=_SMALL, widths=(16, 32, 48), body=("head.", "body.")),
+        Backbone(
+            name="deep",
+            build=Deep,
+            start=start_with_small_residuals,
+            widths=tuple(BLOCKS),
+            body=("head.", "body."),
+            only_these=True,
         ),
     )
 }

@@ -162,13 +162,15 @@ def explained(error: Exception, where: str, reading: bool) -> Exception:
         return found
     if status(error) == 501:
         return UnsupportedError(f"{where}: {message}")
-    advice = _OF_THE_BUCKET.get(name)
-    if advice is None and not reading and name.isdigit():
-        # S3 gives a code of its own in the body of all answers but those to HEAD.
-        advice = "this is no answer of S3: see whether the endpoint is right"
-    elif advice is None and status(error) == 403:
-        advice = "allow it to these credentials, or use others"
+    advice = _OF_THE_BUCKET.get(name) or _advice(error, name, reading)
     return StoreError(f"{where}: {message}: {advice}" if advice else f"{where}: {message}")
+
+
+def _advice(error: Exception, name: str, reading: bool) -> str | None:
+    if not reading and name.isdigit():
+        # S3 gives a code of its own in the body of all answers but those to HEAD.
+        return "this is no answer of S3: see whether the endpoint is right"
+    return "allow it to these credentials, or use others" if status(error) == 403 else None
 
 
 def _of_the_object(error: Exception, where: str, message: str) -> Exception | None:

@@ -33,7 +33,7 @@ _LARGEST_PUT = 5 << 30
 """Bytes that S3 takes in one request."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class S3Store:
     """A prefix in a bucket. Credentials and region are found by boto3 in each process and never stored here.
 

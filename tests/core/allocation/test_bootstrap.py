@@ -9,8 +9,9 @@ import pytest
 
 from arm_batch.core.allocation.bootstrap import mean_interval, quality_intervals
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, point_at
-from arm_batch.core.allocation.histogram import OBJECTIVES, Objective, ShardCensus, gather, take_census
-from arm_batch.core.allocation.knapsack import Counts
+from arm_batch.core.allocation.histogram import ShardCensus, gather, take_census
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
+from arm_batch.core.arrays import Counts
 from tests.core.tables import COSTS, table
 
 LUT = table(6, seed=3)
@@ -28,7 +29,7 @@ def draw_images(objective: Objective, number: int, seed: int) -> list[ShardCensu
 
 
 def planner(objective: Objective, images: Sequence[ShardCensus]) -> Planner:
-    return Planner(objective, LUT, gather(images, objective, LUT), COSTS, 64)
+    return Planner(objective=objective, lut=LUT, census=gather(images, objective, LUT), costs=COSTS, tile_px=64)
 
 
 def draws(number: int, images: int, seed: int = 0) -> Counts:

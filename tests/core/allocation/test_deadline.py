@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.deadline import Deadline, Fleet, solve_timed, wall_budget
-from arm_batch.core.allocation.histogram import OBJECTIVES, Census
+from arm_batch.core.allocation.histogram import Census
 from arm_batch.core.allocation.knapsack import spend_of
 from arm_batch.core.allocation.lp import Pool
+from arm_batch.core.allocation.measures import OBJECTIVES
 from arm_batch.core.allocation.objective import class_errors, solve
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, archives, census_of, log_error, table
@@ -21,9 +22,9 @@ CPU_SECONDS = np.array([0.0, 0.02, 0.05, 0.1])
 
 
 def fleet(cpus: int = 2, gpus: int = 0, cores: int | None = None, beside: float = 0.0) -> Fleet:
-    pools = [Pool("cpu", cpus, CPU_SECONDS)]
+    pools = [Pool(kind="cpu", devices=cpus, seconds=CPU_SECONDS)]
     if gpus:
-        pools.append(Pool("gpu", gpus, CPU_SECONDS / np.array([1, 4, 10, 20])))
+        pools.append(Pool(kind="gpu", devices=gpus, seconds=CPU_SECONDS / np.array([1, 4, 10, 20])))
     return Fleet(tuple(pools), cores or cpus, beside)
 
 
@@ -93,7 +94,7 @@ def test_where_time_is_flops_it_does_what_flops_do(archive, share):
     count = int(census.tiles.sum())
     assume(count > 50)
     # A second for each FLOP beyond interpolation's.
-    made = Fleet((Pool("cpu", 1, (COSTS - COSTS[0]).astype(float)),), 1, 0.0)
+    made = Fleet((Pool(kind="cpu", devices=1, seconds=(COSTS - COSTS[0]).astype(float)),), 1, 0.0)
     spare = int(share * count * (COSTS[-1] - COSTS[0]))
     timed = solve_timed("image-psnr", lut, census, COSTS, parse_budget(f"{max(spare, 1)}s"), Deadline(made, 0.0))
     exact = solve("image-psnr", lut, census, COSTS, count * int(COSTS[0]) + spare)

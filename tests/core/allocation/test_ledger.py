@@ -74,7 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ledger, spent, reserved = self.ledger, sum(self.spent.values()), sum(self.reserved.values())
         assert state(ledger) == (spent, reserved, TOTAL - spent - reserved)
         assert spent + reserved <= TOTAL
-        assert (ledger.done(), ledger.in_flight()) == (self.spent.keys(), self.reserved.keys())
+        assert (ledger.done(), ledger.in_flight()) == (frozenset(self.spent), frozenset(self.reserved))
         for wave in range(len(WAVES)):
             members = WAVES.members(wave)
             assert ledger.is_complete(wave) == all(map(ledger.is_settled, members))

@@ -19,7 +19,7 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[Pool]]:
     n_bins = draw(st.integers(1, 6))
     histogram = rng.integers(0, draw(st.sampled_from([5, 500, 10**7])), n_bins)
     pools = [
-        Pool(kind, int(rng.integers(1, 9)), np.cumsum(rng.uniform(0.001, 0.1, 4)) / speed)
+        Pool(kind=kind, devices=int(rng.integers(1, 9)), seconds=np.cumsum(rng.uniform(0.001, 0.1, 4)) / speed)
         for kind, speed in itertools.islice((("cpu", 1), ("gpu", 20)), draw(st.integers(1, 2)))
     ]
     return histogram, -table(n_bins, draw(st.integers(0, 99))).mse, pools
@@ -65,8 +65,8 @@ def test_with_flops_alone_it_is_the_allocation(problem, share):
 def test_a_device_bound_makes_gpus_do_what_they_are_best_at():
     # The GPU is no faster at bin 0's only useful subnet and ten times at bin 1's.
     value = np.array([[0.0, 5.0, 5.0], [0.0, 0.0, 9.0]])
-    cpu = Pool("cpu", 4, np.array([0.001, 0.1, 1.0]))
-    gpu = Pool("gpu", 1, np.array([0.001, 0.1, 0.05]), most_seconds=50.0)
+    cpu = Pool(kind="cpu", devices=4, seconds=np.array([0.001, 0.1, 1.0]))
+    gpu = Pool(kind="gpu", devices=1, seconds=np.array([0.001, 0.1, 0.05]), most_seconds=50.0)
     result = allocate_pools(np.array([400, 900]), value, np.array([1, 2, 3]), [cpu, gpu], wall_seconds=60)
     assert result.tiles[1, 2, 1] > 850
     assert result.tiles[0, 1:].sum() > 390
@@ -76,7 +76,7 @@ def test_a_device_bound_makes_gpus_do_what_they_are_best_at():
 def test_more_time_is_worth_more_until_all_is_bought():
     value = -table(5).mse
     histogram = np.full(5, 1000)
-    pools = [Pool("cpu", 2, np.array([0.001, 0.04, 0.07, 0.1]))]
+    pools = [Pool(kind="cpu", devices=2, seconds=np.array([0.001, 0.04, 0.07, 0.1]))]
     values = [
         float((allocate_pools(histogram, value, COSTS, pools, wall_seconds=w).tiles.sum(axis=2) * value).sum())
         for w in (5, 10, 50, 100, 300, 1000)
@@ -87,12 +87,12 @@ def test_more_time_is_worth_more_until_all_is_bought():
 
 @pytest.mark.parametrize("bound", [{"wall_seconds": 2.0}, {"flops": 4999}, {"wall_seconds": 0.0}])
 def test_less_than_interpolation_is_refused(bound):
-    pools = [Pool("cpu", 2, np.array([0.001, 0.04, 0.07, 0.1]))]
+    pools = [Pool(kind="cpu", devices=2, seconds=np.array([0.001, 0.04, 0.07, 0.1]))]
     with pytest.raises(BudgetError, match="less than interpolation"):
         allocate_pools(np.full(5, 1000), -table(5).mse, COSTS, pools, **bound)
 
 
 def test_an_empty_archive_needs_nothing():
-    pools = [Pool("cpu", 1, np.ones(4))]
+    pools = [Pool(kind="cpu", devices=1, seconds=np.ones(4))]
     result = allocate_pools(np.zeros(3, np.int64), -table(3).mse, COSTS, pools, flops=0)
     assert (result.tiles.sum(), result.flops, result.wall_seconds) == (0, 0, 0)

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.histogram import (
-    N_CLASSES,
-    OBJECTIVES,
-    Census,
-    class_count,
-    image_class,
-    take_census,
-)
+from arm_batch.core.allocation.histogram import N_CLASSES, Census, class_count, image_class, take_census
 from arm_batch.core.allocation.knapsack import spend_of
+from arm_batch.core.allocation.measures import OBJECTIVES
 from arm_batch.core.allocation.objective import class_errors, predict, solve
 from tests.core.tables import COSTS, archives, census_of, log_error, table
 from tests.memory import peak_of_memory

@@ -9,7 +9,7 @@ from arm_batch.core.allocation.deadline import Fleet
 from arm_batch.core.allocation.lp import Pool
 from arm_batch.core.allocation.replan import Progress, Work, all_seconds, correct
 
-FLEET = Fleet((Pool("cpu", 2, np.array([0.0, 1.0, 4.0])),), 2, beside_seconds=10.0)
+FLEET = Fleet((Pool(kind="cpu", devices=2, seconds=np.array([0.0, 1.0, 4.0])),), 2, beside_seconds=10.0)
 
 
 def work(small: float, large: float, megapixels: float) -> Work:
@@ -21,13 +21,21 @@ TENTH = work(4, 2, 0.8)
 
 
 def progress(passed: float, busy: float, done: int, under_way: int = 1) -> Progress:
-    return Progress(passed, busy, TENTH * done, TENTH * under_way, TENTH * (10 - done - under_way))
+    return Progress(
+        passed_seconds=passed,
+        busy_seconds=busy,
+        done=TENTH * done,
+        under_way=TENTH * under_way,
+        rest=TENTH * (10 - done - under_way),
+    )
 
 
 def test_one_kind_of_devices_takes_what_it_was_measured_to_take() -> None:
     assert all_seconds(FLEET, TENTH) == pytest.approx(10)
     assert all_seconds(FLEET, work(0, 0, 0)) == 0
-    two = Fleet((*FLEET.pools, Pool("gpu", 1, np.array([0.0, 1.0, 1.0]))), 2, beside_seconds=0.0)
+    two = Fleet(
+        (*FLEET.pools, Pool(kind="gpu", devices=1, seconds=np.array([0.0, 1.0, 1.0]))), 2, beside_seconds=0.0
+    )
     # Side by side: six seconds on the CPUs, six on the GPU.
     assert all_seconds(two, work(4, 2, 0)) == pytest.approx(3)
 
@@ -57,6 +65,8 @@ def test_before_anything_is_done_the_forecast_holds() -> None:
 
 def test_a_run_without_work_is_not_divided_by() -> None:
     nothing = work(0, 0, 0)
-    early = correct(FLEET, 100, 1, Progress(1, 0, nothing, nothing, nothing))
+    early = correct(
+        FLEET, 100, 1, Progress(passed_seconds=1, busy_seconds=0, done=nothing, under_way=nothing, rest=nothing)
+    )
     assert early is not None
     assert early.passed_seconds == 1

@@ -12,8 +12,24 @@ from arm_batch.errors import LadderError
 
 def ladder(*subnets: tuple[str, int], columns: int | None = None) -> Ladder:
     table = np.ones((2, columns or len(subnets)))
-    lut = Lut((Score("octave"),), np.ones(1), np.empty((2, 0)), table, table, table, np.array([1, 1]), {})
-    return Ladder("test", 4, TileGrid(32, 2), tuple(Subnet(n, f, 0) for n, f in subnets), lut, "00")
+    lut = Lut(
+        scores=(Score("octave"),),
+        edges=np.ones(1),
+        cuts=np.empty((2, 0)),
+        mse=table,
+        psnr_db=table,
+        standard_error=table,
+        tiles=np.array([1, 1]),
+        provenance={},
+    )
+    return Ladder(
+        name="test",
+        scale=4,
+        grid=TileGrid(32, 2),
+        subnets=tuple(Subnet(n, f, 0) for n, f in subnets),
+        lut=lut,
+        digest="00",
+    )
 
 
 def test_costs_are_whole_flops():

@@ -54,7 +54,7 @@ class Pool:
         portions = [[parts[shard] for shard in waves.members(wave)] for wave in range(len(waves))]
         census = tuple(ShardCensus.of(gather(each, "mse", LUT)) for each in portions)
         event = Register(job, "mse", f"demands/{job}", len(waves))
-        demands = self.demands | {job: Demand(LUT, COSTS, census)}
+        demands = self.demands | {job: Demand(lut=LUT, costs=COSTS, portions=census)}
         check_room(follow(self.state, [event]), "mse", demands, job)
         self.demands, self.waves[job], self.done[job] = demands, waves, 0
         self.note(event)
@@ -77,7 +77,7 @@ class Pool:
     def cost(self, job: str, wave: int) -> int:
         """Of a wave, by the allocation of what the grant leaves to it and all later ones."""
         claim, rest = self.state.jobs[job], self.demands[job].portions[wave:]
-        planner = Planner("mse", LUT, gather(rest, "mse", LUT), COSTS, 64)
+        planner = Planner(objective="mse", lut=LUT, census=gather(rest, "mse", LUT), costs=COSTS, tile_px=64)
         tiles = planner.solve(claim.grant - claim.fixed).tiles.reshape(-1, len(COSTS))
         cells, counts = (np.concatenate([getattr(part, name) for part in rest]) for name in ("cells", "tiles"))
         return int((share_out(tiles, cells, counts)[: len(rest[0].cells)] * COSTS).sum())
@@ -86,7 +86,7 @@ class Pool:
         """Value per FLOP of the last step that what a job has not begun gets."""
         claim, demand = self.state.jobs[job], self.demands[job]
         rest = [part for wave, part in enumerate(demand.portions) if claim.begun(wave) is None]
-        planner = Planner("mse", LUT, gather(rest, "mse", LUT), COSTS, 64)
+        planner = Planner(objective="mse", lut=LUT, census=gather(rest, "mse", LUT), costs=COSTS, tile_px=64)
         return planner.solve(claim.grant - claim.fixed).price
 
     def shares(self) -> list[float]:

@@ -20,7 +20,13 @@ def pools(draw: st.DrawFn, most: int = 30) -> tuple[dict[str, Job], int]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     value = -table(5, draw(st.integers(0, 99))).mse
     jobs = {
-        f"job-{i}": Job(rng.integers(0, most, (1, 5)), value, np.ones(1), COSTS, int(rng.integers(0, 50)))
+        f"job-{i}": Job(
+            histogram=rng.integers(0, most, (1, 5)),
+            value=value,
+            weights=np.ones(1),
+            costs=COSTS,
+            fixed=int(rng.integers(0, 50)),
+        )
         for i in range(draw(st.integers(1, 6)))
     }
     floor = sum(job.floor for job in jobs.values())
@@ -65,7 +71,10 @@ def test_together_they_do_as_well_as_one_job_over_all_images(case):
 def test_twenty_jobs_lose_less_than_a_thousandth_of_the_value():
     rng = np.random.default_rng(0)
     value = -table(30).mse
-    jobs = {f"{i:02}": Job(rng.integers(0, 2000, (1, 30)), value, np.ones(1), COSTS) for i in range(20)}
+    jobs = {
+        f"{i:02}": Job(histogram=rng.integers(0, 2000, (1, 30)), value=value, weights=np.ones(1), costs=COSTS)
+        for i in range(20)
+    }
     histogram = np.sum([job.histogram for job in jobs.values()], axis=0)
     pool = int(histogram.sum()) * 30
     one = allocate(histogram, value, np.ones(1), COSTS, pool)
@@ -105,8 +114,8 @@ def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(case, 
 def test_prices_meet_across_jobs():
     value = np.array([[0.0, 10.0], [0.0, 1.0]])
     costs = np.array([1, 2])
-    rich = Job(np.array([[2, 0]]), value, np.ones(1), costs)
-    poor = Job(np.array([[0, 5]]), value, np.ones(1), costs)
+    rich = Job(histogram=np.array([[2, 0]]), value=value, weights=np.ones(1), costs=costs)
+    poor = Job(histogram=np.array([[0, 5]]), value=value, weights=np.ones(1), costs=costs)
     both = price_jobs({"rich": rich, "poor": poor}, 10)
     assert both["rich"].tiles.tolist() == [[[0, 2], [0, 0]]]
     assert both["poor"].tiles.tolist() == [[[0, 0], [4, 1]]]
@@ -114,7 +123,13 @@ def test_prices_meet_across_jobs():
 
 
 def test_a_pool_below_the_floors_is_refused():
-    job = Job(np.array([[3]]), np.array([[0.0, 1.0]]), np.ones(1), np.array([2, 5]), fixed=4)
+    job = Job(
+        histogram=np.array([[3]]),
+        value=np.array([[0.0, 1.0]]),
+        weights=np.ones(1),
+        costs=np.array([2, 5]),
+        fixed=4,
+    )
     with pytest.raises(BudgetError, match="pool of 19 FLOPs is less than the 20"):
         price_jobs({"a": job, "b": job}, 19)
     assert sum(a.spend for a in price_jobs({"a": job, "b": job}, 20).values()) == 12
@@ -134,7 +149,11 @@ def test_twenty_jobs_serve_images_as_well_as_one_job_does(share):
         whole = whole + census
     pool = int(whole.tiles.sum() * (1 + share * 99))
     jobs = {
-        f"{i:02}": (lut, census, Job(census.tiles, -lut.mse, np.zeros(len(census.images)), COSTS))
+        f"{i:02}": (
+            lut,
+            census,
+            Job(histogram=census.tiles, value=-lut.mse, weights=np.zeros(len(census.images)), costs=COSTS),
+        )
         for i, census in enumerate(censuses)
     }
     allocations = price_image_jobs(jobs, pool)

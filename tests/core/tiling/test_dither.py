@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arm_batch.core.tiling.dither import is_dithered
-from arm_batch.core.tiling.grid import Pixels
+from arm_batch.core.arrays import Pixels
+from arm_batch.core.tiling.dither import DitherLook, is_dithered
 from tests.image_files import noise, saved, smooth
 
 PHOTO = smooth(3, 200, 300)
@@ -81,3 +81,15 @@ def test_pictures_in_two_tones_or_of_dots_are_recognised(name: str) -> None:
 @pytest.mark.parametrize("name", NOT_DITHERED)
 def test_others_are_not(name: str) -> None:
     assert not is_dithered(NOT_DITHERED[name])
+
+
+@pytest.mark.parametrize("name", [*DITHERED, *NOT_DITHERED])
+def test_read_from_top_to_bottom_they_are_the_same(name: str) -> None:
+    pixels = {**DITHERED, **NOT_DITHERED}[name]
+    height = pixels.shape[0]
+    look = DitherLook(height, pixels.shape[1])
+    for top in range(0, height, 24):
+        # As scores want them: with rows of their surroundings.
+        start = max(0, top - 8)
+        look.add(start, pixels[start : min(height, top + 32)])
+    assert look.is_dithered() == (name in DITHERED)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arm_batch.core.tiling.detail import N_FEATURES, detail_features, grey_levels, octave_energy
+from arm_batch.core.tiling.flaws import N_FLAWS, flaw_features
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.core.tiling.scores import (
     FITTED,
@@ -104,7 +105,8 @@ def test_bands_do_not_show(height, width, tile):
     ]
     np.testing.assert_allclose(score_tiles(ALL[1:2], image, TileGrid(tile, 0))[:, 0], expected, rtol=1e-4)
     if tile % 8 == 0:
-        whole = detail_features(image, slice(0, height), tile)
+        every = slice(0, height)
+        whole = np.hstack([detail_features(image, every, tile), flaw_features(image, every, tile)])
         np.testing.assert_allclose(tile_features(image, TileGrid(tile, 2)), whole, rtol=1e-4, atol=1e-4)
 
 
@@ -139,7 +141,7 @@ def test_very_wide_images_are_scored_in_few_rows_at_a_time():
 def test_features_are_what_they_say():
     image = noise(16, 16, 1)
     energy = octave_energy(grey_levels(image))
-    plain, peaks2, coherent, peaks8 = tile_features(image, TileGrid(16, 0))[0]
+    plain, peaks2, coherent, peaks8 = tile_features(image, TileGrid(16, 0))[0, :N_FEATURES]
 
     def blocks(side: int) -> np.ndarray:
         return energy.reshape(16 // side, side, 16 // side, side).mean(axis=(1, 3))
@@ -162,9 +164,10 @@ def test_scores_rank_by_the_fitted_weights():
     image = noise(64, 64, 3)
     features = tile_features(image, TileGrid(16, 2))
     gain = ALL[2]
-    expected = np.exp(np.log(features.astype(np.float64) + 0.01) @ np.array(gain.weights[1:]) + gain.weights[0])
+    logs = np.log(features[:, :N_FEATURES].astype(np.float64) + 0.01)
+    expected = np.exp(logs @ np.array(gain.weights[1:]) + gain.weights[0])
     np.testing.assert_allclose(score_tiles([gain], image, TileGrid(16, 2))[:, 0], expected, rtol=1e-5)
-    assert features.shape == (16, N_FEATURES)
+    assert features.shape == (16, N_FEATURES + N_FLAWS)
 
 
 def test_fitted_scores_need_tiles_that_blocks_do_not_straddle():

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -28,7 +27,7 @@ from arm_batch.runstate.commit import listed
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
 from arm_batch.storage.local import LocalStore
-from tests.archives import draw, job, silent, write_png
+from tests.archives import draw, job, replanned, silent, write_png
 from tests.faults.sources import HarmfulSource
 from tests.processes import ray_workers
 
@@ -186,7 +185,7 @@ def test_copies_share_what_becomes_of_images_that_run_alone(
     if stage == "run":
         (harm / "asleep").touch()
     wake = once("run", 0, lambda: (harm / "asleep").unlink(missing_ok=True))
-    spec = replace(job(archive, tmp_path / "out", executor="ray", shard_images=6), dedup=True)
+    spec = replanned(job(archive, tmp_path / "out", executor="ray", shard_images=6), dedup=True)
     summary = pipeline.upscale(spec, wake)
     assert (summary.images, summary.failed, summary.copies) == (6, 3, 4)
     found = {row["path"]: row for row in rows(tmp_path / "out").to_pylist()}

@@ -25,8 +25,8 @@ from tests.archives import job, make_archive, silent
 
 SLOW, FAST = DeviceKind("cpu", "cpu", 1), DeviceKind("cpu2", "cpu", 1, threads=2)
 
-CPU = Pool("cpu", 4, np.array([0.0, 1.0, 2.0, 4.0]))
-GPU = Pool("gpu", 1, np.array([0.0, 0.01, 0.5, 0.1]))
+CPU = Pool(kind="cpu", devices=4, seconds=np.array([0.0, 1.0, 2.0, 4.0]))
+GPU = Pool(kind="gpu", devices=1, seconds=np.array([0.0, 0.01, 0.5, 0.1]))
 """Ahead by 100, 4 and 40."""
 
 

@@ -139,7 +139,7 @@ def test_nothing_is_made_up(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_resolution_is_told_also_where_no_exif_tells_it(format: str) -> None:
-    data = encode(Picture(RGB8, RGB8[..., :0], metadata=Metadata(dpi=(300, 150))), format)
+    data = encode(Picture(pixels=RGB8, planes=RGB8[..., :0], metadata=Metadata(dpi=(300, 150))), format)
     assert decode(data).metadata.dpi == pytest.approx((300, 150), abs=0.02)
 
 
@@ -154,7 +154,7 @@ def test_a_long_block_loses_its_maker_notes_first() -> None:
         "<", {0x10F: ascii("M")}, details, {0: long("<", 1)}, {1: ascii("R98")}, MAKERS["canon"], notes
     )
     metadata = Metadata(exif=serialise(parse_block(long_block.build())))
-    fitted = fit_metadata(Picture(RGB8, RGB8[..., :0], metadata=metadata), "jpeg")
+    fitted = fit_metadata(Picture(pixels=RGB8, planes=RGB8[..., :0], metadata=metadata), "jpeg")
     after = Seen.of(fitted.metadata.exif or b"")
     assert set(after.details) == {0x9286}
     assert fitted.notes == ("its maker notes are left out: with them EXIF has more than 65,500 bytes",)

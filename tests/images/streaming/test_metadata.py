@@ -89,7 +89,15 @@ def test_exif_is_written_as_at_once(format: str, order: str, maker: str, tmp_pat
     before = Seen.of(camera(order, maker).build())
     source = decode(saved(RGB8, "JPEG", exif=camera(order, maker).build())).metadata
     metadata = enlarge_metadata(source, 1, WIDTH, HEIGHT)
-    canvas = Canvas(HEIGHT, WIDTH, 3, 0, False, np.dtype(np.uint8), metadata)
+    canvas = Canvas(
+        height=HEIGHT,
+        width=WIDTH,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=metadata,
+    )
     data = written(tmp_path / "a", format, RGB8, canvas)
     after = Seen.of((decode(data).metadata.exif if format == "tiff" else blocks.exif_in(data)) or b"")
     with Image.open(io.BytesIO(data)) as image:
@@ -106,9 +114,25 @@ def test_exif_is_written_as_at_once(format: str, order: str, maker: str, tmp_pat
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "tiff"])
 def test_nothing_is_made_up(format: str, tmp_path: Path) -> None:
-    canvas = Canvas(HEIGHT, WIDTH, 3, 0, False, np.dtype(np.uint8), Metadata())
+    canvas = Canvas(
+        height=HEIGHT,
+        width=WIDTH,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=Metadata(),
+    )
     assert decode(written(tmp_path / "a", format, RGB8, canvas)).metadata == Metadata()
-    known = Canvas(HEIGHT, WIDTH, 3, 0, False, np.dtype(np.uint8), Metadata(dpi=(200, 100)))
+    known = Canvas(
+        height=HEIGHT,
+        width=WIDTH,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=Metadata(dpi=(200, 100)),
+    )
     assert decode(written(tmp_path / "b", format, RGB8, known)).metadata.dpi == pytest.approx((200, 100), abs=0.02)
 
 

@@ -81,7 +81,9 @@ FILES: dict[str, bytes] = {
     "tiff, bilevel": bilevel(),
     "tiff, palette": palette("TIFF"),
     "png": saved("png", noise(600, 45, 3)),
-    "png, alpha": encode(Picture(noise(300, 45, 3), 1 + noise(300, 45, 1) // 2, True), "png"),
+    "png, alpha": encode(
+        Picture(pixels=noise(300, 45, 3), planes=1 + noise(300, 45, 1) // 2, has_alpha=True), "png"
+    ),
     "png, 16 bits": saved("png", noise(300, 45, 1, np.uint16), "grey"),
     "png, palette": palette("PNG"),
     "jpeg": saved("jpeg", noise(600, 45, 3), Q=90),
@@ -225,7 +227,13 @@ def written(
 ) -> bytes:
     height, width, channels = array.shape
     canvas = Canvas(
-        height, width, colours, channels - colours, has_alpha, array.dtype, **{"metadata": Metadata(), **more}
+        height=height,
+        width=width,
+        colours=colours,
+        planes=channels - colours,
+        has_alpha=has_alpha,
+        dtype=array.dtype,
+        **{"metadata": Metadata(), **more},
     )
     path.write_bytes(b"")
     with GiantWriter(path, format, 95, canvas) as writer:
@@ -274,7 +282,15 @@ def write_noise(path: Path, format: str, canvas: Canvas, rows: int) -> None:
 
 
 def test_a_writer_that_cannot_write_says_why(tmp_path, monkeypatch):
-    canvas = Canvas(3000, 1000, 3, 0, False, np.dtype(np.uint8), Metadata())
+    canvas = Canvas(
+        height=3000,
+        width=1000,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=Metadata(),
+    )
     path = tmp_path / "a"
     with pytest.raises(StoreError, match="No such file"):
         write_noise(tmp_path / "swept" / "a", "tiff", canvas, 3000)
@@ -289,7 +305,15 @@ def test_a_writer_that_cannot_write_says_why(tmp_path, monkeypatch):
 
 
 def test_a_writer_that_is_given_up_ends(tmp_path):
-    canvas = Canvas(3000, 1000, 3, 0, False, np.dtype(np.uint8), Metadata())
+    canvas = Canvas(
+        height=3000,
+        width=1000,
+        colours=3,
+        planes=0,
+        has_alpha=False,
+        dtype=np.dtype(np.uint8),
+        metadata=Metadata(),
+    )
 
     def give_up() -> None:
         with GiantWriter(tmp_path / "a", "tiff", 95, canvas) as writer:
@@ -303,7 +327,15 @@ def test_a_writer_that_is_given_up_ends(tmp_path):
 
 def test_giants_fall_back_to_tiff():
     def chosen(wanted: str, width: int) -> tuple[str, str | None]:
-        canvas = Canvas(20_000, width, 3, 0, False, np.dtype(np.uint8), Metadata())
+        canvas = Canvas(
+            height=20_000,
+            width=width,
+            colours=3,
+            planes=0,
+            has_alpha=False,
+            dtype=np.dtype(np.uint8),
+            metadata=Metadata(),
+        )
         return choose_giant_format(wanted, "jpeg", canvas)
 
     assert chosen("auto", 20_000) == ("jpeg", None)

@@ -46,7 +46,7 @@ OLD, NEW = b"old " * 30_000, b"new " * 10
 @pytest.fixture
 def direct(s3_bucket: str, s3_endpoint: str) -> S3Store:
     """A store with one object in it, and no proxy before it."""
-    store = S3Store(s3_bucket, "p", s3_endpoint)
+    store = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
     store.write("there", OLD)
     return store
 
@@ -281,7 +281,7 @@ def test_what_is_there_is_found_even_after_the_last_attempt(store: S3Store, prox
 
 
 def test_missing_bucket(s3_endpoint: str) -> None:
-    store = S3Store("nowhere", "p", s3_endpoint)
+    store = S3Store(bucket="nowhere", prefix="p", endpoint_url=s3_endpoint)
     assert not store.exists()
     acts: list[Callable[[], Any]] = [
         lambda: list(store.list()),
@@ -325,7 +325,7 @@ def test_failures_without_an_answer_that_do_not_pass(
 
 
 def test_nobody_listens() -> None:
-    store = S3Store("bucket", "p", "http://127.0.0.1:1", FAST)
+    store = S3Store(bucket="bucket", prefix="p", endpoint_url="http://127.0.0.1:1", patience=FAST)
     for act in (store.exists, lambda: store.create("a", b"")):
         with pytest.raises(
             StoreError, match=r": no connection to http://127.0.0.1:1: Connection refused; gave up after 6"

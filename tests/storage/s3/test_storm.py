@@ -24,7 +24,7 @@ THREADS = 4
 @pytest.fixture
 def direct(request: pytest.FixtureRequest, s3_endpoint: str) -> S3Store:
     # Always the same name: what happens to a request follows from its path.
-    store = S3Store(request.node.name.replace("_", "-"), "p", s3_endpoint)
+    store = S3Store(bucket=request.node.name.replace("_", "-"), prefix="p", endpoint_url=s3_endpoint)
     store.client.create_bucket(Bucket=store.bucket)
     return store
 

@@ -1,4 +1,4 @@
-"""``python -m arm_batch.cli``."""
+"""``python -m arm_batch``."""
 
 from arm_batch.cli import main
 

@@ -1,0 +1,1 @@
+"""What `arm_batch` hands out; import it from there."""

@@ -1,0 +1,37 @@
+"""What options of `upscale` and `plan` mean, as people write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from arm_batch.core.image_options import Reading, parse_float_range, parse_frames
+from arm_batch.core.selection.sample import parse_sample
+from arm_batch.core.selection.selection import Selection
+
+Where = str | os.PathLike[str]
+Patterns = str | Sequence[str]
+Progress = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A progress callback that tells nobody."""
+
+
+def selection_of(
+    include: Patterns, exclude: Patterns, limit: int | None, sample: str | None, seed: int
+) -> Selection:
+    """The selection that these options describe; `UsageError` where one cannot be read."""
+    included, excluded = ((given,) if isinstance(given, str) else tuple(given) for given in (include, exclude))
+    drawn = None if sample is None else parse_sample(sample)
+    return Selection(include=included, exclude=excluded, limit=limit, sample=drawn, seed=seed)
+
+
+def reading_of(
+    max_pixels: int, to_srgb: bool, float_range: str | None, frames: str, column: str | None
+) -> Reading:
+    """What these options say; `UsageError` where they make no sense."""
+    levels = None if float_range is None else parse_float_range(float_range)
+    return Reading(
+        max_pixels=max_pixels, to_srgb=to_srgb, float_range=levels, frames=parse_frames(frames), column=column
+    )
