@@ -8,8 +8,8 @@ import boto3
 import numpy as np
 import pytest
 
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.cli import exit_codes
 from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.histogram import ShardCensus
@@ -125,10 +125,10 @@ def test_a_job_tells_of_its_pool(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_what_an_abandoned_job_holds_is_released(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = open_store(str(tmp_path / "p"))
-    PoolJournal(store).create("p", 10**6)
+    QuotaJournal(store).create("p", 10**6)
     lut = table(6)
     census = ShardCensus.of(census_of("image-psnr", lut, [np.zeros(100, np.intp)]))
-    pool = SharedPool(store)
+    pool = SharedQuota(store)
     grant = pool.register("gone", "image-psnr", Demand(lut=lut, costs=COSTS, portions=(census, census)))
     pool.begin("gone", 0, 1000, 0, grant)
     where = ["--store", str(tmp_path)]

@@ -1,29 +1,30 @@
-"""The budget of a generation: sees the whole archive's scores, allocates, and keeps the ledger."""
+"""The budget of a generation: sees the whole archive's scores, allocates, and keeps the ledger.
+
+A thin shell round `BudgetState`: it asks the store, the quota and the clock, and makes events of what they say.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from arm_batch.budget.quota_claim import PoolClaim
-from arm_batch.budget.revisions import Epochs
-from arm_batch.budget.timekeeper import Timekeeper
-from arm_batch.budget.wave_gate import WaveOpener
+from arm_batch.budget.decisions import added_revision, first_revision, gives_back, wave_revision
+from arm_batch.budget.events import Begun, Opened, Released, Settled, Timed
+from arm_batch.budget.quota_claim import QuotaClaim
+from arm_batch.budget.replanner import Replanner
+from arm_batch.budget.state import BudgetState, Terms
+from arm_batch.budget.stored_state import StoredState
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.deadline import Deadline
 from arm_batch.core.allocation.histogram import ShardCensus
-from arm_batch.core.allocation.ledger import Ledger
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated, allocate_for
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.errors import BudgetError, StoreError
-from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.generation import Generation
-from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
@@ -34,16 +35,16 @@ LOOK_EVERY_S = 30.0
 class ArchiveBudget:
     """One generation's budget. Every method may be called again with the same arguments without further effect.
 
-    What counts lies in the store: the allocations, and the commit records that say what was spent. So one that is
+    What counts lies in the store: the revisions, and the commit records that say what was spent. So one that is
     lost is replaced by another that reads them.
 
     Args:
         ladder: costs and predictions.
         objective: what to make best.
         budget: the bound.
-        output: where the allocations are written.
+        output: where the revisions are written.
         generation: whose budget it is.
-        claim: on a pool, where the budget is one.
+        claim: on a quota, where the budget is one.
         now: wall seconds since some moment.
     """
 
@@ -54,23 +55,20 @@ class ArchiveBudget:
         budget: Budget,
         output: ObjectStore,
         generation: Generation,
-        claim: PoolClaim | None = None,
+        claim: QuotaClaim | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ladder = ladder
-        self._objective = objective
+        self._terms = Terms(ladder, objective)
         self._budget = budget
-        self._output = output
         self._generation = generation
         self._claim = claim
         self._now = now
-        self._epochs = Epochs(ladder, objective, output, generation)
-        self._commits = CommitLog(output, generation.number)
-        # Not yet: where this object goes, `now` may count from another moment.
-        self._looked = float("-inf")
-        self._settled: dict[int, int] = {}
-        self._waves = WaveOpener(self._epochs, self._settled, claim, timed=budget.seconds is not None)
-        self._ledger = Ledger(0)
+        self._kept = StoredState(self._terms, output, generation, now)
+
+    @property
+    def state(self) -> BudgetState:
+        """As far as it is known here; `StoreError` before anything is allocated."""
+        return self._kept.state
 
     def recorded(self) -> Verdict | None:
         """The first allocation that was written down, ``None`` before there is one.
@@ -78,19 +76,16 @@ class ArchiveBudget:
         Raises:
             StoreError: it is damaged.
         """
-        if not self._epochs:
-            self._catch_up()
-            if self._epochs:
-                self._note_commits()
-        return self._epochs.first if self._epochs else None
+        state = self._kept.find()
+        return None if state is None else state.first
 
     def allocate(
         self, parts: Sequence[ShardCensus], at_once: int = 1, deadline: Deadline | None = None
     ) -> Verdict:
-        """Allocate over the whole generation, share it out among its shards, and write it down.
+        """Allocate over the whole generation, divide that among its shards, and write it down.
 
         Args:
-            parts: the census of each shard.
+            parts: the histogram of each shard.
             at_once: shards that the cluster works on.
             deadline: of a budget of time.
 
@@ -102,83 +97,50 @@ class ArchiveBudget:
             return recorded
         asked = self._now()
         found, waves = self._afford(parts, at_once, deadline)
-        self._epochs.begin(found, parts, waves)
-        self._ledger.total = self._epochs.last.total
-        self._note_commits()
-        first = self._epochs.first
-        if deadline is not None and first.forecast is not None:
+        self._kept.begin(first_revision(self._terms, found, parts, waves), parts)
+        state, cap = self.state, self._generation.cap_flops
+        if deadline is not None and state.first.forecast is not None:
             # Allocating takes time too.
-            started, cap = asked - deadline.passed_seconds, self._generation.cap_flops
-            self._waves.keeper = Timekeeper(
-                self._budget, deadline.fleet, first.forecast, self._epochs, cap, started, self._now
-            )
-        return first
-
-    def _afford(
-        self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None
-    ) -> tuple[Allocated, Waves]:
-        planner = self._epochs.planner_of(parts)
-        if self._claim is not None:
-            granted, waves = self._claim.register(self._ladder, self._objective, parts, at_once)
-            return Allocated(planner.solve(granted), granted), waves
-        # Failed images may stay below what the whole archive reaches: then they get all that helps.
-        best_effort = self._generation.kind == "retry"
-        found = allocate_for(self._budget, planner, deadline, self._generation.cap_flops, best_effort)
-        return found, Waves.even(len(parts), at_once)
+            work, most = state.work(range(len(parts))), np.inf if cap is None else cap
+            self._kept.apply(Timed(Replanner.of(self._budget, deadline, state.first.forecast, work, most, asked)))
+        return state.first
 
     def current(self) -> Verdict:
-        """What all shards are allocated now, over all epochs, and the total that may be spent."""
-        self._first()
-        return self._epochs.current()
+        """What all shards are allocated now, over all revisions, and the total that may be spent."""
+        return self.state.current()
 
     def done(self) -> set[int]:
         """Numbers of the shards that are committed, as the store has it now; all of them are settled then."""
-        self._first()
-        return {shard.index for shard in self._note_commits()}
+        return {shard.index for shard in self._kept.note_commits()}
 
     def begin(self, shard: int) -> Share | None:
-        """Reserve what a shard's share costs and return the share; None while its wave has to wait.
+        """Reserve what a shard is allocated and return it; None while its wave has to wait.
 
         To ask again costs a request now and then where what it waits for was begun here: that is settled here.
         """
-        self._first()
-        wave = self._epochs.waves.of(shard)
-        if not self._waves.is_open(wave) and not self._open(wave):
+        wave = self.state.waves.of(shard)
+        if wave not in self.state.opened and not self._open(wave):
             return None
-        # A reservation under an earlier epoch may have been another.
-        self._ledger.release(str(shard))
-        self._ledger.reserve(str(shard), self._epochs.cost([shard]))
-        if self._waves.keeper is not None:
-            self._waves.keeper.note(shard)
-        return self._epochs.share(shard)
+        self._kept.apply(Begun(shard, self._now()))
+        return self.state.shares[shard]
 
     def fits(self, shard: int, census: ShardCensus) -> bool:
         """Whether a shard that was planned again came out as it was when it was allocated."""
-        self._first()
-        part = self._epochs.parts[shard]
+        part = self.state.parts[shard]
         return np.array_equal(part.cells, census.cells) and np.array_equal(part.tiles, census.tiles)
 
     def settle(self, shard: int, flops: int) -> None:
         """Note what a shard really spent; the rest of its reservation is free again."""
-        self._first()
-        if shard not in self._settled:
-            if flops > self._epochs.cost([shard]):
-                # Another driver ran it, under an allocation that is not known here.
-                self._catch_up()
-            # Its reservation may have been made with a predecessor of this object, or under another epoch.
-            self._ledger.release(str(shard))
-            self._ledger.reserve(str(shard), max(flops, self._epochs.cost([shard])))
-        self._ledger.settle(str(shard), flops)
-        self._settled[shard] = flops
+        if not self.state.ledger.is_settled(shard) and flops > self.state.costs[shard]:
+            # Another driver ran it, under an allocation that is not known here.
+            self._kept.catch_up()
+        self._kept.apply(Settled({shard: flops}))
 
     def release(self, shard: int) -> None:
         """Take back the reservation of a shard that was given up."""
-        self._ledger.release(str(shard))
-
-    def spent(self) -> int:
-        """FLOPs settled so far."""
-        self.recorded()
-        return self._ledger.spent
+        # What has not been read has reserved nothing; a driver that is told to stop has no time to read it.
+        if self._kept.is_read:
+            self._kept.apply(Released(shard))
 
     def add(self, budget: Budget, reason: str) -> Verdict:
         """Raise the total and allocate anew to all shards that are not committed.
@@ -191,54 +153,65 @@ class ArchiveBudget:
             BudgetError: all shards are committed.
             StoreError: another driver has just allocated anew.
         """
-        first = self._first()
-        if not self._epochs.has(reason):
-            self._note_commits()
-            left = [shard for shard in first.shards if shard not in self._settled]
-            if not left:
-                raise BudgetError("every image is done: there is nothing to spend an added budget on")
-            total = self._epochs.last.total + budget.flops(first.full)
-            allowance = total - sum(self._settled.values())
-            found = Allocated(self._epochs.planner(left).solve(allowance), total)
-            if self._epochs.add(left, found, reason).reason != reason:
-                raise self._epochs.overtaken()
-            self._ledger.total = total
+        if not self.state.has(reason):
+            self._kept.note_commits()
+            self._kept.revise(added_revision(self.state, budget, reason), or_else=False)
         return self.current()
+
+    def _afford(
+        self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None
+    ) -> tuple[Allocated, Waves]:
+        planner = self._terms.planner(parts)
+        if self._claim is not None:
+            ladder, objective = self._terms.ladder, self._terms.objective
+            granted, waves = self._claim.register(ladder, objective, parts, at_once)
+            return Allocated(planner.solve(granted), granted), waves
+        # Failed images may stay below what the whole archive reaches: then they get all that helps.
+        best_effort = self._generation.kind == "retry"
+        found = allocate_for(self._budget, planner, deadline, self._generation.cap_flops, best_effort)
+        return found, Waves.even(len(parts), at_once)
 
     def _open(self, wave: int) -> bool:
         """Let a wave begin if all that its allocation may depend on is known."""
-        waits_for = self._waves.waits_for(wave)
-        if any(not self._ledger.is_reserved(str(shard)) for shard in waits_for) or (
-            waits_for and self._now() - self._looked >= LOOK_EVERY_S
+        waits_for = self.state.waits_for(wave)
+        if any(not self.state.ledger.is_reserved(shard) for shard in waits_for) or (
+            waits_for and self._now() - self._kept.looked_s >= LOOK_EVERY_S
         ):
             # What was not begun here, or is done elsewhere as well, only the store can tell.
-            self._note_commits()
-            waits_for = self._waves.waits_for(wave)
+            self._kept.note_commits()
+            waits_for = self.state.waits_for(wave)
         if waits_for:
             return False
-        self._waves.open(wave)
-        self._ledger.total = self._epochs.last.total
+        spends = self._spends(wave)
+        # What is decided by the clock has to be written down always, or two drivers would decide it differently.
+        timed = self._budget.seconds is not None and bool(spends)
+        if timed or gives_back(self.state, wave, spends):
+            while not self.state.has(f"wave {wave}"):
+                self._revise(wave, spends, f"wave {wave}")
+        while not self._claimed(wave):
+            self._revise(wave, spends, f"wave {wave}, another grant")
+        self._kept.apply(Opened(wave))
         return True
 
-    def _catch_up(self) -> None:
-        """Take up what others have allocated since."""
-        new = self._epochs.refresh()
-        self._waves.check_untouched(new)
-        if new:
-            self._ledger.total = self._epochs.last.total
+    def _spends(self, wave: int) -> list[int]:
+        """What each wave has spent that another may depend on, all settled; the quota hears of it too."""
+        known = self.state.waves.known(wave)
+        spends = [self.state.ledger.by_wave[each].spent for each in known]
+        if self._claim is None:
+            return spends
+        return [self._claim.settle(each, spent) for each, spent in zip(known, spends, strict=True)]
 
-    def _first(self) -> Verdict:
-        first = self.recorded()
-        if first is None:
-            raise StoreError(f"{self._output.url} holds no allocation of {self._generation.name}")
-        return first
+    def _claimed(self, wave: int) -> bool:
+        """Whether a wave may begin with what it is allocated; always, where the budget is no quota's."""
+        if self._claim is None:
+            return True
+        state, shards = self.state, self.state.waves.members(wave)
+        revision = state.revision_of(shards[0])
+        return self._claim.begin(wave, state.cost(shards), revision, state.revisions[revision].total)
 
-    def _note_commits(self) -> Collection[ShardId]:
-        """Settle all that is committed; returns it."""
-        self._looked = self._now()
-        commits = self._commits.refresh()
-        # A share that was spent was allocated before.
-        self._catch_up()
-        for shard, commit in commits.items():
-            self.settle(shard.index, commit.flops)
-        return commits.keys()
+    def _revise(self, wave: int, spends: Sequence[int], reason: str) -> None:
+        """Add a revision for all waves from this one on, or take up the one that somebody else has added."""
+        state = self.state
+        total = state.last.total if self._claim is None else self._claim.grant()
+        now = None if self._budget.seconds is None else self._now()
+        self._kept.revise(wave_revision(state, wave, spends, total, now, reason), or_else=True)

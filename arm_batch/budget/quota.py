@@ -7,46 +7,17 @@ written since it looked. So any number of them may serve one pool, in one cluste
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.core.quota.grants import Demand, check_rest, check_room, price_grants
-from arm_batch.core.quota.state import PoolState, follow
+from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.storage.base import ObjectStore
 
 
-class PoolPort(Protocol):
-    """What a job asks of its pool. Each call may be repeated without further effect."""
-
-    def register(self, job: str, objective: Objective, demand: Demand) -> int:
-        """Come to the pool with all that is to be done; returns the job's grant in FLOPs."""
-        ...
-
-    def sizes(self, job: str) -> tuple[int, ...]:
-        """Shards of each portion of a job; see `SharedPool.sizes`."""
-        ...
-
-    def grant(self, job: str) -> int:
-        """FLOPs that a job may spend in all, as of now; see `SharedPool.grant`."""
-        ...
-
-    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
-        """Reserve `flops` for a portion, for good; see `SharedPool.begin`."""
-        ...
-
-    def settle(self, job: str, portion: int, flops: int) -> int:
-        """Note what a portion has spent; see `SharedPool.settle`."""
-        ...
-
-    def leave(self, job: str) -> None:
-        """Go, and let the others have what is left."""
-        ...
-
-
-class SharedPool:
+class SharedQuota:
     """A pool, as its journal tells.
 
     Args:
@@ -54,10 +25,10 @@ class SharedPool:
     """
 
     def __init__(self, store: ObjectStore) -> None:
-        self._journal = PoolJournal(store)
+        self._journal = QuotaJournal(store)
         self._demands: dict[str, Demand] = {}
 
-    def state(self) -> PoolState:
+    def state(self) -> QuotaState:
         """As of now.
 
         Raises:
@@ -66,11 +37,11 @@ class SharedPool:
         """
         return self._journal.refresh()
 
-    def add(self, token: str, flops: int) -> PoolState:
+    def add(self, token: str, flops: int) -> QuotaState:
         """Raise the pool, once for each token, and let the jobs have it."""
         return self._record(lambda state: self._priced(state, [Add(token, flops)]))
 
-    def close(self) -> PoolState:
+    def close(self) -> QuotaState:
         """Take no further job."""
         return self._record(lambda _: [Close()])
 
@@ -123,7 +94,7 @@ class SharedPool:
             BudgetError: it has left, and the pool is closed or spent, or has less left than interpolation needs.
         """
 
-        def decide(state: PoolState) -> list[Event]:
+        def decide(state: QuotaState) -> list[Event]:
             if state.claim(job).active:
                 return []
             event = Return(job)
@@ -153,7 +124,7 @@ class SharedPool:
             BudgetError: so much is not left of the grant, or interpolation needs it for the rest.
         """
 
-        def decide(state: PoolState) -> list[Event]:
+        def decide(state: QuotaState) -> list[Event]:
             claim = state.claim(job)
             if claim.begun(portion) is not None or claim.is_refused(portion, epoch):
                 return []
@@ -172,7 +143,7 @@ class SharedPool:
             What counts: what was said first. A portion that is repaired afterwards may have other failures.
         """
 
-        def decide(state: PoolState) -> list[Event]:
+        def decide(state: QuotaState) -> list[Event]:
             return [] if portion in state.claim(job).settled else [Settle(job, portion, flops)]
 
         return self._record(decide).jobs[job].settled[portion]
@@ -181,7 +152,7 @@ class SharedPool:
         """Go, and let the other jobs have what is left. What was begun and not settled counts as spent."""
         self._record(lambda state: self._priced(state, [Leave(job)]) if state.claim(job).active else [])
 
-    def _record(self, decide: Callable[[PoolState], Sequence[Event]]) -> PoolState:
+    def _record(self, decide: Callable[[QuotaState], Sequence[Event]]) -> QuotaState:
         """Write down what is decided on the newest state; as often as another writer was faster, decide again."""
         while True:
             state = self._journal.refresh()
@@ -191,7 +162,7 @@ class SharedPool:
             if self._journal.append(events):
                 return self._journal.refresh()
 
-    def _registered(self, state: PoolState, job: str, objective: Objective, key: str) -> list[Event]:
+    def _registered(self, state: QuotaState, job: str, objective: Objective, key: str) -> list[Event]:
         if job in state.jobs:
             return []
         event = Register(job, objective, key, len(self._demands[key].portions))
@@ -199,17 +170,17 @@ class SharedPool:
         check_room(after, objective, self._active(after), job)
         return self._priced(state, [event])
 
-    def _priced(self, state: PoolState, events: list[Event]) -> list[Event]:
+    def _priced(self, state: QuotaState, events: list[Event]) -> list[Event]:
         """Events, and the grants that follow from them."""
         after = follow(state, events)
         if after.objective is None:
             return events
         return [*events, Price(price_grants(after, after.objective, self._active(after)))]
 
-    def _active(self, state: PoolState) -> dict[str, Demand]:
+    def _active(self, state: QuotaState) -> dict[str, Demand]:
         return {job: self._demand(state, job) for job, claim in state.jobs.items() if claim.active}
 
-    def _demand(self, state: PoolState, job: str) -> Demand:
+    def _demand(self, state: QuotaState, job: str) -> Demand:
         claim = state.jobs[job]
         if claim.demand not in self._demands:
             demand = self._journal.read_demand(claim.demand, self._objective(state))
@@ -222,6 +193,6 @@ class SharedPool:
         return self._demands[claim.demand]
 
     @staticmethod
-    def _objective(state: PoolState) -> Objective:
+    def _objective(state: QuotaState) -> Objective:
         assert state.objective is not None
         return state.objective

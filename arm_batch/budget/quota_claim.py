@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arm_batch.budget.quota import PoolPort
+from arm_batch.budget.protocol import Quota
 from arm_batch.core.allocation.histogram import ShardCensus, gather
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.waves import Waves
@@ -19,7 +19,7 @@ def claim_id(generation: Generation) -> str:
     return f"{generation.run_id}-{generation.name}-{generation.attempt[:8]}"
 
 
-class PoolClaim:
+class QuotaClaim:
     """Draws the FLOPs of one generation from a pool, wave by wave.
 
     Args:
@@ -27,7 +27,7 @@ class PoolClaim:
         generation: that draws.
     """
 
-    def __init__(self, pool: PoolPort, generation: Generation) -> None:
+    def __init__(self, pool: Quota, generation: Generation) -> None:
         self._pool = pool
         self._job = claim_id(generation)
         self._settled: dict[int, int] = {}
@@ -44,7 +44,7 @@ class PoolClaim:
             at_once: shards that the cluster works on.
 
         Returns:
-            The grant, see `SharedPool.register`; and the waves that the pool has a portion of each of. They are
+            The grant, see `SharedQuota.register`; and the waves that the pool has a portion of each of. They are
             those that the generation first came with, maybe on another cluster.
         """
         waves = Waves.gradual(len(parts), at_once)
@@ -56,11 +56,11 @@ class PoolClaim:
         return granted, Waves(sizes) if sizes else Waves.even(len(parts))
 
     def grant(self) -> int:
-        """FLOPs that the generation may spend in all, as of now; see `SharedPool.grant`."""
+        """FLOPs that the generation may spend in all, as of now; see `SharedQuota.grant`."""
         return self._pool.grant(self._job)
 
     def begin(self, wave: int, flops: int, epoch: int, grant: int) -> bool:
-        """Let a wave begin, see `SharedPool.begin`."""
+        """Let a wave begin, see `SharedQuota.begin`."""
         return self._pool.begin(self._job, wave, flops, epoch, grant)
 
     def settle(self, wave: int, flops: int) -> int:

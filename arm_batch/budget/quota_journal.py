@@ -21,7 +21,7 @@ from arm_batch.core.json_records import Index, Name, Positive, Record, encode_re
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.quota.events import Event
 from arm_batch.core.quota.grants import Demand
-from arm_batch.core.quota.state import PoolState, follow
+from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError, LadderError, StoreError
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.json_documents import read_record
@@ -67,7 +67,7 @@ class _Snapshot(Record, frozen=True):
     format: ClassVar[int] = 1
 
     record: Index
-    state: PoolState
+    state: QuotaState
 
     def check(self) -> None:
         """See `Record`."""
@@ -75,7 +75,7 @@ class _Snapshot(Record, frozen=True):
             raise ValueError("at `$.state`: its amounts do not fit together")
 
 
-class PoolJournal:
+class QuotaJournal:
     """Reads and writes the records of one pool. Its copies and those of other processes may do so at once.
 
     Args:
@@ -84,7 +84,7 @@ class PoolJournal:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._state: PoolState | None = None
+        self._state: QuotaState | None = None
         self._next = 0
 
     @property
@@ -102,7 +102,7 @@ class PoolJournal:
         if not self._store.create(_record_key(0), encode_record(record)):
             raise BudgetError(f"there is a pool at {self.url} already")
 
-    def refresh(self) -> PoolState:
+    def refresh(self) -> QuotaState:
         """The newest state.
 
         Raises:
@@ -182,7 +182,7 @@ class PoolJournal:
         """Remove a demand that no record names."""
         self._store.delete(key)
 
-    def _start(self) -> tuple[PoolState, int]:
+    def _start(self) -> tuple[QuotaState, int]:
         """The newest snapshot, or the empty pool; and the number of the record after it."""
         newest = max((info.key for info in self._store.list("snapshots/")), default=None)
         if newest is not None:
@@ -193,7 +193,7 @@ class PoolJournal:
         created = read_record(self._store, _record_key(0), _Creation)
         if created is None:
             raise BudgetError(f"there is no pool at {self.url}: `arm-batch budget create` makes one")
-        return PoolState(created.name, created.flops), 1
+        return QuotaState(created.name, created.flops), 1
 
 
 def _snapshot_key(number: int) -> str:

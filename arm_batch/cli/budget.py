@@ -12,8 +12,8 @@ from arm_batch.core.allocation.budget import POOL, human_flops, parse_budget
 from arm_batch.errors import BudgetError, OutputError
 
 if TYPE_CHECKING:
-    from arm_batch.budget.quota import SharedPool
-    from arm_batch.core.quota.state import PoolState
+    from arm_batch.budget.quota import SharedQuota
+    from arm_batch.core.quota.state import QuotaState
     from arm_batch.storage.base import ObjectStore
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ Endpoint = Annotated[str | None, typer.Option(help="S3 service other than AWS.")
 @app.command("create")
 def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
     """Make a pool."""
-    from arm_batch.budget.quota_journal import PoolJournal
+    from arm_batch.budget.quota_journal import QuotaJournal
     from arm_batch.storage.base import honours_create
 
     if not _NAME.fullmatch(name):
@@ -45,7 +45,7 @@ def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoi
         raise OutputError(
             f"{root.url}: this store ignores If-None-Match, so that jobs could overspend a pool in it"
         )
-    PoolJournal(root).create(name, amount)
+    QuotaJournal(root).create(name, amount)
     typer.echo(f"use it with --budget {POOL}{root.url}")
 
 
@@ -85,10 +85,10 @@ def release_command(
     typer.echo(f"{human_flops(free)} of {job} go back to {name}")
 
 
-def _pool(store: str, name: str, endpoint_url: str | None) -> SharedPool:
-    from arm_batch.budget.quota import SharedPool
+def _pool(store: str, name: str, endpoint_url: str | None) -> SharedQuota:
+    from arm_batch.budget.quota import SharedQuota
 
-    return SharedPool(_root(store, name, endpoint_url))
+    return SharedQuota(_root(store, name, endpoint_url))
 
 
 def _root(store: str, name: str, endpoint_url: str | None) -> ObjectStore:
@@ -104,7 +104,7 @@ def _flops(text: str) -> int:
     return int(budget.amount)
 
 
-def _describe(state: PoolState) -> list[str]:
+def _describe(state: QuotaState) -> list[str]:
     lines = [
         f"{state.name}: {human_flops(state.total)}" + (", closed" if state.closed else ""),
         f"  spent      {human_flops(state.spent)}",

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from arm_batch.budget.archive_budget import ArchiveBudget
-from arm_batch.budget.quota import PoolPort, SharedPool
+from arm_batch.budget.protocol import GenerationBudget, Quota
+from arm_batch.budget.quota import SharedQuota
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.deadline import CPU, Fleet
 from arm_batch.core.allocation.lp import Pool
@@ -16,7 +16,6 @@ from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import JobContext, ShardSummary
 from arm_batch.execution.planning import plan_shards, planned_summary
 from arm_batch.execution.profiling import Sampled, measure_beside, per_megapixel, sample_shards, speed_key
-from arm_batch.execution.protocol import BudgetPort
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 from arm_batch.execution.stages import commit_shard, prepare_shard, run_batches, stitch_shard, upscale_image
 from arm_batch.models.inference import Upscaler
@@ -40,14 +39,14 @@ class InlineExecutor:
         self._n_subnets = len(files.nets)
         self._upscaler = Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu")
 
-    def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
+    def host(self, budget: GenerationBudget, name: str) -> GenerationBudget:
         """The budget itself: it lives here; `name` is not needed."""
         del name
         return budget
 
-    def pool(self, store: ObjectStore) -> PoolPort:
-        """The pool, in this process; others share it through its journal."""
-        return SharedPool(store)
+    def quota(self, store: ObjectStore) -> Quota:
+        """The quota, in this process; others share it through its journal."""
+        return SharedQuota(store)
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
         """Read kept plans in order."""
@@ -77,7 +76,7 @@ class InlineExecutor:
         samples = [measure_beside(self._context, shard) for shard in sample_shards(shards, SAMPLES)]
         return Fleet((Pool(kind=CPU, devices=1, seconds=np.array(seconds)),), 1, per_megapixel(samples))
 
-    def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Run the shards in order."""
         for shard in shards:
             if stop():

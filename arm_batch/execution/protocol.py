@@ -5,52 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from arm_batch.budget.archive_budget import ArchiveBudget
-from arm_batch.budget.quota import PoolPort
-from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.deadline import Deadline, Fleet
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.budget.protocol import GenerationBudget, Quota
+from arm_batch.core.allocation.deadline import Fleet
 from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import ShardSummary
 from arm_batch.execution.profiling import Sampled
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.shard_plan import Shard, ShardId
-from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
-
-
-class BudgetPort(Protocol):
-    """The methods of `ArchiveBudget`, wherever it lives."""
-
-    def recorded(self) -> Verdict | None: ...
-
-    def allocate(
-        self, parts: Sequence[ShardCensus], at_once: int = 1, deadline: Deadline | None = None
-    ) -> Verdict: ...
-
-    def done(self) -> set[int]: ...
-
-    def begin(self, shard: int) -> Share | None: ...
-
-    def fits(self, shard: int, census: ShardCensus) -> bool: ...
-
-    def settle(self, shard: int, flops: int) -> None: ...
-
-    def release(self, shard: int) -> None: ...
-
-    def add(self, budget: Budget, reason: str) -> Verdict: ...
 
 
 class Executor(Protocol):
     """Runs the stages of shards somewhere. Both stages end early, in order, when `stop` says so."""
 
-    def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
+    def host(self, budget: GenerationBudget, name: str) -> GenerationBudget:
         """Give the budget a place to live in, under `name`."""
         ...
 
-    def pool(self, store: ObjectStore) -> PoolPort:
-        """The pool of FLOPs that lies at the root of `store`."""
+    def quota(self, store: ObjectStore) -> Quota:
+        """The quota that lies at the root of `store`."""
         ...
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
@@ -73,6 +46,6 @@ class Executor(Protocol):
         """Measure the devices, and on a sample of shards the work beside them."""
         ...
 
-    def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Run shards that were planned, in any order, reserving and settling each with `budget`."""
         ...

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arm_batch.budget.quota import SharedPool
+from arm_batch.budget.quota import SharedQuota
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
@@ -166,7 +166,7 @@ def check_budget(job: Job, images: int) -> None:
 
 
 def _check_pool(store: ObjectStore, objective: Objective, floor: int) -> None:
-    state = SharedPool(store).state()
+    state = SharedQuota(store).state()
     state.check_open(objective)
     if state.total - state.fixed < floor:
         raise BudgetError(

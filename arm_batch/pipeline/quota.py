@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_claim import PoolClaim, claim_id
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_claim import QuotaClaim, claim_id
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.execution.protocol import Executor
 from arm_batch.pipeline.generations import budget_of
@@ -16,10 +16,10 @@ from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store
 
 
-def claim_of(executor: Executor, job: Job, generation: Generation) -> PoolClaim | None:
+def claim_of(executor: Executor, job: Job, generation: Generation) -> QuotaClaim | None:
     """The claim of a generation on its pool; ``None`` where its budget stands alone."""
     store = _store_of(job, generation)
-    return None if store is None else PoolClaim(executor.pool(store), generation)
+    return None if store is None else QuotaClaim(executor.quota(store), generation)
 
 
 def give_back(job: Job, generations: Iterable[Generation]) -> None:
@@ -27,10 +27,10 @@ def give_back(job: Job, generations: Iterable[Generation]) -> None:
     for generation in generations:
         store = _store_of(job, generation)
         if store is not None:
-            _leave(job, generation, SharedPool(store))
+            _leave(job, generation, SharedQuota(store))
 
 
-def _leave(job: Job, generation: Generation, pool: SharedPool) -> None:
+def _leave(job: Job, generation: Generation, pool: SharedQuota) -> None:
     waves = read_waves(job.output, generation)
     spent = [0] * len(waves)
     for shard, commit in job.commits.refresh().items():

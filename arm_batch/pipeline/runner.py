@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from arm_batch.budget.archive_budget import ArchiveBudget
+from arm_batch.budget.protocol import GenerationBudget
 from arm_batch.core.allocation.budget import Budget, parse_budget
 from arm_batch.core.allocation.deadline import Deadline, wall_budget
 from arm_batch.core.stop import Stop
 from arm_batch.errors import BudgetError, StoppedError, StoreError
 from arm_batch.execution.messages import ShardSummary
-from arm_batch.execution.protocol import BudgetPort, Executor
+from arm_batch.execution.protocol import Executor
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
@@ -72,7 +73,7 @@ class GenerationRunner:
         give_back(self._job, [generation])
         self._begun = self._clock.now
 
-    def _host(self, generation: Generation) -> BudgetPort:
+    def _host(self, generation: Generation) -> GenerationBudget:
         job = self._job
         asked = parse_budget(budget_of(generation))
         claim = claim_of(self._executor, job, generation)
@@ -81,7 +82,7 @@ class GenerationRunner:
             f"{generation.run_id}-{generation.name}",
         )
 
-    def _allocate(self, generation: Generation, budget: BudgetPort) -> None:
+    def _allocate(self, generation: Generation, budget: GenerationBudget) -> None:
         """Plan all shards, of which an earlier attempt may have planned some, and allocate to all of them."""
         asked = parse_budget(budget_of(generation))
         try:
@@ -102,7 +103,7 @@ class GenerationRunner:
         # Measuring takes time too.
         return Deadline(fleet, self._clock.now - self._begun)
 
-    def _plan_again(self, generation: Generation, budget: BudgetPort) -> None:
+    def _plan_again(self, generation: Generation, budget: GenerationBudget) -> None:
         """Plan shards whose plans were lost after the allocation; they must come out as they were."""
         kept = planned(self._job.output, generation.number)
         if len(kept) == generation.shards:
@@ -115,7 +116,7 @@ class GenerationRunner:
                     f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
                 )
 
-    def _run(self, generation: Generation, budget: BudgetPort) -> None:
+    def _run(self, generation: Generation, budget: GenerationBudget) -> None:
         """Run the shards that are not committed."""
         # What the budget does not know to be done, it is told of by whoever does it, here below.
         done = budget.done()

@@ -9,7 +9,8 @@ from operator import add
 
 import numpy as np
 
-from arm_batch.budget.revisions import Epochs
+from arm_batch.budget.state import Terms
+from arm_batch.budget.stored_state import read_state
 from arm_batch.core.allocation.objective import Quality, predict
 from arm_batch.errors import StoreError
 from arm_batch.inputs.listing import Listing
@@ -114,11 +115,8 @@ def _report(generation: Generation, verdict: Verdict, commits: Sequence[Commit])
 
 
 def _verdict(job: Job, generation: Generation) -> Verdict:
-    """What a generation was allocated in the end, over all epochs."""
-    epochs = Epochs(job.ladder, job.context.objective, job.output, generation)
-    if not epochs.refresh():
-        raise StoreError(f"{job.output.url} holds no allocation of {generation.name}")
-    return epochs.current()
+    """What a generation was allocated in the end, over all revisions."""
+    return read_state(Terms(job.ladder, job.context.objective), job.output, generation).current()
 
 
 def _predicted(job: Job, verdicts: Sequence[Verdict]) -> Quality | None:

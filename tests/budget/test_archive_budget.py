@@ -76,7 +76,7 @@ def test_settling_twice_counts_once_and_less_than_reserved_is_kept(tmp_path: Pat
     for _ in range(2):
         budget.begin(1)
         budget.settle(1, 1000)
-    assert budget.spent() == 1000
+    assert budget.state.ledger.spent == 1000
 
 
 def test_the_first_allocation_counts_whatever_is_asked_for_later(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_another_in_its_place_knows_what_was_spent(tmp_path: Path) -> None:
     create_commit(open_store(str(tmp_path)), commit_of(0, 700))
     second = make(tmp_path, "60%")
     second.settle(1, 50)
-    assert second.spent() == 750
+    assert second.state.ledger.spent == 750
 
 
 def test_a_reservation_is_given_back(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_reservation_is_given_back(tmp_path: Path) -> None:
     share = budget.begin(0)
     budget.release(0)
     assert budget.begin(0).tiles.tolist() == share.tiles.tolist()
-    assert budget.spent() == 0
+    assert budget.state.ledger.spent == 0
 
 
 def test_a_cap_bounds_what_a_share_of_the_whole_would_allow(tmp_path: Path) -> None:
@@ -251,11 +251,11 @@ def test_waves_that_are_not_those_of_the_shards_are_damage(tmp_path: Path, waves
             read(store, generation_of(16))
 
 
-def test_without_failures_there_is_one_epoch(tmp_path: Path) -> None:
+def test_without_failures_there_is_one_revision(tmp_path: Path) -> None:
     budget = make(tmp_path, "40%", shards=16)
     verdict = budget.allocate(MANY)
     run_shards(budget, range(16), lambda _, cost: cost)
-    assert budget.spent() == verdict.allocation.spend
+    assert budget.state.ledger.spent == verdict.allocation.spend
     assert [p.name for p in (tmp_path / "plan" / "g0000").glob("epoch-*")] == []
 
 
@@ -276,7 +276,7 @@ def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts:
         assert same == (shard < 8)
     # All that was given back is spent, but for less than one upgrade.
     ladder = load_ladder(LADDER).ladder
-    assert 0 <= verdict.total - whole.spent() < np.diff(ladder.costs).max()
+    assert 0 <= verdict.total - whole.state.ledger.spent < np.diff(ladder.costs).max()
     assert len(list((tmp_path / "whole" / "plan" / "g0000").glob("epoch-*.json"))) == 1
     assert whole.current().allocation.tiles.sum() == verdict.allocation.tiles.sum()
     if restarts:
@@ -287,7 +287,7 @@ def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts:
             shards = range(start, min(start + 3, 16))
             again += run_shards(budget, shards, half_of_the_first)
             for shard in shards:
-                flops = budget._settled[shard]
+                flops = budget.state.ledger.by_wave[shard // 4].settled[shard]
                 create_commit(open_store(str(tmp_path / "broken")), commit_of(shard, flops))
             budget = make(tmp_path / "broken", "40%", shards=16)
         assert [share.tiles.tolist() for share in again] == [share.tiles.tolist() for share in shares]

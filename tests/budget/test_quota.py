@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from arm_batch.budget import quota_journal
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.quota.events import Event
 from arm_batch.core.quota.grants import Demand
-from arm_batch.core.quota.state import Claim, PoolState
+from arm_batch.core.quota.state import Claim, QuotaState
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.storage.base import ObjectInfo
 from arm_batch.storage.open import open_store
@@ -45,10 +45,10 @@ def tiles_of(demand: Demand) -> int:
     return sum(int(part.tiles.sum()) for part in demand.portions)
 
 
-def make(folder: Path, flops: int) -> SharedPool:
+def make(folder: Path, flops: int) -> SharedQuota:
     store = open_store(str(folder))
-    PoolJournal(store).create("p", flops)
-    return SharedPool(store)
+    QuotaJournal(store).create("p", flops)
+    return SharedQuota(store)
 
 
 DEMANDS = {f"job-{seed}": demand_of(seed, ladder=seed % 2) for seed in range(4)}
@@ -74,7 +74,7 @@ class PoolMachine(RuleBasedStateMachine):
     def create(self, share: float) -> None:
         self.total = int(share * FLOOR)
         first = make(Path(self.folder.name), self.total)
-        self.pools = [first, SharedPool(open_store(self.folder.name))]
+        self.pools = [first, SharedQuota(open_store(self.folder.name))]
         self.adds = 0
 
     def twice(self, place: int, call: str, *arguments: object) -> object:
@@ -150,7 +150,7 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(place=st.integers(0, 1))
     def replace(self, place: int) -> None:
         state = self.pools[place].state()
-        self.pools[place] = SharedPool(open_store(self.folder.name))
+        self.pools[place] = SharedQuota(open_store(self.folder.name))
         assert self.pools[place].state() == state
 
     @invariant()
@@ -309,11 +309,11 @@ def test_who_is_refused_leaves_no_trace(tmp_path: Path, case: str, told: str) ->
 
 def test_a_pool_that_is_not_there_or_there_already(tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match="there is no pool at"):
-        SharedPool(open_store(str(tmp_path))).state()
+        SharedQuota(open_store(str(tmp_path))).state()
     pool = make(tmp_path, 5)
     with pytest.raises(BudgetError, match="there is a pool at"):
         make(tmp_path, 6)
-    assert pool.state() == PoolState("p", 5)
+    assert pool.state() == QuotaState("p", 5)
 
 
 def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
@@ -322,22 +322,22 @@ def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
     for damaged in (b"{", b"[]", b'{"events": [{"event": "leave", "job": "nobody"}]}', b'{"events": [{}]}'):
         record.write_bytes(damaged)
         with pytest.raises(StoreError, match=record.name):
-            SharedPool(open_store(str(tmp_path))).state()
+            SharedQuota(open_store(str(tmp_path))).state()
 
 
 def test_who_was_too_slow_decides_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another writer comes between the look and the record, each time at first."""
     demand = demand_of(1)
     pool = make(tmp_path, 40 * tiles_of(demand))
-    other = SharedPool(open_store(str(tmp_path)))
-    original = PoolJournal.append
+    other = SharedQuota(open_store(str(tmp_path)))
+    original = QuotaJournal.append
     meddling = iter([lambda: other.add("between", 1), lambda: other.register("a", "image-psnr", demand)])
 
-    def append(journal: PoolJournal, events: Sequence[Event]) -> bool:
+    def append(journal: QuotaJournal, events: Sequence[Event]) -> bool:
         next(meddling, lambda: None)()
         return original(journal, events)
 
-    monkeypatch.setattr(PoolJournal, "append", append)
+    monkeypatch.setattr(QuotaJournal, "append", append)
     # Another attempt at the same job registers it in the end: what that one wrote down counts.
     grant = pool.register("a", "image-psnr", demand)
     assert pool.state() == other.state()
@@ -350,11 +350,11 @@ def test_jobs_of_many_processes_contend_for_the_journal(tmp_path: Path) -> None:
     demands = {f"job-{seed}": demand_of(seed) for seed in range(6)}
     total = 20 * sum(tiles_of(demand) for demand in demands.values())
     store = open_store(str(tmp_path))
-    PoolJournal(store).create("p", total)
+    QuotaJournal(store).create("p", total)
     start = Barrier(len(demands))
 
     def run(job: str) -> int:
-        pool, demand = SharedPool(store), demands[job]
+        pool, demand = SharedQuota(store), demands[job]
         pool.register(job, "image-psnr", demand)
         start.wait()
         spent = 0
@@ -373,7 +373,7 @@ def test_jobs_of_many_processes_contend_for_the_journal(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(len(demands)) as threads:
         spent = sum(threads.map(run, demands))
-    state = SharedPool(store).state()
+    state = SharedQuota(store).state()
     assert spent == state.spent == state.granted <= total
     assert spent > 0.9 * total
     records = sorted(path.name for path in (tmp_path / "journal").iterdir())
@@ -387,7 +387,7 @@ def test_opening_reads_few_records(tmp_path: Path) -> None:
     for number in range(23):
         pool.add(str(number), 1)
     store = CountingStore(str(tmp_path))
-    assert SharedPool(store).state() == pool.state()
+    assert SharedQuota(store).state() == pool.state()
     assert len(store.reads) <= 5 + 2
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from arm_batch.budget.archive_budget import ArchiveBudget
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_claim import PoolClaim, claim_id
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_claim import QuotaClaim, claim_id
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.histogram import ShardCensus, gather
 from arm_batch.core.allocation.waves import Waves
@@ -64,14 +64,14 @@ class KilledError(Exception):
     """A driver's end."""
 
 
-class Port(SharedPool):
+class Port(SharedQuota):
     """The pool as one driver sees it; something may happen right before or after it lets a wave begin."""
 
     before: Callable[[], object] | None = None
     after: Callable[[], object] | None = None
 
     def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
-        """See `SharedPool.begin`."""
+        """See `SharedQuota.begin`."""
         happens, self.before = self.before, None
         if happens is not None:
             happens()
@@ -90,8 +90,8 @@ class Drivers(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         root = Path(self.folder.name)
         self.store = open_store(str(root / "pool"))
-        PoolJournal(self.store).create("p", int(share * TILES * int(LADDER_.costs[-1])))
-        self.pool = SharedPool(self.store)
+        QuotaJournal(self.store).create("p", int(share * TILES * int(LADDER_.costs[-1])))
+        self.pool = SharedQuota(self.store)
         self.outputs = {job: open_store(str(root / job)) for job in PARTS}
         self.generations = {
             job: Generation(0, "initial", job, {}, "try", "listing", SHARDS, SHARDS, None) for job in PARTS
@@ -119,7 +119,7 @@ class Drivers(RuleBasedStateMachine):
 
     def driver(self, job: str) -> tuple[ArchiveBudget, Port]:
         port, generation = Port(self.store), self.generations[job]
-        claim = PoolClaim(port, generation)
+        claim = QuotaClaim(port, generation)
         budget = parse_budget("pool:somewhere")
         return ArchiveBudget(LADDER_, "image-psnr", budget, self.outputs[job], generation, claim), port
 
@@ -222,26 +222,26 @@ TestDrivers.settings = settings(max_examples=10, stateful_step_count=15, phases=
 GENERATION = Generation(0, "initial", "a", {}, "try", "listing", SHARDS, SHARDS, None)
 
 
-def budget_on(pool: SharedPool, output: Path) -> ArchiveBudget:
-    claim, store = PoolClaim(pool, GENERATION), open_store(str(output))
+def budget_on(pool: SharedQuota, output: Path) -> ArchiveBudget:
+    claim, store = QuotaClaim(pool, GENERATION), open_store(str(output))
     return ArchiveBudget(LADDER_, "image-psnr", parse_budget("pool:somewhere"), store, GENERATION, claim)
 
 
 def test_waves_are_those_that_the_job_first_came_with(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "pool"))
-    PoolJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
+    QuotaJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
     # One that dies before its allocation is written down, and goes on on a smaller cluster.
-    PoolClaim(SharedPool(store), GENERATION).register(LADDER_, "image-psnr", PARTS["a"], AT_ONCE)
-    assert budget_on(SharedPool(store), tmp_path / "a").allocate(PARTS["a"], 1).waves == WAVES
+    QuotaClaim(SharedQuota(store), GENERATION).register(LADDER_, "image-psnr", PARTS["a"], AT_ONCE)
+    assert budget_on(SharedQuota(store), tmp_path / "a").allocate(PARTS["a"], 1).waves == WAVES
 
 
 def test_a_job_that_came_before_waves_were_told_has_those_of_its_time(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "pool"))
-    PoolJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
+    QuotaJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
     waves = Waves.even(SHARDS)
     each = [[PARTS["a"][shard] for shard in waves.members(wave)] for wave in range(len(waves))]
     portions = tuple(ShardCensus.of(gather(parts, "image-psnr", LADDER_.lut)) for parts in each)
-    pool = SharedPool(store)
+    pool = SharedQuota(store)
     pool.register(
         claim_id(GENERATION), "image-psnr", Demand(lut=LADDER_.lut, costs=LADDER_.costs, portions=portions)
     )
@@ -251,6 +251,6 @@ def test_a_job_that_came_before_waves_were_told_has_those_of_its_time(tmp_path: 
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **kept)
         store.write(key, buffer.getvalue())
-    budget = budget_on(SharedPool(store), tmp_path / "a")
+    budget = budget_on(SharedQuota(store), tmp_path / "a")
     assert budget.allocate(PARTS["a"], AT_ONCE).waves == waves
     assert [budget.begin(shard) is not None for shard in (0, 4, 8)] == [True, True, False]

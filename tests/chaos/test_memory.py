@@ -13,12 +13,12 @@ import pytest
 import ray
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.budget.protocol import GenerationBudget
 from arm_batch.core.stop import Stop
 from arm_batch.errors import StoppedError
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.execution.messages import ShardSummary
 from arm_batch.execution.planning import keep_plan
-from arm_batch.execution.protocol import BudgetPort
 from arm_batch.inputs.listing import Input, Listing
 from arm_batch.inputs.sources import Entry
 from arm_batch.pipeline import executors
@@ -109,7 +109,7 @@ class NoPixels(InlineExecutor):
                 images.append(ImagePlan(entry, output, entry.size, 128, 128, scores, None, "png"))
             yield keep_plan(self._context, ShardPlan(shard.id, tuple(images)))
 
-    def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Commit what each shard is allocated."""
         for shard in shards:
             if stop():

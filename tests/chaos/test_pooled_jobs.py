@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from arm_batch import pipeline
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.commit import committed, listed
@@ -94,7 +94,7 @@ def test_whole_jobs_whose_drivers_die(tmp_path: Path, scale: Callable[[int, int]
     for spec in (one, least):
         pipeline.upscale(spec, silent)
     store = open_store(str(tmp_path / "pool"))
-    PoolJournal(store).create("p", total)
+    QuotaJournal(store).create("p", total)
     outputs = [tmp_path / f"out-{number:02}" for number in range(jobs)]
     specs = [
         job(archives / f"job-{number:02}", output, budget=f"pool:{tmp_path / 'pool'}", shard_images=1)
@@ -103,7 +103,7 @@ def test_whole_jobs_whose_drivers_die(tmp_path: Path, scale: Callable[[int, int]
     for spec in specs:
         plan_only(spec)
     kills = run_and_kill(specs, 4, dice)
-    state = SharedPool(store).state()
+    state = SharedQuota(store).state()
     spends = [sum(c.flops for c in committed(open_store(str(output))).values()) for output in outputs]
     problems = [verify_store(s, list_generations(s)).problems for s in (open_store(str(o)) for o in outputs)]
     assert problems == [()] * jobs

@@ -15,15 +15,15 @@ import pytest
 import ray
 from ray.exceptions import RayError
 
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.apportion import share_out
 from arm_batch.core.allocation.histogram import N_CLASSES, ShardCensus, cells_of, gather
 from arm_batch.core.allocation.objective import solve
 from arm_batch.core.prediction.metrics import psnr_of_mse
 from arm_batch.core.quota.grants import Demand
 from arm_batch.execution.ray.named_actor import NAMESPACE
-from arm_batch.execution.ray.quota_actor import RayPool
+from arm_batch.execution.ray.quota_actor import quota_actor
 from arm_batch.storage.open import open_store
 from tests.core.tables import COSTS, census_of, table
 
@@ -88,7 +88,7 @@ def run_job(url: str, job: str, demand: Demand, start: Barrier, kills: Kills) ->
     Returns:
         The tiles of each portion by cell and subnet, and the FLOPs that it has really spent.
     """
-    pool = RayPool(open_store(url))
+    pool = quota_actor(open_store(url)).calls
     pool.register(job, "image-psnr", demand)
     start.wait()
     kills.count_call()
@@ -135,7 +135,7 @@ def kill_pool(dice: random.Random) -> int:
     """Kill the pool's actor, half of the time so that Ray does not restart it; returns how many were killed."""
     kills = 0
     for found in ray.util.list_named_actors(all_namespaces=True):
-        if found["namespace"] == NAMESPACE and found["name"].startswith("pool-"):
+        if found["namespace"] == NAMESPACE and found["name"].startswith("quota-"):
             # It may have gone by itself since it was listed.
             with contextlib.suppress(ValueError, RayError):
                 ray.kill(ray.get_actor(**found), no_restart=dice.random() < 0.5)
@@ -150,14 +150,14 @@ def test_twenty_jobs_and_an_actor_that_dies(tmp_path: Path) -> None:
     together = gather([part for d in demands.values() for part in d.portions], "image-psnr", LUT)
     total = int(together.tiles.sum() * (1 + SHARE * 99))
     store = open_store(str(tmp_path / "pool"))
-    PoolJournal(store).create("pool", total)
+    QuotaJournal(store).create("pool", total)
     start, kills = Barrier(JOBS), Kills(random.Random(1))
     with ThreadPoolExecutor(JOBS) as threads:
         running = [
             threads.submit(run_job, store.url, job, demand, start, kills) for job, demand in demands.items()
         ]
     results = [job.result() for job in running]
-    state = SharedPool(store).state()
+    state = SharedQuota(store).state()
     spent = sum(flops for _, flops in results)
     assert kills.done >= 5
     assert spent == state.spent == state.granted <= total

@@ -11,13 +11,13 @@ import pytest
 import ray
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.budget.protocol import GenerationBudget
 from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
 from arm_batch.core.stop import Stop
 from arm_batch.errors import BudgetError
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.execution.messages import ShardSummary
-from arm_batch.execution.protocol import BudgetPort
 from arm_batch.execution.ray.actor_pool import ActorPool
 from arm_batch.execution.ray.named_actor import NAMESPACE
 from arm_batch.runstate.commit import Commit
@@ -106,7 +106,7 @@ def test_shards_in_reverse_give_the_same_rows(
         def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
             return super().plan(list(shards)[::-1], stop)
 
-        def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
+        def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
             return super().run(shards[::-1], budget, stop)
 
     monkeypatch.setattr("arm_batch.pipeline.executors.InlineExecutor", Backwards)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arm_batch import pipeline
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import find_ladder
@@ -125,7 +125,7 @@ def _plan_spec(root: Path) -> DryRunSpec:
 
 def _make_pool(root: Path) -> State:
     """A pool that one job has finished with and another draws from, with a snapshot of its journal."""
-    journal: Callable[[], PoolJournal] = lambda: PoolJournal(open_store(str(root / "pool")))  # noqa: E731
+    journal: Callable[[], QuotaJournal] = lambda: QuotaJournal(open_store(str(root / "pool")))  # noqa: E731
     journal().create("pool", 10**12)
     budget = f"pool:{root / 'pool'}"
     pipeline.upscale(job(root / INPUT, root / "pooled-1", budget, shard_images=1), silent)

@@ -13,7 +13,7 @@ import pytest
 
 from arm_batch import pipeline
 from arm_batch.budget import quota_journal as pool_journal
-from arm_batch.budget.quota_journal import PoolJournal
+from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.json_records import decode_record
 from arm_batch.errors import LadderError, NewerError, StoreError
@@ -87,7 +87,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pool that a job draws from, with a snapshot."""
     root = tmp_path_factory.mktemp("formats")
-    journal = PoolJournal(open_store(str(root / "pool")))
+    journal = QuotaJournal(open_store(str(root / "pool")))
     journal.create("pool", 10**12)
     write_png(root / "in" / "a.png", draw(1, 40, 40))
     write_png(root / "in" / "b.png", draw(2, 40, 40))
@@ -154,7 +154,7 @@ def test_a_later_document_of_a_run_is_refused_and_left_alone(
 @pytest.mark.parametrize("kind", sorted(POOL))
 def test_documents_of_a_pool(pool: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(folder: Path) -> object:
-        journal = PoolJournal(open_store(str(folder)))
+        journal = QuotaJournal(open_store(str(folder)))
         if kind.startswith("demands"):
             return journal.read_demand(
                 documents(folder, POOL)[kind].relative_to(folder).as_posix(), DEFAULT_OBJECTIVE

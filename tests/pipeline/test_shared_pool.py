@@ -11,9 +11,9 @@ import cv2
 import pytest
 
 from arm_batch import pipeline
-from arm_batch.budget.quota import SharedPool
-from arm_batch.budget.quota_journal import PoolJournal
-from arm_batch.core.quota.state import PoolState
+from arm_batch.budget.quota import SharedQuota
+from arm_batch.budget.quota_journal import QuotaJournal
+from arm_batch.core.quota.state import QuotaState
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.pipeline import quota
 from arm_batch.pipeline.runner import Progress
@@ -40,12 +40,12 @@ def full(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 def make_pool(folder: Path, flops: int) -> str:
-    PoolJournal(open_store(str(folder))).create("p", flops)
+    QuotaJournal(open_store(str(folder))).create("p", flops)
     return f"pool:{folder}"
 
 
-def state(folder: Path) -> PoolState:
-    return SharedPool(open_store(str(folder))).state()
+def state(folder: Path) -> QuotaState:
+    return SharedQuota(open_store(str(folder))).state()
 
 
 @pytest.mark.usefixtures("cluster")
@@ -102,7 +102,7 @@ def test_a_job_that_was_stopped_keeps_what_it_holds(archive: Path, full: int, tm
     (claim,) = state(tmp_path / "pool").jobs.values()
     assert claim.active
     assert 0 < claim.fixed <= claim.grant
-    SharedPool(open_store(str(tmp_path / "pool"))).close()
+    SharedQuota(open_store(str(tmp_path / "pool"))).close()
     summary = pipeline.upscale(spec, silent)
     (claim,) = state(tmp_path / "pool").jobs.values()
     assert (claim.active, claim.grant) == (False, summary.spent_flops)
@@ -237,7 +237,7 @@ def test_one_under_way_gains_from_one_that_goes(rough: Path, smooth: Path, tmp_p
         pipeline.upscale(goes, at_shard(1, lambda: done.append(1)), lambda: bool(done))
     (gone,) = state(tmp_path / "pool").jobs
     stays = job(rough, tmp_path / "stays", budget=budget, shard_images=1)
-    pool = SharedPool(open_store(str(tmp_path / "pool")))
+    pool = SharedQuota(open_store(str(tmp_path / "pool")))
     summary = pipeline.upscale(stays, at_shard(10, lambda: pool.leave(gone)))
     before, after = epochs_of(tmp_path / "stays")
     assert after.shards[0] == 10
@@ -296,11 +296,11 @@ def test_a_plan_is_carried_out_within_a_pool(archive: Path, full: int, tmp_path:
 
 def test_everything_on_s3(archive: Path, full: int, s3_endpoint: str, s3_bucket: str) -> None:
     root = open_store(f"s3://{s3_bucket}/pools/p", s3_endpoint)
-    PoolJournal(root).create("p", full // 2)
+    QuotaJournal(root).create("p", full // 2)
     spec = job(
         archive, f"s3://{s3_bucket}/out", budget=f"pool:{root.url}", endpoint_url=s3_endpoint, shard_images=1
     )
     summary = pipeline.upscale(spec, silent)
-    after = SharedPool(root).state()
+    after = SharedQuota(root).state()
     assert (after.spent, after.granted) == (summary.spent_flops, summary.spent_flops)
     assert 0.9 * (full // 2) < summary.spent_flops <= full // 2

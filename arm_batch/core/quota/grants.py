@@ -18,7 +18,7 @@ from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.quota.pricing import Job, price_image_jobs, price_jobs
-from arm_batch.core.quota.state import Claim, PoolState
+from arm_batch.core.quota.state import Claim, QuotaState
 from arm_batch.errors import BudgetError
 
 
@@ -48,7 +48,7 @@ class Demand:
         return costs_fit and sizes_fit and all(part.lies_in(classes, self.lut.n_bins) for part in self.portions)
 
 
-def price_grants(state: PoolState, objective: Objective, demands: Mapping[str, Demand]) -> dict[str, int]:
+def price_grants(state: QuotaState, objective: Objective, demands: Mapping[str, Demand]) -> dict[str, int]:
     """The FLOPs that each active job may spend in all, at the price that spends the pool.
 
     What was begun stays as it is, and every job keeps enough for interpolation of what was not.
@@ -80,7 +80,7 @@ def price_grants(state: PoolState, objective: Objective, demands: Mapping[str, D
     return grants
 
 
-def check_room(state: PoolState, objective: Objective, demands: Mapping[str, Demand], job: str) -> None:
+def check_room(state: QuotaState, objective: Objective, demands: Mapping[str, Demand], job: str) -> None:
     """Refuse a job whose interpolation does not fit beside what the others need.
 
     Args:
@@ -102,7 +102,7 @@ def check_room(state: PoolState, objective: Objective, demands: Mapping[str, Dem
         )
 
 
-def check_rest(state: PoolState, objective: Objective, demand: Demand, job: str) -> None:
+def check_rest(state: QuotaState, objective: Objective, demand: Demand, job: str) -> None:
     """Refuse that a job has begun so much that what it has not could not even be interpolated.
 
     Args:

@@ -72,7 +72,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return epoch <= self.refused.get(portion, -1)
 
 
-class PoolState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class QuotaState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pool at one moment. The grants never add up to more than `total`.
 
     Attributes:
@@ -139,7 +139,7 @@ class PoolState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise BudgetError(f"the pool {self.name} is spent: nothing is left of its {self.total:,} FLOPs")
 
 
-def follow(state: PoolState, events: Iterable[Event]) -> PoolState:
+def follow(state: QuotaState, events: Iterable[Event]) -> QuotaState:
     """The state after events; the same object where they change nothing, as a repeated event does.
 
     Raises:
@@ -150,7 +150,7 @@ def follow(state: PoolState, events: Iterable[Event]) -> PoolState:
     return state
 
 
-def _after(state: PoolState, event: Event) -> PoolState:
+def _after(state: QuotaState, event: Event) -> QuotaState:
     match event:
         case Add():
             return _add(state, event)
@@ -173,7 +173,7 @@ def _after(state: PoolState, event: Event) -> PoolState:
             return _return(state, event)
 
 
-def _add(state: PoolState, event: Add) -> PoolState:
+def _add(state: QuotaState, event: Add) -> QuotaState:
     if event.token in state.added:
         return state
     if event.flops <= 0:
@@ -181,7 +181,7 @@ def _add(state: PoolState, event: Add) -> PoolState:
     return replace(state, total=state.total + event.flops, added=state.added | {event.token})
 
 
-def _register(state: PoolState, event: Register) -> PoolState:
+def _register(state: QuotaState, event: Register) -> QuotaState:
     if event.job in state.jobs:
         return state
     state.check_open(event.objective)
@@ -189,7 +189,7 @@ def _register(state: PoolState, event: Register) -> PoolState:
     return _with(state, event.job, Claim(event.demand, event.portions))
 
 
-def _price(state: PoolState, event: Price) -> PoolState:
+def _price(state: QuotaState, event: Price) -> QuotaState:
     jobs = dict(state.jobs)
     for job, grant in event.grants.items():
         claim = state.claim(job)
@@ -202,7 +202,7 @@ def _price(state: PoolState, event: Price) -> PoolState:
     return state if after == state else after
 
 
-def _begin(state: PoolState, event: Begin) -> PoolState:
+def _begin(state: QuotaState, event: Begin) -> QuotaState:
     claim = state.claim(event.job)
     begun = claim.begun(event.portion)
     if begun is not None:
@@ -219,14 +219,14 @@ def _begin(state: PoolState, event: Begin) -> PoolState:
     return _with(state, event.job, replace(claim, reserved=reserved, epochs=epochs))
 
 
-def _refuse(state: PoolState, event: Refuse) -> PoolState:
+def _refuse(state: QuotaState, event: Refuse) -> QuotaState:
     claim = state.claim(event.job)
     if claim.begun(event.portion) is not None or claim.is_refused(event.portion, event.epoch):
         return state
     return _with(state, event.job, replace(claim, refused={**claim.refused, event.portion: event.epoch}))
 
 
-def _settle(state: PoolState, event: Settle) -> PoolState:
+def _settle(state: QuotaState, event: Settle) -> QuotaState:
     claim = state.claim(event.job)
     if event.portion in claim.settled:
         if claim.settled[event.portion] != event.flops:
@@ -242,7 +242,7 @@ def _settle(state: PoolState, event: Settle) -> PoolState:
     return _with(state, event.job, replace(claim, reserved=left, settled=settled))
 
 
-def _return(state: PoolState, event: Return) -> PoolState:
+def _return(state: QuotaState, event: Return) -> QuotaState:
     claim = state.claim(event.job)
     if claim.active:
         return state
@@ -251,7 +251,7 @@ def _return(state: PoolState, event: Return) -> PoolState:
     return _with(state, event.job, replace(claim, active=True))
 
 
-def _with(state: PoolState, job: str, claim: Claim) -> PoolState:
+def _with(state: QuotaState, job: str, claim: Claim) -> QuotaState:
     """The state with another claim of a job; one that has left keeps only what it has begun."""
     if not claim.active:
         claim = replace(claim, grant=claim.fixed)

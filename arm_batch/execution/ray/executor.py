@@ -11,8 +11,7 @@ from typing import Any, cast
 
 import ray
 
-from arm_batch.budget.archive_budget import ArchiveBudget
-from arm_batch.budget.quota import PoolPort
+from arm_batch.budget.protocol import GenerationBudget, Quota
 from arm_batch.core.allocation.apportion import Share
 from arm_batch.core.allocation.deadline import CPU, Fleet
 from arm_batch.core.allocation.lp import Pool
@@ -20,14 +19,13 @@ from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import JobContext, ShardSummary
 from arm_batch.execution.plan_ahead import PlanAhead
 from arm_batch.execution.profiling import Sampled
-from arm_batch.execution.protocol import BudgetPort
 from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind
 from arm_batch.execution.ray.actors import lone_image_task
-from arm_batch.execution.ray.budget_actor import RayBudget
 from arm_batch.execution.ray.faults import TRIES, WorkerLostError, get, persist
+from arm_batch.execution.ray.named_actor import NamedActor
 from arm_batch.execution.ray.planning import POLL_S, RayPlanner
 from arm_batch.execution.ray.profiling import queue_ranks, survey_beside, survey_pools
-from arm_batch.execution.ray.quota_actor import RayPool
+from arm_batch.execution.ray.quota_actor import quota_actor
 from arm_batch.execution.ray.shard_scheduler import Lost, ShardFlow, ShardRun
 from arm_batch.execution.ray.tasks import commit_task
 from arm_batch.execution.streaming import may_hold_giant
@@ -72,26 +70,26 @@ class RayExecutor:
         self._local_context = context
         self._context = ray.put(context)
         self._files = ray.put(files)
-        self._budget: RayBudget | None = None
+        self._budget: NamedActor[GenerationBudget] | None = None
         self._pool = ActorPool(kinds)
         self._planner = RayPlanner(context, self._context, ahead, lambda: self._pool.cores)
         self._pools: tuple[Pool, ...] = ()
 
-    def host(self, budget: ArchiveBudget, name: str) -> BudgetPort:
+    def host(self, budget: GenerationBudget, name: str) -> GenerationBudget:
         """Start the budget actor; a second driver of the same run finds the same one.
 
         And then the others, so that they are there when planning is done; in a dry run not before one is needed.
         """
         if self._budget is not None:
             self._budget.close()
-        self._budget = RayBudget(budget, f"budget-{name}")
+        self._budget = NamedActor[GenerationBudget](f"budget-{name}", budget)
         # Not before it: they load torch, on every core, and planning ends with the budget.
         self._pool.grow()
-        return self._budget
+        return self._budget.calls
 
-    def pool(self, store: ObjectStore) -> PoolPort:
-        """The pool in its actor, which all jobs of the cluster find."""
-        return RayPool(store)
+    def quota(self, store: ObjectStore) -> Quota:
+        """The quota in its actor, which all jobs of the cluster find."""
+        return quota_actor(store).calls
 
     def summarize(self, shards: Sequence[ShardId]) -> Iterator[ShardSummary]:
         """See `RayPlanner.summarize`."""
@@ -114,7 +112,7 @@ class RayExecutor:
         pools = self._survey_pools()
         return Fleet(pools, self._pool.cores, survey_beside(self._context, shards, self._pool.cores))
 
-    def run(self, shards: Sequence[ShardId], budget: BudgetPort, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Run planned shards: cut, upscale on whichever actor is free, stitch and commit."""
         waiting = deque(shards)
         # With one kind of device there is nothing to compare.
@@ -175,7 +173,7 @@ class RayExecutor:
             elif (result := flow.resolve(ref)) is not None:
                 yield result
 
-    def _wind_down(self, flow: ShardFlow, budget: BudgetPort) -> Iterator[Commit]:
+    def _wind_down(self, flow: ShardFlow, budget: GenerationBudget) -> Iterator[Commit]:
         """After a stop: what can still be committed in time is, the rest is given up."""
         deadline = time.monotonic() + GRACE_S
         while len(flow) and time.monotonic() < deadline:
@@ -212,6 +210,6 @@ class RayExecutor:
         return cast(Commit, get(commit_task.remote(self._context, run.shard, epoch, poisonous, *records)))
 
 
-def _settled(commit: Commit, budget: BudgetPort) -> Commit:
+def _settled(commit: Commit, budget: GenerationBudget) -> Commit:
     budget.settle(commit.shard.index, commit.flops)
     return commit

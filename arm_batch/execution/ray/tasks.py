@@ -12,11 +12,7 @@ from typing import Any
 
 import ray
 
-from arm_batch.budget.archive_budget import ArchiveBudget
 from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.deadline import Deadline
-from arm_batch.core.allocation.histogram import ShardCensus
 from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.execution.messages import JobContext, ShardHead, ShardSummary
 from arm_batch.execution.planning import plan_image, plan_shards, planned_summary
@@ -28,7 +24,6 @@ from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId
-from arm_batch.runstate.verdict import Verdict
 
 SHARE_OF_A_CORE = 0.5
 """What a task and a CPU actor each reserve: on every core one of either can run, so that neither
@@ -95,43 +90,3 @@ def commit_task(
         if image.entry.copy_of is None
     ]
     return commit_shard(context, plan, rows, uuid.uuid4().hex, epoch)
-
-
-@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class BudgetActor:
-    """The budget, in one place of the cluster. After a restart it reads itself from the store."""
-
-    def __init__(self, budget: ArchiveBudget) -> None:
-        self._budget = budget
-
-    def recorded(self) -> Verdict | None:
-        """See `ArchiveBudget.recorded`."""
-        return self._budget.recorded()
-
-    def allocate(self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None) -> Verdict:
-        """See `ArchiveBudget.allocate`."""
-        return self._budget.allocate(parts, at_once, deadline)
-
-    def done(self) -> set[int]:
-        """See `ArchiveBudget.done`."""
-        return self._budget.done()
-
-    def begin(self, shard: int) -> Share | None:
-        """See `ArchiveBudget.begin`."""
-        return self._budget.begin(shard)
-
-    def fits(self, shard: int, census: ShardCensus) -> bool:
-        """See `ArchiveBudget.fits`."""
-        return self._budget.fits(shard, census)
-
-    def settle(self, shard: int, flops: int) -> None:
-        """See `ArchiveBudget.settle`."""
-        self._budget.settle(shard, flops)
-
-    def release(self, shard: int) -> None:
-        """See `ArchiveBudget.release`."""
-        self._budget.release(shard)
-
-    def add(self, budget: Budget, reason: str) -> Verdict:
-        """See `ArchiveBudget.add`."""
-        return self._budget.add(budget, reason)

@@ -17,7 +17,7 @@ from arm_batch.core.allocation.knapsack import steps_by_price
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.quota.events import Begin, Event, Price, Register, Settle
 from arm_batch.core.quota.grants import Demand, check_room, price_grants
-from arm_batch.core.quota.state import PoolState, follow
+from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, census_of, table
 
@@ -44,7 +44,7 @@ class Pool:
         done: shards by job.
     """
 
-    state: PoolState
+    state: QuotaState
     demands: dict[str, Demand] = field(default_factory=dict)
     waves: dict[str, Waves] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
@@ -104,7 +104,7 @@ TOTAL = int(SHARE * sum(int(part.tiles.sum()) for parts in PARTS.values() for pa
 
 def run_all(waves: Waves, arrivals: list[int]) -> Pool:
     """Each job comes after so many turns, and in a turn all that are there run a shard."""
-    pool = Pool(PoolState("p", TOTAL))
+    pool = Pool(QuotaState("p", TOTAL))
     for turn in range(max(arrivals) + SHARDS):
         for (job, parts), arrival in zip(PARTS.items(), arrivals, strict=True):
             if arrival == turn:
@@ -118,7 +118,7 @@ def run_all(waves: Waves, arrivals: list[int]) -> Pool:
 
 def ideal() -> list[float]:
     """The shares where all come before any begins: one price for everything."""
-    pool = Pool(PoolState("p", TOTAL))
+    pool = Pool(QuotaState("p", TOTAL))
     for job, parts in PARTS.items():
         pool.come(job, parts, Waves.gradual(SHARDS))
     for job in PARTS:
@@ -131,7 +131,7 @@ IDEAL = ideal()
 
 
 def test_what_has_not_begun_when_all_are_there_has_one_price() -> None:
-    pool = Pool(PoolState("p", TOTAL))
+    pool = Pool(QuotaState("p", TOTAL))
     for job, parts in PARTS.items():
         pool.come(job, parts, Waves.gradual(SHARDS))
         pool.run_a_shard(job)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from arm_batch.core.quota.events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
-from arm_batch.core.quota.state import PoolState, follow
+from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError
 
 A, B = (Register(job, "mse", f"demands/{job}", 3) for job in "ab")
 BEGUN = [A, Price({"a": 60}), Begin("a", 0, 40, 0)]
-POOL = PoolState("p", 100)
+POOL = QuotaState("p", 100)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ class Killer(Thread):
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("victim", ["UpscaleActor", "prepare_task", "reduce_task", "IDLE", "BudgetActor"])
+@pytest.mark.parametrize("victim", ["UpscaleActor", "prepare_task", "reduce_task", "IDLE", "HolderActor"])
 def test_a_run_outlives_its_workers(archive: Path, reference: pa.Table, tmp_path: Path, victim: str) -> None:
     # Titles follow what a worker does at the moment, so a task may have ended when the signal comes.
     killer = Killer(victim)

@@ -14,13 +14,13 @@ from arm_batch.execution.ray.named_actor import REVIVALS, NamedActor
 ACTOR = object()
 
 
-class Cancelled(NamedActor):
+class Cancelled(NamedActor[object]):
     """Its start is given up so many times before it works."""
 
     def __init__(self, times: int) -> None:
         self.starts = 0
         self.times = times
-        super().__init__("the name")
+        super().__init__("the name", object())
 
     def _start(self, **options: Any) -> Any:
         assert options["name"] == "the name"

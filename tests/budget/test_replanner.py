@@ -91,16 +91,16 @@ def test_it_ends_in_time(tmp_path: Path, slower: Callable[[int], float], least_o
     run(budget, clock, tmp_path, slower)
     assert clock.seconds - began == pytest.approx(wall, rel=0.05)
     epochs = read_epochs(open_store(str(tmp_path)), GENERATION)
-    assert budget.spent() == epochs[-1].total
+    assert budget.state.ledger.spent == epochs[-1].total
     # What was decided by the clock is written down for each wave, also where nothing was to be changed.
     assert [epoch.reason for epoch in epochs] == ["plan", *(f"wave {wave}" for wave in range(2, 12))]
     assert all(epoch.allocation.spend <= epoch.total for epoch in epochs)
     if not least_off:
-        assert budget.spent() == verdict.total
+        assert budget.state.ledger.spent == verdict.total
 
 
 def first_shares(budget: ArchiveBudget) -> list[Share]:
-    return [budget._epochs.share(shard) for shard in range(SHARDS)]
+    return [budget.state.shares[shard] for shard in range(SHARDS)]
 
 
 def test_another_driver_and_a_resume_follow_what_is_written(tmp_path: Path) -> None:
