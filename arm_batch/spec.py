@@ -17,6 +17,8 @@ from arm_batch.errors import UsageError
 
 Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]
+RuntimeName = Literal["torch", "openvino"]
+RuntimeWish = Literal["auto", RuntimeName]
 
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
 """The best on what papers report and people see, image by image; see "Allocation" in docs/benchmarks.md."""
@@ -68,6 +70,8 @@ class PlanSpec:
         writing: how the upscaled ones are written; a plan goes by the format alone.
         executor: where the work runs.
         workers: CPU actors; ``None`` for one per core of the cluster.
+        runtime: that runs nets on CPUs; ``auto`` for the one that is faster where the job is started. It plays no
+            part in planning, but for how long a run takes.
         endpoint_url: of an S3 service other than AWS.
         limits: of shards; only what is planned anew goes by them.
         selection: of the images of `input`. In a dry run its sample is what to look at, and stands for what is
@@ -84,6 +88,7 @@ class PlanSpec:
     writing: Writing = DEFAULT_WRITING
     executor: ExecutorName = "ray"
     workers: int | None = None
+    runtime: RuntimeWish = "auto"
     endpoint_url: str | None = None
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
@@ -93,6 +98,7 @@ class PlanSpec:
     def __post_init__(self) -> None:
         _check_name("objective", self.objective, OBJECTIVES)
         _check_name("executor", self.executor, get_args(ExecutorName))
+        _check_name("runtime", self.runtime, get_args(RuntimeWish))
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"{self.workers} workers do nothing: one at least")
 
@@ -143,6 +149,7 @@ class JobSpec:
             **self.plan.writing.settings(),
             "budget": self.budget.text,
             "sink": self.sink,
+            "runtime": self.plan.runtime,
         }
 
 

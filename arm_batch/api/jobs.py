@@ -19,6 +19,7 @@ from arm_batch.spec import (
     JobSpec,
     PlanSpec,
     Resume,
+    RuntimeWish,
     Sink,
 )
 
@@ -43,6 +44,7 @@ def upscale(
     image_column: str | None = None,
     executor: ExecutorName = "ray",
     workers: int | None = None,
+    runtime: RuntimeWish = "auto",
     endpoint_url: str | None = None,
     include: Patterns = (),
     exclude: Patterns = (),
@@ -83,6 +85,8 @@ def upscale(
         image_column: of Parquet files where several may be.
         executor: ``ray``, or ``inline`` for this process alone.
         workers: CPU actors; None for one per core of the cluster.
+        runtime: that runs nets on CPUs: ``torch``, ``openvino``, or ``auto`` for the faster one, decided when the
+            run begins and kept when it goes on.
         endpoint_url: of an S3 service other than AWS.
         include: patterns of which a path must match one; none for all.
         exclude: patterns of which it must match none.
@@ -132,6 +136,7 @@ def upscale(
         writing=Writing(format, quality, strip_metadata),
         executor=executor,
         workers=workers,
+        runtime=runtime,
         endpoint_url=endpoint_url,
         selection=selection_of(include, exclude, limit, sample, seed),
         dedup=dedup,

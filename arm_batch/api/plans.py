@@ -17,6 +17,7 @@ from arm_batch.spec import (
     DryRunSpec,
     ExecutorName,
     PlanSpec,
+    RuntimeWish,
 )
 
 
@@ -42,6 +43,7 @@ def plan(
     image_column: str | None = None,
     executor: ExecutorName = "ray",
     workers: int | None = None,
+    runtime: RuntimeWish = "auto",
     endpoint_url: str | None = None,
     survey: bool = True,
     progress: Progress | None = None,
@@ -88,6 +90,7 @@ def plan(
         writing=Writing(format),
         executor=executor,
         workers=workers,
+        runtime=runtime,
         endpoint_url=endpoint_url,
         selection=selection_of(include, exclude, limit, sample, seed),
         dedup=dedup,

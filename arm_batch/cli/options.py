@@ -9,7 +9,7 @@ import typer
 
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.errors import UsageError
-from arm_batch.spec import ExecutorName
+from arm_batch.spec import ExecutorName, RuntimeWish
 
 if TYPE_CHECKING:
     from arm_batch.models.backbones.registry import Backbone
@@ -66,6 +66,11 @@ ExecutorOption = Annotated[ExecutorName, typer.Option(help="ray, or inline: this
 
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+]
+
+RuntimeOption = Annotated[
+    RuntimeWish,
+    typer.Option(help="What runs nets on CPUs: auto (the faster one when a run begins), torch or openvino."),
 ]
 
 EndpointUrlOption = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]

@@ -25,6 +25,7 @@ from arm_batch.cli.options import (
     Limit,
     MaxPixelsOption,
     ObjectiveOption,
+    RuntimeOption,
     ScaleOption,
     Seed,
     ToSrgbOption,
@@ -69,6 +70,7 @@ def plan_command(
     json: Annotated[Path | None, typer.Option(help="Write everything into this file.")] = None,
     executor: ExecutorOption = "ray",
     workers: WorkersOption = None,
+    runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,
     no_survey: Annotated[
         bool, typer.Option("--no-survey", help="Do not measure the machines, which takes some seconds.")
@@ -108,6 +110,7 @@ def plan_command(
             image_column=image_column,
             executor=executor,
             workers=workers,
+            runtime=runtime,
             endpoint_url=endpoint_url,
             survey=not no_survey,
             progress=progress,

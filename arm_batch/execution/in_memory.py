@@ -25,6 +25,7 @@ from arm_batch.execution.rows import note_of_not_finite
 from arm_batch.images import Picture, enlarge_metadata
 from arm_batch.models import inference
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
+from arm_batch.models.runtimes.open import DEVICES
 
 _TAKEN = "uint8 or uint16, (h, w) or (h, w, c)"
 
@@ -69,8 +70,8 @@ class InMemoryUpscaler:
         self._share = _share(budget)
         if objective not in OBJECTIVES:
             raise UsageError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
-        if device not in inference.MICRO_BATCH:
-            raise UsageError(f"unknown device {device!r}; known: {', '.join(inference.MICRO_BATCH)}")
+        if device not in DEVICES:
+            raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
         files = ladder if isinstance(ladder, LadderFiles) else load_ladder(ladder)
         self.ladder = files.ladder
         if self._share * int(self.ladder.costs[-1]) < int(self.ladder.costs[0]):

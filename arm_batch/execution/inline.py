@@ -37,7 +37,9 @@ class InlineExecutor:
     def __init__(self, context: JobContext, files: LadderFiles) -> None:
         self._context = context
         self._n_subnets = len(files.nets)
-        self._upscaler = Upscaler(files.nets, files.ladder.grid, files.ladder.scale, "cpu")
+        self._upscaler = Upscaler(
+            files.nets, files.ladder.grid, files.ladder.scale, "cpu", runtime=context.runtime
+        )
 
     def host(self, budget: GenerationBudget, name: str) -> GenerationBudget:
         """The budget itself: it lives here; `name` is not needed."""
@@ -68,7 +70,7 @@ class InlineExecutor:
     def survey(self, shards: Sequence[Sampled]) -> Fleet:
         """Measure this process, unless it was measured lately."""
         ladder = self._context.ladder
-        key, path = speed_key(CPU, hardware("cpu"), 1, ladder), cache_file()
+        key, path = speed_key(CPU, hardware("cpu", self._context.runtime), 1, ladder), cache_file()
         seconds = recall(path, key, self._n_subnets)
         if seconds is None:
             seconds = measure_tiles(self._upscaler.run, self._n_subnets, ladder.grid, "cpu")

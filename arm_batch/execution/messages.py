@@ -17,7 +17,7 @@ from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.images.picture import Metadata
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
-from arm_batch.spec import ShardLimits, Sink
+from arm_batch.spec import RuntimeName, ShardLimits, Sink
 from arm_batch.storage.base import ObjectStore
 
 DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
@@ -39,6 +39,7 @@ class JobContext:
     reading: Reading
     writing: Writing
     giants: Giants
+    runtime: RuntimeName = "torch"
 
     def is_giant(self, image: ImagePlan) -> bool:
         """Whether a planned image runs by itself, band by band."""

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from arm_batch.core.json_records import Amount, Record, decode_json, to_builtins
+from arm_batch.storage.user_cache import cache_folder
 
 MAX_AGE_S = 24 * 3600.0
 """What else runs on a machine is in the figures, and changes."""
@@ -31,13 +32,8 @@ class _Entry(Record, frozen=True):
 
 
 def cache_file() -> Path:
-    """Where speeds are kept: under ``XDG_CACHE_HOME``, else ``~/.cache``."""
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
-        # Nobody's home, as in some containers.
-        base = Path(tempfile.gettempdir())
-    return base / "arm_batch" / "speeds.json"
+    """Where speeds are kept."""
+    return cache_folder() / "speeds.json"
 
 
 def recall(path: Path, key: str, n_subnets: int) -> list[float] | None:

@@ -11,14 +11,13 @@ from arm_batch.core.arrays import Flags, Pixels
 from arm_batch.core.tiling.grid import TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import Nets
-
-MICRO_BATCH = {"cpu": 16, "cuda": 256}
-"""Windows per forward pass. On CPUs few, so that the allocator reuses its buffers: at 64 windows each of them
-comes fresh from the kernel, and a quarter of the time goes into page faults."""
+from arm_batch.models.runtimes.open import open_runtime
+from arm_batch.models.runtimes.protocol import Forward
+from arm_batch.spec import RuntimeName
 
 
 class Upscaler:
-    """The subnets of one ladder, materialised on one device.
+    """The subnets of one ladder on one device, each made ready when it is first asked for.
 
     On CPUs each pass runs on one thread unless asked otherwise: a cluster's parallelism is its actors, and one
     thread makes the bytes independent of the machine's load.
@@ -29,18 +28,33 @@ class Upscaler:
         scale: upscaling factor.
         device: ``cpu`` or ``cuda``.
         threads: of each pass on a CPU; of the whole process.
+        runtime: that runs nets on CPUs. GPUs have PyTorch alone.
+
+    Raises:
+        UsageError: this machine lacks the runtime.
     """
 
-    def __init__(self, nets: Nets, grid: TileGrid, scale: int, device: str, threads: int = 1) -> None:
-        torch.set_num_threads(threads)
+    def __init__(
+        self,
+        nets: Nets,
+        grid: TileGrid,
+        scale: int,
+        device: str,
+        threads: int = 1,
+        *,
+        runtime: RuntimeName = "torch",
+    ) -> None:
+        self._nets = nets
         self._grid = grid
         self._scale = scale
         self._device = torch.device(device)
-        self._micro_batch = MICRO_BATCH[self._device.type]
-        self._subnets = [
-            None if net is None else net[0].subnet(net[1]).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for net in nets
-        ]
+        self._runtime = open_runtime(runtime, self._device.type, threads)
+        self._forwards: dict[int, Forward] = {}
+
+    @property
+    def batch(self) -> int:
+        """Windows that run at once."""
+        return self._runtime.batch
 
     def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
         """Upscale windows with one subnet and cut their halos away.
@@ -56,9 +70,12 @@ class Upscaler:
             For each piece its tiles, same dtype and channels.
         """
         grid, scale = self._grid, self._scale
-        module = self._subnets[subnet]
-        if module is None:
+        net = self._nets[subnet]
+        if net is None:
             return [Upscaled(interpolate_tiles(piece, grid, scale), 0) for piece in pieces]
+        if subnet not in self._forwards:
+            self._forwards[subnet] = self._runtime.materialise(net, grid.window)
+        forward = self._forwards[subnet]
         sizes = [len(piece) for piece in pieces]
         inputs = np.concatenate([_to_rgb_float(piece) for piece in pieces])
         peaks = np.repeat([float(np.iinfo(piece.dtype).max) for piece in pieces], sizes)
@@ -66,9 +83,9 @@ class Upscaler:
         side = grid.tile * scale
         finite = np.empty(len(inputs), np.bool_)
         outputs = np.empty((len(inputs), side, side, 3), np.result_type(*(piece.dtype for piece in pieces)))
-        for start in range(0, len(inputs), self._micro_batch):
-            part = slice(start, start + self._micro_batch)
-            finite[part] = self._forward(module, inputs[part], peaks[part], grey[part], outputs[part])
+        for start in range(0, len(inputs), self.batch):
+            part = slice(start, start + self.batch)
+            finite[part] = self._run_batch(forward, inputs[part], peaks[part], grey[part], outputs[part])
         cuts = np.cumsum(sizes)[:-1]
         return [
             self._finish(piece, part[..., : piece.shape[3]].astype(piece.dtype, copy=False), ~sound)
@@ -80,15 +97,13 @@ class Upscaler:
             pixels[broken] = interpolate_tiles(piece[broken], self._grid, self._scale)
         return Upscaled(pixels, int(broken.sum()))
 
-    def _forward(
-        self, module: torch.nn.Module, windows: np.ndarray, peaks: np.ndarray, grey: np.ndarray, out: np.ndarray
+    def _run_batch(
+        self, forward: Forward, windows: np.ndarray, peaks: np.ndarray, grey: np.ndarray, out: np.ndarray
     ) -> np.ndarray:
         """Levels in 0..peak of float32 NHWC in [0, 1], without halos, into `out`; says which are finite."""
         with torch.inference_mode():
             nhwc = torch.from_numpy(windows).to(self._device)
-            # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
-            outputs = module(nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-            cropped = self._grid.crop_halo(outputs, self._scale)
+            cropped = self._grid.crop_halo(forward(nhwc), self._scale)
             if grey.any():
                 members = torch.from_numpy(grey).to(self._device)
                 cropped[members] = cropped[members].mean(dim=3, keepdim=True)

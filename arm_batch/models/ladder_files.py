@@ -57,8 +57,11 @@ class _LadderRecord(Record, frozen=True):
     supernets: Annotated[tuple[SupernetFile, ...], msgspec.Meta(min_length=1)]
 
 
-Nets = tuple[tuple[Supernet, int] | None, ...]
-"""Supernet and width of each subnet of a ladder, ``None`` for interpolation."""
+Net = tuple[Supernet, int]
+"""A subnet: the supernet and the width."""
+
+Nets = tuple[Net | None, ...]
+"""Where each subnet of a ladder comes from, ``None`` for interpolation."""
 
 
 @dataclass(frozen=True)

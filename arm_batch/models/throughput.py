@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import statistics
@@ -14,7 +15,10 @@ import torch
 
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.tiling.grid import TileGrid, Upscaled
-from arm_batch.models.inference import MICRO_BATCH
+from arm_batch.models.inference import Upscaler
+from arm_batch.models.ladder_files import LadderFiles
+from arm_batch.models.runtimes.pytorch import BATCH
+from arm_batch.spec import RuntimeName
 
 Run = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
 """Upscales windows with the subnet of this number, as `Upscaler.run` does."""
@@ -40,10 +44,10 @@ def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list
         grid: of the ladder.
         device: ``cpu`` or ``cuda``.
     """
-    windows = np.full((PASSES * MICRO_BATCH[device], grid.window, grid.window, 3), 128, np.uint8)
+    windows = np.full((PASSES * BATCH[device], grid.window, grid.window, 3), 128, np.uint8)
     seconds = [0.0]
     for subnet in range(1, n_subnets):
-        run(subnet, [windows[: MICRO_BATCH[device]]])
+        run(subnet, [windows[: BATCH[device]]])
         rounds: list[float] = []
         while sum(rounds) < (PLENTY_S if len(rounds) < ROUNDS else ENOUGH_S):
             started = time.perf_counter()
@@ -53,11 +57,34 @@ def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list
     return seconds
 
 
-def hardware(device: str) -> str:
-    """What makes two devices alike, such as ``AMD EPYC 9B14, 2 cores, torch 2.9.1``."""
+def compare_runtimes(files: LadderFiles, runtimes: Sequence[RuntimeName]) -> list[float]:
+    """Wall seconds per tile of a ladder's largest subnet on one core, on each of these runtimes.
+
+    They take turns, so that what else runs on the machine slows all of them.
+    """
+    ladder = files.ladder
+    windows = np.full((BATCH["cpu"], ladder.grid.window, ladder.grid.window, 3), 128, np.uint8)
+    upscalers = [Upscaler(files.nets, ladder.grid, ladder.scale, "cpu", runtime=name) for name in runtimes]
+    seconds: list[list[float]] = [[] for _ in runtimes]
+    for number in range(1 + ROUNDS):
+        for upscaler, of_runtime in zip(upscalers, seconds, strict=True):
+            started = time.perf_counter()
+            upscaler.run(len(files.nets) - 1, [windows])
+            if number:
+                of_runtime.append((time.perf_counter() - started) / len(windows))
+    return [statistics.median(of_runtime) for of_runtime in seconds]
+
+
+def hardware(device: str, runtime: RuntimeName = "torch") -> str:
+    """What makes two devices alike, such as ``AMD EPYC 9B14, 2 cores, torch 2.9.1``.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        runtime: that runs nets on CPUs.
+    """
     if device == "cuda":
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    return f"{_cpu_model()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    return f"{_cpu_model()}, {os.cpu_count()} cores, {runtime} {importlib.metadata.version(runtime)}"
 
 
 def _cpu_model() -> str:

@@ -22,7 +22,7 @@ from arm_batch.runstate.names import output_names
 from arm_batch.runstate.parts import read_paths
 from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.shard_plan import Shard, ShardId
-from arm_batch.spec import PlanSpec, differences, fingerprint
+from arm_batch.spec import PlanSpec, RuntimeName, differences, fingerprint
 from arm_batch.storage.base import PROBE, ObjectStore
 
 
@@ -185,10 +185,17 @@ def budget_of(generation: Generation) -> str:
     return generation.settings["budget"]
 
 
+def recorded_runtime(generation: Generation) -> RuntimeName:
+    """What runs nets on CPUs in the run of this generation; PyTorch did before there was a choice."""
+    return "openvino" if generation.settings.get("runtime") == "openvino" else "torch"
+
+
 def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
     """What of the settings is not as it was; a budget may be that of any generation, or new with --extend."""
+    free = {"budget"} | ({"runtime"} if job.spec.plan.runtime == "auto" else set())
     told = differences(
-        generations[0].settings, {name: value for name, value in job.settings.items() if name != "budget"}
+        {"runtime": recorded_runtime(generations[0])} | generations[0].settings,
+        {name: value for name, value in job.settings.items() if name not in free},
     )
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))
     if job.spec.budget.text not in budgets and not job.spec.resume.extend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.core.allocation.measures import Objective
@@ -15,7 +15,7 @@ from arm_batch.inputs.listing import Input, Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.rows import SCHEMA
-from arm_batch.spec import JobSpec
+from arm_batch.spec import JobSpec, RuntimeName
 from arm_batch.storage.base import ObjectStore, honours_create
 from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
@@ -93,6 +93,12 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         context=context,
         commits=CommitLog(output),
     )
+
+
+def with_runtime(job: Job, runtime: RuntimeName) -> Job:
+    """The job with the runtime that its nets have on CPUs, decided or recorded."""
+    context = replace(job.context, runtime=runtime)
+    return replace(job, settings=job.settings | {"runtime": runtime}, context=context)
 
 
 def check_endpoint(endpoint_url: str | None, found: Input, urls: Sequence[str]) -> None:

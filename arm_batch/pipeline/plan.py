@@ -12,6 +12,7 @@ from arm_batch.core.stop import Stop, never
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.plan_ahead import MOST_SHARDS
+from arm_batch.execution.runtimes import choose_runtime
 from arm_batch.forecast import Outlook
 from arm_batch.inputs.listing import Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
@@ -126,6 +127,8 @@ def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, s
         reading=plan.reading,
         writing=plan.writing,
         giants=plan.giants,
+        # Of what it takes, only a survey tells.
+        runtime=choose_runtime(plan.runtime, files) if spec.survey else "torch",
     )
     return context, plan.settings(input_url, ladder.digest)
 

@@ -13,6 +13,7 @@ from arm_batch.errors import ArmBatchError
 from arm_batch.execution.ray.actors import UpscaleActor
 from arm_batch.execution.ray.faults import TRIES, Ref, WorkerLostError, get
 from arm_batch.execution.ray.tasks import SHARE_OF_A_CORE
+from arm_batch.spec import RuntimeName
 
 CALLS_PER_ACTOR = 2
 """One running and one waiting, so that an actor never idles between calls."""
@@ -65,10 +66,12 @@ class ActorPool:
 
     Args:
         kinds: of devices to use.
+        runtime: that runs nets on CPUs.
     """
 
-    def __init__(self, kinds: Sequence[DeviceKind]) -> None:
+    def __init__(self, kinds: Sequence[DeviceKind], runtime: RuntimeName = "torch") -> None:
         self._kinds = kinds
+        self._runtime = runtime
         self._workers: list[Worker] = []
         self._looked = -LOOK_EVERY_S
         self._died_starting = 0
@@ -180,5 +183,6 @@ class ActorPool:
             # More threads than cores share what those of one per core would take, so that tasks find room.
             threads = sum(self._wanted(k) * k.threads for k in self._kinds if k.device == "cpu")
             needs = {"num_cpus": SHARE_OF_A_CORE * kind.threads * min(1, self._cores / threads)}
-        actor = UpscaleActor.options(**needs).remote(kind.device, kind.threads)  # type: ignore[attr-defined]
+        options = UpscaleActor.options(**needs)  # type: ignore[attr-defined]
+        actor = options.remote(kind.device, kind.threads, self._runtime)
         return Worker(actor, kind, actor.ready.remote())

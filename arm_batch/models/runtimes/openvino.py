@@ -1,0 +1,117 @@
+"""OpenVINO on CPUs: layers are fused, and weights laid out once for the shape that they will meet."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arm_batch.models.ladder_files import Net
+from arm_batch.models.runtimes.exports import exported, net_digest
+from arm_batch.models.runtimes.protocol import Forward
+
+if TYPE_CHECKING:
+    import openvino
+
+BATCH = 8
+"""Windows of every pass, a shorter one being filled up with black: one shape, so that a tile's bytes do not depend
+on what runs beside it. Passes of 16 are hardly faster, and waste more on filling up."""
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoRuntime:
+    """Compiled models of one shape.
+
+    Args:
+        threads: of each pass.
+        batch: windows of each pass.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    def __init__(self, threads: int, *, batch: int = BATCH, precision: str = "fp32") -> None:
+        import openvino
+
+        torch.set_num_threads(threads)
+        self._core = openvino.Core()
+        self._batch = batch
+        self._options = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            # Each process would pin itself to the same first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+
+    @property
+    def batch(self) -> int:
+        """See `Runtime`."""
+        return self._batch
+
+    def materialise(self, net: Net, window: int) -> Forward:
+        """See `Runtime`; it runs windows of this size only."""
+        shape = (self._batch, window, window, 3)
+        version = importlib.metadata.version("openvino")
+        name = f"openvino-{version}-{net_digest(net)[:32]}-{'x'.join(map(str, shape))}"
+        folder = exported(name, lambda into: _export(net, shape, into / "net.xml"))
+        if folder is None:
+            compiled = self._core.compile_model(_convert(net, shape), "CPU", self._options)
+        else:
+            compiled = self._core.compile_model(str(folder / "net.xml"), "CPU", self._options)
+        request = compiled.create_infer_request()
+        filled = np.zeros(shape, np.float32)
+
+        def forward(windows: Tensor) -> Tensor:
+            given = windows.numpy()
+            count = len(given)
+            if count < len(filled):
+                filled[:count] = given
+                filled[count:] = 0
+                given = filled
+            outputs: np.ndarray[Any, Any] = request.infer([given], share_inputs=True, share_outputs=True)[0]
+            return torch.from_numpy(outputs[:count])
+
+        forward(torch.zeros(shape))
+        return forward
+
+
+class _ChannelsLast(torch.nn.Module):
+    """A network that takes and gives NHWC."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, windows: Tensor) -> Tensor:
+        outputs: Tensor = self.net(windows.permute(0, 3, 1, 2))
+        return outputs.permute(0, 2, 3, 1)
+
+
+def _export(net: Net, shape: tuple[int, ...], path: Path) -> None:
+    import openvino
+
+    openvino.save_model(_convert(net, shape), path, compress_to_fp16=False)
+
+
+def _convert(net: Net, shape: tuple[int, ...]) -> openvino.Model:
+    """By the frontend itself: the converter of the package around it asks whether it may report its use."""
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    supernet, width = net
+    with torch.no_grad(), warnings.catch_warnings():
+        # Deprecated, but the frontend takes nothing else without torch's compiler, which takes seconds to load.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Traced here, as the decoder's own tracing prints the graph where it meets what it does not expect.
+        traced = torch.jit.trace(_ChannelsLast(supernet.subnet(width)).eval(), torch.zeros(shape))
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    # It is called while the frontend works, which does not hold it.
+    decoder = TorchScriptPythonDecoder(traced)
+    model: openvino.Model = frontend.convert(frontend.load(decoder))
+    model.reshape(list(shape))
+    return model

@@ -1,0 +1,36 @@
+"""What a runtime is: something that runs the subnets of a ladder, each as it was exported or moved to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from arm_batch.models.ladder_files import Net
+
+Forward = Callable[[Tensor], Tensor]
+"""RGB in [0, 1], float32 ``(n, h, w, 3)`` and contiguous, to ``(n, scale * h, scale * w, 3)``, not clamped.
+
+Input and output are on the runtime's device; an output is valid until the next call.
+"""
+
+
+class Runtime(Protocol):
+    """Makes subnets ready to run on one device.
+
+    Tensors are what goes in and out, because on a GPU pixels are to stay there until they are levels; on a CPU a
+    tensor is an array seen otherwise.
+    """
+
+    @property
+    def batch(self) -> int:
+        """Windows of one pass; less are taken too."""
+
+    def materialise(self, net: Net, window: int) -> Forward:
+        """A subnet, ready and warm.
+
+        Args:
+            net: the supernet and the width.
+            window: side of what it will see, in px.
+        """

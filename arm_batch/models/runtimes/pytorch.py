@@ -1,0 +1,44 @@
+"""PyTorch, as it runs modules by itself: the reference that other runtimes are held to, and what GPUs use."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arm_batch.models.ladder_files import Net
+from arm_batch.models.runtimes.protocol import Forward
+
+BATCH = {"cpu": 16, "cuda": 256}
+"""Windows per forward pass. On CPUs few, so that the allocator reuses its buffers: at 64 windows each of them
+comes fresh from the kernel, and a quarter of the time goes into page faults."""
+
+
+class TorchRuntime:
+    """Eager modules in channels_last.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        threads: of each pass on a CPU; of the whole process.
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._device = torch.device(device)
+
+    @property
+    def batch(self) -> int:
+        """See `Runtime`."""
+        return BATCH[self._device.type]
+
+    def materialise(self, net: Net, window: int) -> Forward:
+        """See `Runtime`; it runs windows of any size."""
+        del window
+        supernet, width = net
+        module = supernet.subnet(width).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+        def forward(windows: Tensor) -> Tensor:
+            # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
+            outputs: Tensor = module(windows.permute(0, 3, 1, 2))
+            return outputs.permute(0, 2, 3, 1)
+
+        return forward
