@@ -57,7 +57,7 @@ def _measure(
     for number in range(1 + rounds):
         for key, run in runs.items():
             started = time.process_time()
-            for part in pixels.split(key[2]):
+            for part in torch.split(pixels, key[2]):
                 run(part)
             # The first round warms up.
             if number:

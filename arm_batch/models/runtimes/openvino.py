@@ -108,7 +108,8 @@ def _convert(net: Net, shape: tuple[int, ...]) -> openvino.Model:
         # Deprecated, but the frontend takes nothing else without torch's compiler, which takes seconds to load.
         warnings.simplefilter("ignore", DeprecationWarning)
         # Traced here, as the decoder's own tracing prints the graph where it meets what it does not expect.
-        traced = torch.jit.trace(_ChannelsLast(supernet.subnet(width)).eval(), torch.zeros(shape))
+        channels_last = _ChannelsLast(supernet.subnet(width)).eval()
+        traced = torch.jit.trace(channels_last, torch.zeros(shape))  # type: ignore[no-untyped-call]
     frontend = FrontEndManager().load_by_framework("pytorch")
     # It is called while the frontend works, which does not hold it.
     decoder = TorchScriptPythonDecoder(traced)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_every_subnet_is_within_a_grey_level_of_torch(name: str, runtime: Runtim
 @NEEDS_OPENVINO
 def test_a_tile_does_not_depend_on_what_runs_beside_it() -> None:
     net = (Supernet(get_backbone("plain"), 2).eval(), 16)
-    upscaler = Upscaler([None, net], TileGrid(8, 2), 2, "cpu", runtime="openvino")
+    upscaler = Upscaler((None, net), TileGrid(8, 2), 2, "cpu", runtime="openvino")
     windows = smooth(noise(0, 9 * 12, 12)).reshape(9, 12, 12, 3)
     (together,) = upscaler.run(1, [windows])
     alone = np.concatenate([upscaler.run(1, [windows[i : i + 1]])[0].pixels for i in range(9)])
@@ -80,7 +81,7 @@ def test_what_is_not_finite_is_interpolated() -> None:
     supernet = Supernet(get_backbone("plain"), 2).eval()
     with torch.no_grad():
         supernet.net.tail.bias.fill_(float("nan"))  # type: ignore[union-attr,operator]
-    upscaler = Upscaler([None, (supernet, 16)], TileGrid(8, 2), 2, "cpu", runtime="openvino")
+    upscaler = Upscaler((None, (supernet, 16)), TileGrid(8, 2), 2, "cpu", runtime="openvino")
     windows = noise(0, 3 * 12, 12).reshape(3, 12, 12, 3)
     (found,) = upscaler.run(1, [windows])
     assert found.not_finite == 3
@@ -107,7 +108,9 @@ def test_exports_are_made_once_and_again_when_they_are_damaged(tmp_path: Path) -
         assert folder is not None
         assert (folder / "net.bin").read_bytes() == b"weights"
     assert len(made) == 1
-    for spoil in (lambda f: f.write_bytes(b"wEights"), lambda f: f.unlink()):
+    assert folder is not None
+    spoils: list[Callable[[Path], object]] = [lambda f: f.write_bytes(b"wEights"), lambda f: f.unlink()]
+    for spoil in spoils:
         spoil(folder / "net.bin")
         assert exported("net-1", export, tmp_path) == folder
         assert (folder / "net.bin").read_bytes() == b"weights"
