@@ -205,6 +205,17 @@ def test_the_extra_heif(plain: Environment, with_extra: Callable[[str], Environm
     assert "images     1 (0 failed)" in out
 
 
+def test_the_extra_openvino(
+    plain: Environment, with_extra: Callable[[str], Environment], archive: Path, tmp_path: Path
+) -> None:
+    command = ("upscale", archive, tmp_path / "out", "--executor", "inline", "--runtime", "openvino")
+    assert_refused(plain.run(*command), "arm-batch[openvino]")
+    made = with_extra("openvino")
+    code, out, err = made.run(*command)
+    assert code == 0, err
+    assert "(0 failed)" in out
+
+
 def test_the_extra_plot(
     plain: Environment, with_extra: Callable[[str], Environment], archive: Path, tmp_path: Path
 ) -> None:

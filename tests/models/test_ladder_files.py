@@ -97,7 +97,7 @@ def test_a_ladder_that_makes_no_sense_is_refused(
         (["tiles", 0], 1.5, "at `$.tiles[0]`: expected `int`"),
         (["standard_error", 0, 0], float("nan"), "NaN is no number"),
         (["scores", 0, "name"], "other", "unknown score 'other'"),
-        (["scores", 0, "weights"], [1.0], "takes 5 weights, not 1"),
+        (["scores", 0, "weights"], [1.0], "takes 5 or 8 weights, not 1"),
         (["scores", 0, "weights", 0], 1e300, "at `$.scores[0].weights[0]`: expected `float` <= 1"),
         (["provenance"], {}, "was built for other weights"),
     ],

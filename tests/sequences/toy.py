@@ -53,8 +53,8 @@ def toy_ladder() -> LadderFiles:
 class ToyUpscaler:
     """Stands for `Upscaler`: repeats pixels and shifts their levels, by subnet."""
 
-    def __init__(self, *_: object) -> None:
-        pass
+    def __init__(self, *_: object, runtime: str = "torch") -> None:
+        assert runtime == "torch"
 
     def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
         """See `Upscaler.run`."""
@@ -125,6 +125,7 @@ def quick(giants: bool) -> Iterator[None]:
     limits = {"limits": ShardLimits(images=SHARD_IMAGES)} | ({"giants": GIANTS} if giants else {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
+        patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
         patch.setattr(inline_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
         patch.setattr(report_module, "_version", functools.cache(report_module._version))

@@ -26,7 +26,7 @@ def check_there(runtime: RuntimeName) -> None:
     """
     if not is_there(runtime):
         raise UsageError(
-            f"{platform.node()} has no OpenVINO, which this run needs: install arm-batch[openvino] there, "
+            f"{platform.node()} has no OpenVINO, which this run needs: `pip install 'arm-batch[openvino]'` there, "
             "or begin another run with --runtime torch"
         )
 
