@@ -217,7 +217,7 @@ def test_workers_that_cannot_start_end_the_run(
 ) -> None:
     @ray.remote
     class Stillborn:
-        def __init__(self, _device: str, _threads: int) -> None:
+        def __init__(self, *_: object) -> None:
             os._exit(1)
 
         def ready(self) -> None: ...
