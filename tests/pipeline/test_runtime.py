@@ -81,6 +81,7 @@ def test_an_unknown_runtime_is_refused(spec: JobSpec) -> None:
 
 
 def test_what_was_decided_is_recorded_and_kept(spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "is_there", lambda runtime: runtime == "torch")
     pipeline.upscale(wishing(spec, "auto"), silent)
     (generation,) = list_generations(LocalStore(spec.output))
     assert generation.settings["runtime"] == "torch"
