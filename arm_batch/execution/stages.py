@@ -126,32 +126,12 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
     for position, image in enumerate(plan.images):
         if image.entry.copy_of is not None:
-            headers.append(
-                ImageHeader(
-                    channels=0,
-                    dtype="uint8",
-                    interpolated=nothing,
-                    planes=nothing,
-                    has_alpha=False,
-                    metadata=Metadata(),
-                    error=None,
-                )
-            )
+            headers.append(_header_of_none(nothing, None))
             continue
         try:
             picture = _decode_planned(context, image, contents)
         except ImageError as error:
-            headers.append(
-                ImageHeader(
-                    channels=0,
-                    dtype="uint8",
-                    interpolated=nothing,
-                    planes=nothing,
-                    has_alpha=False,
-                    metadata=Metadata(),
-                    error=str(error),
-                )
-            )
+            headers.append(_header_of_none(nothing, str(error)))
             continue
         pixels, planes, metadata = picture.pixels, picture.planes, picture.metadata
         cells = context.ladder.grid.windows(pixels)
@@ -173,6 +153,19 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
             )
         )
     return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
+
+
+def _header_of_none(nothing: Pixels, error: str | None) -> ImageHeader:
+    """Of an image without pixels here: a copy of another, or one that cannot be read, and why."""
+    return ImageHeader(
+        channels=0,
+        dtype="uint8",
+        interpolated=nothing,
+        planes=nothing,
+        has_alpha=False,
+        metadata=Metadata(),
+        error=error,
+    )
 
 
 def _stitch_all(

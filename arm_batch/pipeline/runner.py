@@ -176,7 +176,7 @@ def plan_shards(
 
 
 def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[ShardId]:
-    """The order to run shards in: wave after wave, see `core.waves`.
+    """The order to run shards in: wave after wave, see `core.allocation.waves`.
 
     The creator of a generation begins each wave at its front, others anywhere: two at once then share the work.
     """

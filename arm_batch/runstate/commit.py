@@ -55,7 +55,7 @@ class Commit:
         subnet_tiles: tiles per subnet of the ladder, cheapest first.
         origin: the shard whose failed rows these rows replace; None outside of retries.
         tar: the images of `done`, where they are neither in the rows nor files of their own.
-        staged: folders under `staging/` whose images belong under `images/`, see `store.staging`.
+        staged: folders under `staging/` whose images belong under `images/`, see `runstate.staging`.
         left: retries of this shard that had been made before: it was done again without their images, so they do
             not replace failed rows of its own.
         epoch: of the allocation that the shard was done by, which has to be there as long as this record is; None

@@ -38,8 +38,9 @@ def flaw_features(image: Pixels, inside: slice, tile: int) -> Singles:
     """
     grey = grey_levels(image)
     across, down = _squared(grey, _JUMP, inside, tile), _squared(grey, _JUMP.T, inside, tile)
+    lines = tile // _BLOCK
     columns = [
-        (_mean_of_lines(across, at, tile) + _mean_of_lines(down.T, at, tile, transposed=True)) / 2
+        (tile_means(across[:, at::_BLOCK], (tile, lines)) + tile_means(down[at::_BLOCK], (lines, tile))) / 2
         for at in (0, _BLOCK // 2)
     ]
     return np.stack([*columns, tile_means(_squared(grey, _CROSS, inside, tile), tile)], axis=1)
@@ -50,10 +51,3 @@ def _squared(grey: Singles, kernel: Singles, inside: slice, tile: int) -> Single
     anchor = (kernel.shape[1] // 2, kernel.shape[0] // 2)
     answer = cv2.filter2D(grey, cv2.CV_32F, kernel, anchor=anchor, borderType=cv2.BORDER_REFLECT_101)[inside]
     return np.asarray(fill_tiles(cv2.multiply(answer, answer), tile), np.float32)
-
-
-def _mean_of_lines(values: Singles, at: int, tile: int, transposed: bool = False) -> Singles:
-    """Means by tile of every eighth column from `at` on; `transposed` maps are of tiles that lie on their side."""
-    lines = values[:, at::_BLOCK]
-    size = (tile, tile // _BLOCK)
-    return tile_means(lines.T, size[::-1]) if transposed else tile_means(lines, size)
