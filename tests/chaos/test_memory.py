@@ -73,7 +73,7 @@ def _run_very_many(folder: str, images: int, half: bool, queue: Any) -> None:
         Entry(path=name, key=name, row=None, size=60_000, etag=f"{number:032x}")
         for number, name in enumerate(names)
     ]
-    Input.listing = lambda _self, _selection: Listing(entries)  # type: ignore[method-assign]
+    Input.listing = lambda _self, _selection, _reserved: Listing(entries)  # type: ignore[method-assign]
     executors.InlineExecutor = NoPixels  # type: ignore[misc]
     started = time.monotonic()
     try:

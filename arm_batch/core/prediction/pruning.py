@@ -17,6 +17,7 @@ def undominated(costs: Counts, errors: Floats) -> list[int]:
     Returns:
         Their indices, ascending; the cheapest is always among them.
 
+    >>> import numpy as np
     >>> undominated(np.array([1, 2, 3, 9]), np.array([9.0, 8.0, 4.0, 4.0]))
     [0, 2]
     """
