@@ -51,7 +51,7 @@ fuzz: $(VENV)/dev.stamp  ## take mutated images through for half an hour, findin
 
 bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, and one giant (50 GB of disk)
 	$(BIN)/python benchmarks/pipeline.py
-	$(BIN)/python benchmarks/giants.py
+	$(BIN)/python benchmarks/large_images.py
 
 clean:  ## remove the virtual environment, caches and demo output
 	rm -rf $(VENV) demo-output fuzz-findings build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -51,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class Forecast:
     """The result of a dry run.
 
     Attributes:
@@ -66,8 +66,8 @@ class Outlook:
         seed: of the sample; None where every image was looked at.
         failures: path and reason of each of those that cannot be upscaled.
         waiting: images that came to the input after the plan.
-        left_out: what the input holds beside them, a line for each kind.
-        copies: images of the same bytes as others: no figure but `images` counts them.
+        skipped: what the input holds beside them, a line for each kind.
+        duplicates: images of the same bytes as others: no figure but `images` counts them.
         tiles: of the archive.
         full_flops: of the largest subnet everywhere.
         output_pixels: to be written.
@@ -90,8 +90,8 @@ class Outlook:
     seed: int | None
     failures: tuple[tuple[str, str], ...]
     waiting: int
-    left_out: tuple[str, ...]
-    copies: int
+    skipped: tuple[str, ...]
+    duplicates: int
     tiles: Estimate
     full_flops: Estimate
     output_pixels: Estimate
@@ -103,11 +103,12 @@ class Outlook:
     asked: Asked | None
 
 
-def outlook_document(outlook: Outlook) -> str:
-    """The outlook as JSON."""
+def forecast_document(forecast: Forecast) -> str:
+    """The forecast as JSON."""
     return (
         json.dumps(
-            {**asdict(outlook), "flops_convention": "executed: 2 x multiply-adds per tile with its halo"}, indent=1
+            {**asdict(forecast), "flops_convention": "executed: 2 x multiply-adds per tile with its halo"},
+            indent=1,
         )
         + "\n"
     )

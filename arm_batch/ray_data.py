@@ -23,7 +23,7 @@ import numpy as np
 
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import DEFAULT_WRITING, Reading, Writing
-from arm_batch.core.large_images import DEFAULT_GIANTS
+from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES
 from arm_batch.errors import ImageError, UsageError
 from arm_batch.execution.in_memory import InMemoryUpscaler, array_of, picture_of
 from arm_batch.images import Picture, choose_format, decode, encode, fit_metadata
@@ -31,7 +31,7 @@ from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
 
 Batch = dict[str, Any]
 
-IN_MEMORY = Reading(max_pixels=DEFAULT_GIANTS.streamed)
+IN_MEMORY = Reading(max_pixels=DEFAULT_LARGE_IMAGES.streamed)
 """Larger images are for the job, which reads them in strips; here, a few would fill the memory."""
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from arm_batch.core.allocation.budget import human_flops
-from arm_batch.core.allocation.deadline import Forecast
+from arm_batch.core.allocation.deadline import TimeForecast
 from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.measures import MEASURES, Objective
 from arm_batch.core.allocation.objective import Quality
@@ -52,8 +52,8 @@ class RunSummary(Record, frozen=True):
         images: rows that count.
         failed: rows among them with status `failed`.
         waiting: images that INPUT holds and the run does not, although they are selected.
-        copies: images whose output is that of another of the same bytes.
-        left_out: what else INPUT holds, a line for each kind.
+        duplicates: images whose output is that of another of the same bytes.
+        skipped: what else INPUT holds, a line for each kind.
         budget: as asked for.
         budget_flops: the same in executed FLOPs.
         full_flops: executed FLOPs of the largest subnet everywhere.
@@ -71,8 +71,8 @@ class RunSummary(Record, frozen=True):
     images: int
     failed: int
     waiting: int
-    copies: int
-    left_out: tuple[str, ...]
+    duplicates: int
+    skipped: tuple[str, ...]
     budget: str
     budget_flops: int
     full_flops: int
@@ -117,7 +117,7 @@ class GenerationPart(Record, frozen=True):
     spend_flops: int
     price_per_flop: float
     predicted: Quality | None
-    forecast: Forecast | None
+    forecast: TimeForecast | None
 
 
 class RunRecord(RunSummary, frozen=True):
@@ -157,7 +157,7 @@ class GenerationReport:
     spent_flops: int
     allocation: Allocation
     quality: Quality | None
-    forecast: Forecast | None
+    forecast: TimeForecast | None
 
 
 def run_document(
@@ -193,7 +193,7 @@ def _generation(report: GenerationReport) -> GenerationPart:
         budget_flops=report.budget_flops,
         spent_flops=report.spent_flops,
         spend_flops=report.allocation.spend,
-        price_per_flop=report.allocation.price,
+        price_per_flop=report.allocation.marginal_value,
         predicted=report.quality,
         forecast=report.forecast,
     )
@@ -229,7 +229,7 @@ def describe(summary: RunSummary) -> list[str]:
         lines.append(f"repaired   {len(summary.repaired):,} problems")
     if summary.waiting:
         lines.append(f"new        {summary.waiting:,} images came to the input later: --extend takes them up")
-    if summary.copies:
-        lines.append(f"copies     {summary.copies:,} images have the output of another of the same bytes")
-    lines += [f"left out   {line}" for line in summary.left_out]
+    if summary.duplicates:
+        lines.append(f"copies     {summary.duplicates:,} images have the output of another of the same bytes")
+    lines += [f"left out   {line}" for line in summary.skipped]
     return lines

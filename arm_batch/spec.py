@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.image_options import DEFAULT_READING, DEFAULT_WRITING, Reading, Writing
-from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
+from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES, LargeImages
 from arm_batch.core.selection.selection import EVERYTHING, Selection
 from arm_batch.errors import UsageError
 
@@ -77,7 +77,7 @@ class PlanSpec:
         selection: of the images of `input`. In a dry run its sample is what to look at, and stands for what is
             selected without it; its seed is also that of the intervals.
         dedup: whether an image that is there several times is upscaled once.
-        giants: from which size on images are not held in memory as a whole.
+        large images: from which size on images are not held in memory as a whole.
     """
 
     input: str
@@ -93,7 +93,7 @@ class PlanSpec:
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
     dedup: bool = False
-    giants: Giants = DEFAULT_GIANTS
+    large_images: LargeImages = DEFAULT_LARGE_IMAGES
 
     def __post_init__(self) -> None:
         _check_name("objective", self.objective, OBJECTIVES)
@@ -161,13 +161,13 @@ class DryRunSpec:
         plan: what is to be planned, and how.
         output: folder or ``s3://`` prefix for the plan; ``None`` writes nothing.
         budget: one to ask about beside the whole curve.
-        survey: whether to measure the machines and tell how long each budget takes.
+        profiling: whether to measure the machines and tell how long each budget takes.
     """
 
     plan: PlanSpec
     output: str | None = None
     budget: Budget | None = None
-    survey: bool = True
+    profiling: bool = True
 
 
 def _check_name(what: str, given: str, known: Sequence[str]) -> None:

@@ -23,8 +23,8 @@ from measured_tiles import (
     measure_images,
 )
 
-from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.histogram import image_class, take_census
+from arm_batch.core.allocation.apportion import ShardAllocation, assign
+from arm_batch.core.allocation.histogram import image_class, take_histogram
 from arm_batch.core.allocation.knapsack import allocate
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
@@ -98,14 +98,16 @@ class Job:
         lut, tiles = self._lut, self._tiles
         per_image = [self._bins[tiles.image == i] for i in range(len(tiles.lr))]
         pixels = [image.shape[0] * image.shape[1] for image in tiles.lr]
-        census = take_census(objective, lut, zip(per_image, pixels, strict=True))
-        allocation = solve(objective, lut, census, self._costs, budget)
+        histogram = take_histogram(objective, lut, zip(per_image, pixels, strict=True))
+        allocation = solve(objective, lut, histogram, self._costs, budget)
         classes = np.array([image_class(objective, lut, bins) for bins in per_image])[tiles.image]
         cells = classes * lut.n_bins + self._bins
         tiles_of_cell = allocation.tiles.reshape(-1, len(self._costs))
         occupied = np.unique(cells)
-        subnets = assign(self._scores[:, 0], cells, Share(occupied, tiles_of_cell[occupied]))
-        return Plan(subnets, int(self._costs[subnets].sum()), predict(lut, census, allocation.tiles, GRID.tile**2))
+        subnets = assign(self._scores[:, 0], cells, ShardAllocation(occupied, tiles_of_cell[occupied]))
+        return Plan(
+            subnets, int(self._costs[subnets].sum()), predict(lut, histogram, allocation.tiles, GRID.tile**2)
+        )
 
 
 def report(tiles: Evaluation, sample: TileSample, costs: Counts, published: PaperLut) -> None:

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import ray
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.makespan import Devices, least_makespan, simulate_dispatch
 from arm_batch.execution.batches import BATCH_TILES
 from arm_batch.execution.ray import shard_scheduler
 from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind
-from arm_batch.execution.ray.profiling import queue_ranks, survey_pools
+from arm_batch.execution.ray.profiling import profile_pools, queue_ranks
 from arm_batch.execution.ray.shard_scheduler import ShardFlow
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.shard_plan import ShardId
@@ -55,7 +55,7 @@ def run(reference: Any, pool: ActorPool, ranks: Sequence[int], batches: list[int
     """Wall seconds until the actors have run all batches."""
     flow = ShardFlow(None, [reference], pool, ranks)
     tiles = np.array([[0, *(n * BATCH_TILES for n in batches)]], np.int64)
-    flow.start(ShardId(0, 0), Share(np.array([0]), tiles))
+    flow.start(ShardId(0, 0), ShardAllocation(np.array([0]), tiles))
     started = time.perf_counter()
     while len(flow):
         flow.dispatch()
@@ -88,7 +88,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as fresh:
             # Measured anew each round: what else runs on the machine changes.
             os.environ["XDG_CACHE_HOME"] = fresh
-            pools = survey_pools(pool, [reference], files.ladder)
+            pools = profile_pools(pool, [reference], files.ladder)
         first, second = (Devices(p.devices, p.seconds[1:] * BATCH_TILES) for p in pools)
         ranks = queue_ranks(pools, n_subnets)
         least = least_makespan(arguments.batches, first, second)

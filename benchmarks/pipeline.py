@@ -26,7 +26,7 @@ import ray
 import torch
 
 from arm_batch import pipeline
-from arm_batch.core.allocation.apportion import Share, assign
+from arm_batch.core.allocation.apportion import ShardAllocation, assign
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.knapsack import allocate
 from arm_batch.core.arrays import Indices, Scores
@@ -89,11 +89,11 @@ def measure_subnets(files: LadderFiles, upscaler: Upscaler) -> None:
         print(f"  {subnet.name:12} {rate:8.0f} tiles/s  {gflops:6.1f} GFLOP/s (executed)")
 
 
-def make_archive(folder: Path, copies: int) -> list[str]:
+def make_archive(folder: Path, duplicates: int) -> list[str]:
     """Copies of the photographs under several names."""
     folder.mkdir()
     names = []
-    for copy in range(copies):
+    for copy in range(duplicates):
         for name in PHOTOGRAPHS:
             data = (resources.files("skimage.data") / name).read_bytes()
             names.append(f"{copy:02d}-{name}")
@@ -168,7 +168,7 @@ def choose(files: LadderFiles, scores: Sequence[Scores]) -> list[Indices]:
     histogram = ladder.lut.histogram(together)
     budget = parse_budget(BUDGET).flops(len(together) * int(ladder.costs[-1]))
     allocation = allocate(histogram[None], -ladder.lut.mse, np.ones(1), ladder.costs, budget)
-    share = Share(np.arange(ladder.lut.n_bins), allocation.tiles[0])
+    share = ShardAllocation(np.arange(ladder.lut.n_bins), allocation.tiles[0])
     chosen = assign(together[:, 0], ladder.lut.bin_of(together), share)
     return np.split(chosen, np.cumsum([len(s) for s in scores])[:-1])
 

@@ -66,9 +66,9 @@ def main() -> None:
         "sandwich": replace(base, strategy="sandwich"),
         "distil": replace(base, strategy="distil"),
         "power 2, adam": replace(base, optimizer="adam"),
-        "power 1, vary colours": replace(base, sampling_power=1, vary_colours=True),
-        "power 1, colours, leaves": replace(base, sampling_power=1, vary_colours=True, leaves=1.0),
-        "colours, leaves, l2": replace(base, sampling_power=1, vary_colours=True, leaves=1.0, loss="l2"),
+        "power 1, vary colours": replace(base, sampling_power=1, color_jitter=True),
+        "power 1, colours, leaves": replace(base, sampling_power=1, color_jitter=True, dead_leaves=1.0),
+        "colours, leaves, l2": replace(base, sampling_power=1, color_jitter=True, dead_leaves=1.0, loss="l2"),
     }
     print(f"{'':<24} {'steps':>6} {'weighted dB':>11}  PSNR per width, dB")
     # Once for nothing: the first steps of a process also compile kernels.

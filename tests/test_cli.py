@@ -162,7 +162,7 @@ def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = make_messy_archive(tmp_path / "in")
-    options = ["--executor", "inline", "--sample", "100%", "--no-survey"]
+    options = ["--executor", "inline", "--sample", "100%", "--no-profiling"]
     code, out, err = run(capsys, "plan", str(archive), *options)
     assert code == exit_codes.FAILED_IMAGES
     assert "on cpu" not in out
@@ -281,12 +281,17 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
     data = ["--data", str(tmp_path / "photos")]
     run_to_end = ["train", *data, "--out", str(tmp_path / "training"), "--steps", "2", "--bf16-steps", "1"]
     run_to_end += ["--init", str(find_ladder(LADDER) / "fsrcnn.safetensors"), "--learning-rate", "1e-6"]
-    run_to_end += ["--vary-colours", "--leaves", "0.5", "--loss", "l2"]
+    run_to_end += ["--color-jitter", "--dead-leaves", "0.5", "--loss", "l2"]
     code, out, _ = run(capsys, *run_to_end)
     assert code == 0
     assert "step 2 of 2" in out
     config = load_checkpoint(tmp_path / "training" / "checkpoint.pt")["config"]
-    assert (config["vary_colours"], config["leaves"], config["loss"], config["bf16_steps"]) == (True, 0.5, "l2", 1)
+    assert (config["color_jitter"], config["dead_leaves"], config["loss"], config["bf16_steps"]) == (
+        True,
+        0.5,
+        "l2",
+        1,
+    )
     weights = str(tmp_path / "training" / "weights.safetensors")
     ladder = str(tmp_path / "ladder")
     mine = ["--name", "mine", "--tile", "8"]

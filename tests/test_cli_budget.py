@@ -12,7 +12,7 @@ from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.cli import exit_codes
 from arm_batch.core.allocation.budget import human_flops
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.quota.grants import Demand
 from arm_batch.storage.open import open_store
 from tests.archives import make_archive
@@ -127,9 +127,9 @@ def test_what_an_abandoned_job_holds_is_released(tmp_path: Path, capsys: pytest.
     store = open_store(str(tmp_path / "p"))
     QuotaJournal(store).create("p", 10**6)
     lut = table(6)
-    census = ShardCensus.of(census_of("image-psnr", lut, [np.zeros(100, np.intp)]))
+    histogram = ShardHistogram.of(census_of("image-psnr", lut, [np.zeros(100, np.intp)]))
     pool = SharedQuota(store)
-    grant = pool.register("gone", "image-psnr", Demand(lut=lut, costs=COSTS, portions=(census, census)))
+    grant = pool.register("gone", "image-psnr", Demand(lut=lut, costs=COSTS, portions=(histogram, histogram)))
     pool.begin("gone", 0, 1000, 0, grant)
     where = ["--store", str(tmp_path)]
     shown = run(capsys, "budget", "show", "p", *where)[1]

@@ -177,7 +177,7 @@ def test_an_archive_is_planned_upscaled_and_looked_at(tmp_path: Path) -> None:
         plan_out=tmp_path / "plan",
         include="deep/",
         executor="inline",
-        survey=False,
+        profiling=False,
         progress=lambda *stage: told.append(stage),
     )
     assert planned.images == 2

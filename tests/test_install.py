@@ -221,7 +221,7 @@ def test_the_extra_plot(
 ) -> None:
     write_png(tmp_path / "val" / "HR" / "a.png", draw(1, 96, 96))
     write_png(tmp_path / "val" / "LRx4" / "a.png", draw(1, 24, 24))
-    plan = ("plan", archive, "--executor", "inline", "--no-survey", "--plot", tmp_path / "plan.png")
+    plan = ("plan", archive, "--executor", "inline", "--no-profiling", "--plot", tmp_path / "plan.png")
     evaluate = ("evaluate", "fsrcnn-x4", "--data", tmp_path / "val", "--plot", tmp_path / "evaluation.svg")
     for command in (plan, evaluate):
         assert_refused(plain.run(*command), "arm-batch[plot]")

@@ -10,7 +10,7 @@ from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
 from arm_batch.core.stop import Stop, never
-from arm_batch.forecast import Outlook
+from arm_batch.forecast import Forecast
 from arm_batch.spec import (
     DEFAULT_LADDER,
     DEFAULT_OBJECTIVE,
@@ -45,10 +45,10 @@ def plan(
     workers: int | None = None,
     runtime: RuntimeWish = "auto",
     endpoint_url: str | None = None,
-    survey: bool = True,
+    profiling: bool = True,
     progress: Progress | None = None,
     stop: Stop = never,
-) -> Outlook:
+) -> Forecast:
     """Predict what each budget would buy and how long it would take, without upscaling anything.
 
     What is not told of here is as in `upscale`.
@@ -58,7 +58,7 @@ def plan(
         plan_out: folder or ``s3://`` prefix to keep the plan in, for the `plan` of `upscale`; None writes nothing.
         sample: look at so many images (``500``), or a share of them (``2%``), drawn at random.
         budget: one to tell about beside the curve: ``40%``, ``2.5PFLOP`` or ``28dB``.
-        survey: whether the machines are measured, which takes seconds; else no wall times are told.
+        profiling: whether the machines are measured, which takes seconds; else no wall times are told.
 
     Returns:
         The curve of predicted quality (dB) over executed FLOPs, its knee, and sizes of the archive. Images that
@@ -74,7 +74,7 @@ def plan(
     >>> folder = tempfile.TemporaryDirectory()
     >>> ramp = numpy.arange(1200).reshape(40, 30) // 5
     >>> PIL.Image.fromarray(ramp.astype(numpy.uint8)).save(folder.name + "/ramp.png")
-    >>> told = arm_batch.plan(folder.name, executor="inline", survey=False)
+    >>> told = arm_batch.plan(folder.name, executor="inline", profiling=False)
     >>> told.images, told.tiles.value, told.output_pixels.value
     (1, 2.0, 19200.0)
     >>> [point.flops for point in told.curve] == sorted(point.flops for point in told.curve)
@@ -99,6 +99,6 @@ def plan(
         plan=asked,
         output=None if plan_out is None else os.fspath(plan_out),
         budget=None if budget is None else parse_budget(budget),
-        survey=survey,
+        profiling=profiling,
     )
     return pipeline.plan(spec, progress or silent, stop)

@@ -16,16 +16,16 @@ from arm_batch.budget.quota_claim import QuotaClaim
 from arm_batch.budget.replanner import Replanner
 from arm_batch.budget.state import BudgetState, Terms
 from arm_batch.budget.stored_state import StoredState
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.deadline import Deadline
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.solve import Allocated, allocate_for
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
+from arm_batch.runstate.allocation_record import AllocationRecord
 from arm_batch.runstate.generation import Generation
-from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 LOOK_EVERY_S = 30.0
@@ -70,7 +70,7 @@ class ArchiveBudget:
         """As far as it is known here; `StoreError` before anything is allocated."""
         return self._kept.state
 
-    def recorded(self) -> Verdict | None:
+    def recorded(self) -> AllocationRecord | None:
         """The first allocation that was written down, ``None`` before there is one.
 
         Raises:
@@ -80,8 +80,8 @@ class ArchiveBudget:
         return None if state is None else state.first
 
     def allocate(
-        self, parts: Sequence[ShardCensus], at_once: int = 1, deadline: Deadline | None = None
-    ) -> Verdict:
+        self, parts: Sequence[ShardHistogram], at_once: int = 1, deadline: Deadline | None = None
+    ) -> AllocationRecord:
         """Allocate over the whole generation, divide that among its shards, and write it down.
 
         Args:
@@ -105,7 +105,7 @@ class ArchiveBudget:
             self._kept.apply(Timed(Replanner.of(self._budget, deadline, state.first.forecast, work, most, asked)))
         return state.first
 
-    def current(self) -> Verdict:
+    def current(self) -> AllocationRecord:
         """What all shards are allocated now, over all revisions, and the total that may be spent."""
         return self.state.current()
 
@@ -113,7 +113,7 @@ class ArchiveBudget:
         """Numbers of the shards that are committed, as the store has it now; all of them are settled then."""
         return {shard.index for shard in self._kept.note_commits()}
 
-    def begin(self, shard: int) -> Share | None:
+    def begin(self, shard: int) -> ShardAllocation | None:
         """Reserve what a shard is allocated and return it; None while its wave has to wait.
 
         To ask again costs a request now and then where what it waits for was begun here: that is settled here.
@@ -124,10 +124,10 @@ class ArchiveBudget:
         self._kept.apply(Begun(shard, self._now()))
         return self.state.shares[shard]
 
-    def fits(self, shard: int, census: ShardCensus) -> bool:
+    def fits(self, shard: int, histogram: ShardHistogram) -> bool:
         """Whether a shard that was planned again came out as it was when it was allocated."""
         part = self.state.parts[shard]
-        return np.array_equal(part.cells, census.cells) and np.array_equal(part.tiles, census.tiles)
+        return np.array_equal(part.cells, histogram.cells) and np.array_equal(part.tiles, histogram.tiles)
 
     def settle(self, shard: int, flops: int) -> None:
         """Note what a shard really spent; the rest of its reservation is free again."""
@@ -142,7 +142,7 @@ class ArchiveBudget:
         if self._kept.is_read:
             self._kept.apply(Released(shard))
 
-    def add(self, budget: Budget, reason: str) -> Verdict:
+    def add(self, budget: Budget, reason: str) -> AllocationRecord:
         """Raise the total and allocate anew to all shards that are not committed.
 
         Args:
@@ -159,7 +159,7 @@ class ArchiveBudget:
         return self.current()
 
     def _afford(
-        self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None
+        self, parts: Sequence[ShardHistogram], at_once: int, deadline: Deadline | None
     ) -> tuple[Allocated, Waves]:
         planner = self._terms.planner(parts)
         if self._claim is not None:

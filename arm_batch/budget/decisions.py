@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from arm_batch.budget.state import BudgetState, Terms
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.errors import BudgetError
-from arm_batch.runstate.verdict import Verdict
+from arm_batch.runstate.allocation_record import AllocationRecord
 
 
-def first_revision(terms: Terms, found: Allocated, parts: Sequence[ShardCensus], waves: Waves) -> Verdict:
+def first_revision(
+    terms: Terms, found: Allocated, parts: Sequence[ShardHistogram], waves: Waves
+) -> AllocationRecord:
     """Revision 0: for all shards.
 
     Args:
@@ -41,7 +43,7 @@ def gives_back(state: BudgetState, wave: int, spends: Sequence[int]) -> bool:
 
 def wave_revision(
     state: BudgetState, wave: int, spends: Sequence[int], total: int, now_s: float | None, reason: str
-) -> Verdict:
+) -> AllocationRecord:
     """A revision for all shards from a wave on.
 
     Args:
@@ -65,7 +67,7 @@ def wave_revision(
     return _record(planner, found, later, waves, reason)
 
 
-def added_revision(state: BudgetState, added: Budget, reason: str) -> Verdict:
+def added_revision(state: BudgetState, added: Budget, reason: str) -> AllocationRecord:
     """A revision for all shards that are not done, of a total that was raised.
 
     Args:
@@ -102,9 +104,11 @@ def _by_time(
     return None
 
 
-def _record(planner: Planner, found: Allocated, shards: Sequence[int], waves: Waves, reason: str) -> Verdict:
-    histogram = planner.census
-    return Verdict(
+def _record(
+    planner: Planner, found: Allocated, shards: Sequence[int], waves: Waves, reason: str
+) -> AllocationRecord:
+    histogram = planner.histogram
+    return AllocationRecord(
         found.allocation,
         histogram,
         found.total,

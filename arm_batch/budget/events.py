@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from arm_batch.budget.replanner import Replanner
-from arm_batch.core.allocation.histogram import ShardCensus
-from arm_batch.runstate.verdict import Verdict
+from arm_batch.core.allocation.histogram import ShardHistogram
+from arm_batch.runstate.allocation_record import AllocationRecord
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Revised:
     """
 
     number: int
-    record: Verdict
-    parts: Sequence[ShardCensus] = ()
+    record: AllocationRecord
+    parts: Sequence[ShardHistogram] = ()
 
 
 @dataclass(frozen=True)

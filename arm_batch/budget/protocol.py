@@ -9,23 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.deadline import Deadline
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.grants import Demand
-from arm_batch.runstate.verdict import Verdict
+from arm_batch.runstate.allocation_record import AllocationRecord
 
 
 class GenerationBudget(Protocol):
     """The budget of a generation; see `ArchiveBudget`."""
 
-    def recorded(self, /) -> Verdict | None:
+    def recorded(self, /) -> AllocationRecord | None:
         """The first allocation that was written down, ``None`` before there is one."""
         ...
 
-    def allocate(self, parts: Sequence[ShardCensus], at_once: int, deadline: Deadline | None, /) -> Verdict:
+    def allocate(
+        self, parts: Sequence[ShardHistogram], at_once: int, deadline: Deadline | None, /
+    ) -> AllocationRecord:
         """Allocate over the whole generation and write it down, unless that was done."""
         ...
 
@@ -33,11 +35,11 @@ class GenerationBudget(Protocol):
         """Numbers of the shards that are committed, as the store has it now."""
         ...
 
-    def begin(self, shard: int, /) -> Share | None:
+    def begin(self, shard: int, /) -> ShardAllocation | None:
         """Reserve what a shard is allocated and return it; None while it has to wait."""
         ...
 
-    def fits(self, shard: int, census: ShardCensus, /) -> bool:
+    def fits(self, shard: int, histogram: ShardHistogram, /) -> bool:
         """Whether a shard that was planned again came out as it was when it was allocated."""
         ...
 
@@ -49,7 +51,7 @@ class GenerationBudget(Protocol):
         """Take back the reservation of a shard that was given up."""
         ...
 
-    def add(self, budget: Budget, reason: str, /) -> Verdict:
+    def add(self, budget: Budget, reason: str, /) -> AllocationRecord:
         """Raise the total, once for each reason, and allocate anew to all shards that are not committed."""
         ...
 

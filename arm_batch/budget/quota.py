@@ -104,21 +104,21 @@ class SharedQuota:
 
         return self._record(decide).jobs[job].grant
 
-    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
+    def begin(self, job: str, portion: int, flops: int, revision: int, grant: int) -> bool:
         """Let a portion begin with `flops`, unless its job's grant is another by now.
 
-        The answer is final: of all epochs of a job a portion begins under one, whoever asks and how often.
+        The answer is final: of all revisions of a job a portion begins under one, whoever asks and how often.
 
         Args:
             job: whose it is.
             portion: which.
             flops: that it reserves, for good.
-            epoch: number of the job's allocation that they come from.
+            revision: number of the job's allocation that they come from.
             grant: that the allocation was made for.
 
         Returns:
-            Whether it has begun under `epoch`, now or before. If not, it never will: a later epoch has to say with
-            what it begins, over the grant as it is now.
+            Whether it has begun under `revision`, now or before. If not, it never will: a later revision has to
+            say with what it begins, over the grant as it is now.
 
         Raises:
             BudgetError: so much is not left of the grant, or interpolation needs it for the rest.
@@ -126,15 +126,15 @@ class SharedQuota:
 
         def decide(state: QuotaState) -> list[Event]:
             claim = state.claim(job)
-            if claim.begun(portion) is not None or claim.is_refused(portion, epoch):
+            if claim.begun(portion) is not None or claim.is_refused(portion, revision):
                 return []
             if not claim.active or claim.grant != grant:
-                return [Refuse(job, portion, epoch)]
-            event = Begin(job, portion, flops, epoch)
+                return [Refuse(job, portion, revision)]
+            event = Begin(job, portion, flops, revision)
             check_rest(follow(state, [event]), self._objective(state), self._demand(state, job), job)
             return [event]
 
-        return self._record(decide).jobs[job].epochs.get(portion) == epoch
+        return self._record(decide).jobs[job].revisions.get(portion) == revision
 
     def settle(self, job: str, portion: int, flops: int) -> int:
         """Note what a portion that was begun has spent; what it had reserved beyond that is free again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arm_batch.budget.protocol import Quota
-from arm_batch.core.allocation.histogram import ShardCensus, gather
+from arm_batch.core.allocation.histogram import ShardHistogram, gather
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder
@@ -33,14 +33,14 @@ class QuotaClaim:
         self._settled: dict[int, int] = {}
 
     def register(
-        self, ladder: Ladder, objective: Objective, parts: Sequence[ShardCensus], at_once: int
+        self, ladder: Ladder, objective: Objective, parts: Sequence[ShardHistogram], at_once: int
     ) -> tuple[int, Waves]:
-        """Come to the pool with the census of each shard.
+        """Come to the pool with the histogram of each shard.
 
         Args:
             ladder: of the run.
             objective: of the run.
-            parts: the census of each shard.
+            parts: the histogram of each shard.
             at_once: shards that the cluster works on.
 
         Returns:
@@ -49,7 +49,7 @@ class QuotaClaim:
         """
         waves = Waves.gradual(len(parts), at_once)
         each = ([parts[shard] for shard in waves.members(wave)] for wave in range(len(waves)))
-        portions = tuple(ShardCensus.of(gather(members, objective, ladder.lut)) for members in each)
+        portions = tuple(ShardHistogram.of(gather(members, objective, ladder.lut)) for members in each)
         demand = Demand(lut=ladder.lut, costs=ladder.costs, portions=portions, sizes=waves.sizes)
         granted = self._pool.register(self._job, objective, demand)
         sizes = self._pool.sizes(self._job)
@@ -59,9 +59,9 @@ class QuotaClaim:
         """FLOPs that the generation may spend in all, as of now; see `SharedQuota.grant`."""
         return self._pool.grant(self._job)
 
-    def begin(self, wave: int, flops: int, epoch: int, grant: int) -> bool:
+    def begin(self, wave: int, flops: int, revision: int, grant: int) -> bool:
         """Let a wave begin, see `SharedQuota.begin`."""
-        return self._pool.begin(self._job, wave, flops, epoch, grant)
+        return self._pool.begin(self._job, wave, flops, revision, grant)
 
     def settle(self, wave: int, flops: int) -> int:
         """Note what a wave has spent; returns what counts, which is more where it was done again since."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.json_records import Index, Name, Positive, Record, encode_record
 from arm_batch.core.prediction.lut import Lut
@@ -30,7 +30,7 @@ from arm_batch.storage.tables import read_tables, write_tables
 SNAPSHOT_EVERY = 128
 """Records: who opens a pool reads at most so many one after the other."""
 
-_COLUMNS = tuple(field.name for field in dataclasses.fields(ShardCensus))
+_COLUMNS = tuple(field.name for field in dataclasses.fields(ShardHistogram))
 
 
 _LOST = "the pool cannot go on without it: put the file back from a copy, or create another pool"
@@ -168,7 +168,7 @@ class QuotaJournal:
             lut=lut,
             costs=tables.counts("costs"),
             portions=tuple(
-                ShardCensus(*(tables.counts(f"{column}-{number}") for column in _COLUMNS))
+                ShardHistogram(*(tables.counts(f"{column}-{number}") for column in _COLUMNS))
                 for number in range(int(tables.counts("portions", 0)))
             ),
             # Pools that are older than these have none.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.deadline import Deadline, Fleet, Forecast, solve_timed, wall_budget
+from arm_batch.core.allocation.deadline import ClusterProfile, Deadline, TimeForecast, solve_timed, wall_budget
 from arm_batch.core.allocation.replan import Progress, Work, all_seconds, correct
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.errors import BudgetError
@@ -18,7 +18,7 @@ class Replanner:
 
     Attributes:
         budget: of time.
-        fleet: as it was measured for the first allocation.
+        cluster profile: as it was measured for the first allocation.
         wall_seconds: of the budget.
         unit: seconds that the forecast expects where `all_seconds` says 1.
         cap_flops: bound on the FLOPs of the run; infinite for none.
@@ -27,7 +27,7 @@ class Replanner:
     """
 
     budget: Budget
-    fleet: Fleet
+    cluster_profile: ClusterProfile
     wall_seconds: float
     unit: float
     cap_flops: float
@@ -36,7 +36,7 @@ class Replanner:
 
     @staticmethod
     def of(
-        budget: Budget, deadline: Deadline, forecast: Forecast, work: Work, cap_flops: float, asked_s: float
+        budget: Budget, deadline: Deadline, forecast: TimeForecast, work: Work, cap_flops: float, asked_s: float
     ) -> Replanner:
         """From what the first allocation came to.
 
@@ -48,10 +48,12 @@ class Replanner:
             cap_flops: bound on the FLOPs of the run; infinite for none.
             asked_s: when it was asked for, on the clock that counts from then on.
         """
-        whole = all_seconds(deadline.fleet, work)
+        whole = all_seconds(deadline.cluster_profile, work)
         unit = (forecast.expected_seconds - forecast.passed_seconds) / whole if whole else 1.0
-        wall = wall_budget(budget, deadline.fleet.held)
-        return Replanner(budget, deadline.fleet, wall, unit, cap_flops, asked_s - deadline.passed_seconds)
+        wall = wall_budget(budget, deadline.cluster_profile.held)
+        return Replanner(
+            budget, deadline.cluster_profile, wall, unit, cap_flops, asked_s - deadline.passed_seconds
+        )
 
     def begin(self, now_s: float) -> Replanner:
         """A shard begins."""
@@ -86,10 +88,10 @@ class Replanner:
             progress: of the run.
             spent: FLOPs of all others.
         """
-        deadline = correct(self.fleet, self.wall_seconds, self.unit, progress)
+        deadline = correct(self.cluster_profile, self.wall_seconds, self.unit, progress)
         if deadline is None:
             return None
-        objective, lut, histogram, costs = planner.objective, planner.lut, planner.census, planner.costs
+        objective, lut, histogram, costs = planner.objective, planner.lut, planner.histogram, planner.costs
         try:
             timed = solve_timed(objective, lut, histogram, costs, self.budget, deadline, self.cap_flops - spent)
         except BudgetError:

@@ -12,9 +12,9 @@ import numpy as np
 
 from arm_batch.budget.events import Begun, Event, Opened, Released, Revised, Settled, Timed
 from arm_batch.budget.replanner import Replanner
-from arm_batch.core.allocation.apportion import Share, share_out
+from arm_batch.core.allocation.apportion import ShardAllocation, apportion
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.histogram import ShardCensus, class_count, gather
+from arm_batch.core.allocation.histogram import ShardHistogram, class_count, gather
 from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.ledger import Ledger
 from arm_batch.core.allocation.measures import Objective
@@ -23,7 +23,7 @@ from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import BudgetError
-from arm_batch.runstate.verdict import Verdict
+from arm_batch.runstate.allocation_record import AllocationRecord
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Terms:
     ladder: Ladder
     objective: Objective
 
-    def planner(self, parts: Iterable[ShardCensus]) -> Planner:
+    def planner(self, parts: Iterable[ShardHistogram]) -> Planner:
         """For the allocation of shards, by the histogram of each."""
         ladder = self.ladder
         histogram = gather(parts, self.objective, ladder.lut)
         return Planner(
             objective=self.objective,
             lut=ladder.lut,
-            census=histogram,
+            histogram=histogram,
             costs=ladder.costs,
             tile_px=ladder.grid.tile**2,
         )
@@ -67,9 +67,9 @@ class BudgetState:
     """
 
     terms: Terms
-    revisions: tuple[Verdict, ...]
-    parts: tuple[ShardCensus, ...]
-    shares: tuple[Share, ...]
+    revisions: tuple[AllocationRecord, ...]
+    parts: tuple[ShardHistogram, ...]
+    shares: tuple[ShardAllocation, ...]
     costs: tuple[int, ...]
     ledger: Ledger
     opened: frozenset[int] = frozenset()
@@ -83,17 +83,17 @@ class BudgetState:
             BudgetError: it is of another ladder or objective, or does not allocate the tiles of its shards.
         """
         parts, total, waves = tuple(first.parts), first.record.total, first.record.waves
-        none = tuple(Share(part.cells, np.empty((0, 0), np.int64)) for part in parts)
+        none = tuple(ShardAllocation(part.cells, np.empty((0, 0), np.int64)) for part in parts)
         empty = BudgetState(terms, (), parts, none, (0,) * len(parts), Ledger.empty(total, waves))
         return _revise(empty, first)
 
     @property
-    def first(self) -> Verdict:
+    def first(self) -> AllocationRecord:
         """Revision 0."""
         return self.revisions[0]
 
     @property
-    def last(self) -> Verdict:
+    def last(self) -> AllocationRecord:
         """The newest revision."""
         return self.revisions[-1]
 
@@ -114,7 +114,7 @@ class BudgetState:
         """The number of the revision that counts for a shard."""
         return max(number for number, record in enumerate(self.revisions) if shard in record.shards)
 
-    def changes_open(self, record: Verdict) -> bool:
+    def changes_open(self, record: AllocationRecord) -> bool:
         """Whether a revision is for shards of waves that have begun here."""
         return any(self.waves.of(shard) in self.opened for shard in record.shards)
 
@@ -136,12 +136,12 @@ class BudgetState:
         flat = tiles.reshape(-1, tiles.shape[-1])
         for shard in shards:
             flat[self.shares[shard].cells] += self.shares[shard].tiles
-        return Allocation(tiles, self.cost(shards), self.last.allocation.price)
+        return Allocation(tiles, self.cost(shards), self.last.allocation.marginal_value)
 
-    def current(self) -> Verdict:
+    def current(self) -> AllocationRecord:
         """What all shards are allocated now, over all revisions, and the total that may be spent."""
         allocation = self.allocation(range(len(self.shares)))
-        some = self.first.census.images.any()
+        some = self.first.histogram.images.any()
         quality = self.terms.planner(self.parts).predict(allocation) if some else None
         return replace(self.first, allocation=allocation, total=self.last.total, quality=quality)
 
@@ -201,7 +201,7 @@ def _revise(state: BudgetState, event: Revised) -> BudgetState:
         raise BudgetError(f"revision {event.number} comes after {len(state.revisions)} others")
     terms, record = state.terms, event.record
     shape = (class_count(terms.objective), terms.ladder.lut.n_bins)
-    if record.costs != tuple(terms.ladder.costs.tolist()) or record.census.tiles.shape != shape:
+    if record.costs != tuple(terms.ladder.costs.tolist()) or record.histogram.tiles.shape != shape:
         raise BudgetError("was made for another ladder or objective")
     shares, costs = list(state.shares), list(state.costs)
     divided = _shares(record, [state.parts[shard] for shard in record.shards], len(state.revisions))
@@ -216,17 +216,17 @@ def _revise(state: BudgetState, event: Revised) -> BudgetState:
     )
 
 
-def _shares(record: Verdict, parts: Sequence[ShardCensus], number: int) -> list[Share]:
+def _shares(record: AllocationRecord, parts: Sequence[ShardHistogram], number: int) -> list[ShardAllocation]:
     """What the revision of this number allocates to each of its shards."""
     if not parts:
         raise BudgetError("is for no shard")
     cells = np.concatenate([part.cells for part in parts])
     counts = np.concatenate([part.tiles for part in parts])
-    counted = np.zeros(record.census.tiles.size, np.int64)
+    counted = np.zeros(record.histogram.tiles.size, np.int64)
     np.add.at(counted, cells, counts)
-    if (counted != record.census.tiles.ravel()).any():
+    if (counted != record.histogram.tiles.ravel()).any():
         raise BudgetError("does not allocate the tiles of its shards")
     tiles: Counts = record.allocation.tiles.reshape(-1, len(record.costs))
     ends = np.cumsum([len(part.cells) for part in parts])[:-1]
-    divided = np.split(share_out(tiles, cells, counts), ends)
-    return [Share(part.cells, share, number) for part, share in zip(parts, divided, strict=True)]
+    divided = np.split(apportion(tiles, cells, counts), ends)
+    return [ShardAllocation(part.cells, share, number) for part, share in zip(parts, divided, strict=True)]

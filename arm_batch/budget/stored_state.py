@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from arm_batch.budget.events import Event, Revised, Settled
 from arm_batch.budget.state import BudgetState, Terms, apply
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.runstate.allocation import allocation_key, read_allocation, write_allocation
+from arm_batch.runstate.allocation_record import AllocationRecord
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.runstate.verdict import Verdict
 from arm_batch.storage.base import ObjectStore
 
 
@@ -73,7 +73,7 @@ class StoredState:
         """Take up what happens in this process."""
         self._state = apply(self.state, event)
 
-    def begin(self, record: Verdict, parts: Sequence[ShardCensus]) -> None:
+    def begin(self, record: AllocationRecord, parts: Sequence[ShardHistogram]) -> None:
         """Write revision 0 down, unless there is one, which counts then.
 
         Args:
@@ -83,7 +83,7 @@ class StoredState:
         self._take_up([Revised(0, *write_allocation(self._output, self._generation, 0, record, parts))])
         self.note_commits()
 
-    def revise(self, record: Verdict, or_else: bool) -> None:
+    def revise(self, record: AllocationRecord, or_else: bool) -> None:
         """Write a further revision down, unless there is one of its number, which counts then.
 
         Args:

@@ -13,25 +13,25 @@ from arm_batch.core.allocation.measures import MEASURES
 
 if TYPE_CHECKING:
     from arm_batch.core.allocation.bootstrap import Interval
-    from arm_batch.forecast import Estimate, Outcome, Outlook
+    from arm_batch.forecast import Estimate, Forecast, Outcome
 
 SHARES_SHOWN = (0.05, *(0.1 * i for i in range(1, 11)))
 """Of the largest subnet everywhere; the curve itself has more points."""
 
 
-def outlook_table(outlook: Outlook) -> Table:
+def forecast_table(forecast: Forecast) -> Table:
     """The curve at round budgets, its knee, and the budget that was asked about."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("spend", justify="right")
     table.add_column("FLOPs", justify="right")
-    table.add_column(f"predicted, dB{'' if outlook.seed is None else ' (95 % sure)'}", justify="right")
+    table.add_column(f"predicted, dB{'' if forecast.seed is None else ' (95 % sure)'}", justify="right")
     table.add_column("gain, dB", justify="right")
-    for pool in outlook.curve[0].pool_seconds:
+    for pool in forecast.curve[0].pool_seconds:
         table.add_column(f"on {pool}", justify="right")
     table.add_column("")
-    base = outlook.curve[0].predicted.of(outlook.objective)
-    for point, note in _rows(outlook):
-        figure = point.predicted.of(outlook.objective)
+    base = forecast.curve[0].predicted.of(forecast.objective)
+    for point, note in _rows(forecast):
+        figure = point.predicted.of(forecast.objective)
         table.add_row(
             f"{point.share:.1%}",
             human_flops(point.flops),
@@ -44,55 +44,55 @@ def outlook_table(outlook: Outlook) -> Table:
     return table
 
 
-def outlook_lines(outlook: Outlook) -> list[str]:
+def forecast_lines(forecast: Forecast) -> list[str]:
     """Everything beside the curve."""
-    scored = f"{outlook.images:,}"
-    if outlook.seed is not None:
+    scored = f"{forecast.images:,}"
+    if forecast.seed is not None:
         scored = (
-            f"{outlook.images:,}, of which {outlook.scored:,} drawn at random (seed {outlook.seed}) were scored"
+            f"{forecast.images:,}, of which {forecast.scored:,} drawn at random (seed {forecast.seed}) were scored"
         )
     lines = [
-        f"images     {scored} ({len(outlook.failures):,} cannot be upscaled)",
-        f"tiles      {_count(outlook.tiles)}",
-        f"100%       {_flops(outlook.full_flops.value)}{_spread(outlook.full_flops.interval, _flops)}: "
-        f"{outlook.subnets[-1]} everywhere",
-        f"predicted  {MEASURES[outlook.objective]}, from the LUT of {outlook.ladder}; "
-        f"gain over {outlook.subnets[0]} everywhere",
-        f"output     {_count(outlook.output_pixels)} pixels; about {_size(outlook.output_bytes.value)}"
-        f"{_spread(outlook.output_bytes.interval, _size)} as {outlook.format}",
-        f"           (at {outlook.bytes_per_pixel:.2f} bytes a pixel, as measured on photographs)",
+        f"images     {scored} ({len(forecast.failures):,} cannot be upscaled)",
+        f"tiles      {_count(forecast.tiles)}",
+        f"100%       {_flops(forecast.full_flops.value)}{_spread(forecast.full_flops.interval, _flops)}: "
+        f"{forecast.subnets[-1]} everywhere",
+        f"predicted  {MEASURES[forecast.objective]}, from the LUT of {forecast.ladder}; "
+        f"gain over {forecast.subnets[0]} everywhere",
+        f"output     {_count(forecast.output_pixels)} pixels; about {_size(forecast.output_bytes.value)}"
+        f"{_spread(forecast.output_bytes.interval, _size)} as {forecast.format}",
+        f"           (at {forecast.bytes_per_pixel:.2f} bytes a pixel, as measured on photographs)",
     ]
-    if outlook.devices:
-        held = " or ".join(f"{number:,} {kind}" for kind, number in outlook.devices.items())
+    if forecast.devices:
+        held = " or ".join(f"{number:,} {kind}" for kind, number in forecast.devices.items())
         lines.append(f"time       expected after planning with {held}, from speeds measured here")
-    if outlook.asked is not None and outlook.asked.refused is not None:
-        lines.append(f"asked      {outlook.asked.budget}: {outlook.asked.refused}")
-    if not outlook.curve:
-        lines.append(f"curve      none: {_why_no_curve(outlook)}")
-    if outlook.waiting:
-        lines.append(f"new        {outlook.waiting:,} images came to the input later and are not in the plan")
-    if outlook.copies:
-        lines.append(f"copies     {outlook.copies:,} images are copies of others; they cost nothing")
-    lines += [f"left out   {line}" for line in outlook.left_out]
-    if outlook.plan is not None:
-        lines.append(f"plan       {outlook.plan}: carried out by `arm-batch upscale INPUT OUTPUT --plan`")
+    if forecast.asked is not None and forecast.asked.refused is not None:
+        lines.append(f"asked      {forecast.asked.budget}: {forecast.asked.refused}")
+    if not forecast.curve:
+        lines.append(f"curve      none: {_why_no_curve(forecast)}")
+    if forecast.waiting:
+        lines.append(f"new        {forecast.waiting:,} images came to the input later and are not in the plan")
+    if forecast.duplicates:
+        lines.append(f"copies     {forecast.duplicates:,} images are copies of others; they cost nothing")
+    lines += [f"left out   {line}" for line in forecast.skipped]
+    if forecast.plan is not None:
+        lines.append(f"plan       {forecast.plan}: carried out by `arm-batch upscale INPUT OUTPUT --plan`")
     return lines
 
 
-def _why_no_curve(outlook: Outlook) -> str:
-    if not outlook.output_pixels.value:
+def _why_no_curve(forecast: Forecast) -> str:
+    if not forecast.output_pixels.value:
         return "no image can be read"
     return "all images are in two tones or dithered, and are interpolated at no FLOPs"
 
 
-def _rows(outlook: Outlook) -> list[tuple[Outcome, str]]:
+def _rows(forecast: Forecast) -> list[tuple[Outcome, str]]:
     """Points by spend, each with what is to be said of it."""
-    curve, asked = outlook.curve, outlook.asked
+    curve, asked = forecast.curve, forecast.asked
     rows: dict[int, tuple[Outcome, list[str]]] = {}
     for share in SHARES_SHOWN:
         point = [curve[0], *(point for point in curve if point.share <= share + 1e-9)][-1]
         rows.setdefault(point.flops, (point, []))
-    marked = [(curve[0], outlook.subnets[0]), (outlook.knee, "knee")]
+    marked = [(curve[0], forecast.subnets[0]), (forecast.knee, "knee")]
     if asked is not None:
         marked.append((asked.outcome, asked.budget))
     for marked_point, note in marked:

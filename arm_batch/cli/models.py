@@ -41,10 +41,10 @@ def train_command(
     sampling_power: Annotated[float, typer.Option(min=0, help="Of the cost, under `power`.")] = 2.0,
     ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")] = 0.999,
     bf16_steps: Annotated[int, typer.Option(min=0, help="The first so many steps in bfloat16.")] = 45_000,
-    vary_colours: Annotated[
-        bool, typer.Option("--vary-colours", help="Train on crops in other and stronger colours, too.")
+    color_jitter: Annotated[
+        bool, typer.Option("--color-jitter", help="Train on crops in other and stronger colours, too.")
     ] = False,
-    leaves: Annotated[
+    dead_leaves: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the crops on which pieces of others are laid.")
     ] = 0.0,
     degrade: Annotated[
@@ -97,8 +97,8 @@ def train_command(
         sampling_power=sampling_power,
         ema_decay=ema_decay,
         bf16_steps=bf16_steps,
-        vary_colours=vary_colours,
-        leaves=leaves,
+        color_jitter=color_jitter,
+        dead_leaves=dead_leaves,
         degrade=degrade,
         clean_share=0.0 if degrade == "none" else clean_share,
         decay_steps=decay_steps,

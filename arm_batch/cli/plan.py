@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from arm_batch.cli import exit_codes
-from arm_batch.cli.forecast import outlook_lines, outlook_table
+from arm_batch.cli.forecast import forecast_lines, forecast_table
 from arm_batch.cli.options import (
     Dedup,
     EndpointUrlOption,
@@ -31,7 +31,7 @@ from arm_batch.cli.options import (
     ToSrgbOption,
     WorkersOption,
 )
-from arm_batch.cli.plot import check_plot, plot_outlook
+from arm_batch.cli.plot import check_plot, plot_forecast
 from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.cli.upscale import FAILURES_SHOWN
@@ -72,8 +72,8 @@ def plan_command(
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,
-    no_survey: Annotated[
-        bool, typer.Option("--no-survey", help="Do not measure the machines, which takes some seconds.")
+    no_profiling: Annotated[
+        bool, typer.Option("--no-profiling", help="Do not measure the machines, which takes some seconds.")
     ] = False,
 ) -> None:
     """Predict what each budget would buy and how long it would take, without upscaling anything.
@@ -82,14 +82,14 @@ def plan_command(
     """
     # Torch and Ray take seconds to load, and --help needs neither.
     from arm_batch.api import plans
-    from arm_batch.forecast import outlook_document
+    from arm_batch.forecast import forecast_document
 
     if plot is not None:
         check_plot(plot)
     if json is not None and not json.parent.is_dir():
         raise UsageError(f"--json {json}: there is no folder {json.parent}")
     with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
-        outlook = plans.plan(
+        forecast = plans.plan(
             input,
             plan_out=plan_out,
             sample=sample,
@@ -112,20 +112,20 @@ def plan_command(
             workers=workers,
             runtime=runtime,
             endpoint_url=endpoint_url,
-            survey=not no_survey,
+            profiling=not no_profiling,
             progress=progress,
             stop=stop,
         )
-    if outlook.curve:
-        Console().print(outlook_table(outlook))
-    for line in outlook_lines(outlook):
+    if forecast.curve:
+        Console().print(forecast_table(forecast))
+    for line in forecast_lines(forecast):
         typer.echo(line)
-    if plot is not None and outlook.curve:
-        plot_outlook(outlook, plot)
+    if plot is not None and forecast.curve:
+        plot_forecast(forecast, plot)
     if json is not None:
-        json.write_text(outlook_document(outlook))
-    if outlook.failures:
-        typer.echo(f"{len(outlook.failures)} of {outlook.scored} images cannot be upscaled:", err=True)
-        for path, reason in outlook.failures[:FAILURES_SHOWN]:
+        json.write_text(forecast_document(forecast))
+    if forecast.failures:
+        typer.echo(f"{len(forecast.failures)} of {forecast.scored} images cannot be upscaled:", err=True)
+        for path, reason in forecast.failures[:FAILURES_SHOWN]:
             typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
         raise typer.Exit(exit_codes.FAILED_IMAGES)

@@ -13,7 +13,7 @@ from arm_batch.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from arm_batch.forecast import Outlook
+    from arm_batch.forecast import Forecast
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -32,7 +32,7 @@ def check_plot(path: Path) -> None:
         raise UsageError(f"--plot {path}: there is no folder {path.parent}")
 
 
-def plot_outlook(outlook: Outlook, path: Path) -> None:
+def plot_forecast(forecast: Forecast, path: Path) -> None:
     """Draw predicted quality over spend, with the knee, the intervals of a sample, and the budget asked about.
 
     Where machines were measured, expected wall time goes by a second axis.
@@ -41,25 +41,25 @@ def plot_outlook(outlook: Outlook, path: Path) -> None:
 
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    _draw_curve(outlook, axes)
-    _draw_points(outlook, axes)
+    _draw_curve(forecast, axes)
+    _draw_points(forecast, axes)
     axes.set_xlabel(
-        f"executed FLOPs, % of {outlook.subnets[-1]} everywhere ({human_flops(round(outlook.full_flops.value))})"
+        f"executed FLOPs, % of {forecast.subnets[-1]} everywhere ({human_flops(round(forecast.full_flops.value))})"
     )
-    axes.set_ylabel(f"predicted {MEASURES[outlook.objective]}, dB")
-    axes.set_title(f"{outlook.images:,} images, {outlook.ladder}")
+    axes.set_ylabel(f"predicted {MEASURES[forecast.objective]}, dB")
+    axes.set_title(f"{forecast.images:,} images, {forecast.ladder}")
     axes.set_xlim(0, 100)
     axes.grid(alpha=0.3)
-    _draw_times(outlook, axes)
+    _draw_times(forecast, axes)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
 
 
-def _draw_curve(outlook: Outlook, axes: Axes) -> None:
+def _draw_curve(forecast: Forecast, axes: Axes) -> None:
     """Quality over spend, with the intervals where a sample was scored."""
-    shares = [100 * point.share for point in outlook.curve]
-    axes.plot(shares, [point.predicted.of(outlook.objective) for point in outlook.curve], color="tab:blue")
-    intervals = [point.interval for point in outlook.curve if point.interval is not None]
+    shares = [100 * point.share for point in forecast.curve]
+    axes.plot(shares, [point.predicted.of(forecast.objective) for point in forecast.curve], color="tab:blue")
+    intervals = [point.interval for point in forecast.curve if point.interval is not None]
     if intervals:
         axes.fill_between(
             shares,
@@ -68,32 +68,32 @@ def _draw_curve(outlook: Outlook, axes: Axes) -> None:
             color="tab:blue",
             alpha=0.15,
             linewidth=0,
-            label=f"95 %, {outlook.scored:,} of {outlook.images:,} images",
+            label=f"95 %, {forecast.scored:,} of {forecast.images:,} images",
         )
 
 
-def _draw_points(outlook: Outlook, axes: Axes) -> None:
+def _draw_points(forecast: Forecast, axes: Axes) -> None:
     """The knee, and the budget asked about."""
-    marked = [(outlook.knee, "knee", "o")]
-    if outlook.asked is not None:
-        marked.append((outlook.asked.outcome, outlook.asked.budget, "D"))
+    marked = [(forecast.knee, "knee", "o")]
+    if forecast.asked is not None:
+        marked.append((forecast.asked.outcome, forecast.asked.budget, "D"))
     for point, name, marker in marked:
         if point is not None:
-            quality = point.predicted.of(outlook.objective)
+            quality = point.predicted.of(forecast.objective)
             told = f"{name}: {human_flops(point.flops)} ({point.share:.1%}), {quality:.2f} dB"
             color = "tab:orange" if name == "knee" else "black"
             axes.plot(100 * point.share, quality, marker, color=color, label=told)
 
 
-def _draw_times(outlook: Outlook, axes: Axes) -> None:
-    if not outlook.devices:
+def _draw_times(forecast: Forecast, axes: Axes) -> None:
+    if not forecast.devices:
         return
     times = axes.twinx()
-    for kind, style in zip(outlook.devices, ("--", ":", "-."), strict=False):
+    for kind, style in zip(forecast.devices, ("--", ":", "-."), strict=False):
         color = "tab:green"
-        seconds = [point.pool_seconds[kind] for point in outlook.curve]
-        times.plot([100 * point.share for point in outlook.curve], seconds, style, color=color)
+        seconds = [point.pool_seconds[kind] for point in forecast.curve]
+        times.plot([100 * point.share for point in forecast.curve], seconds, style, color=color)
         # So that one legend names both axes' lines.
-        axes.plot([], [], style, color=color, label=f"time on {outlook.devices[kind]:,} {kind}")
+        axes.plot([], [], style, color=color, label=f"time on {forecast.devices[kind]:,} {kind}")
     times.set_ylabel("expected wall time after planning, s")
     times.set_ylim(bottom=0)

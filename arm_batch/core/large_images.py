@@ -1,4 +1,4 @@
-"""Which images are giants."""
+"""Which images are large images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Giants:
+class LargeImages:
     """From which size on an image is not held in memory as a whole; tests lower the limits.
 
     Attributes:
@@ -23,10 +23,10 @@ class Giants:
 
     def __post_init__(self) -> None:
         if self.pixels > 4 * self.streamed:
-            raise ValueError("an input that is read in strips must have an output that is a giant")
+            raise ValueError("an input that is read in strips must have an output that is large")
 
     def has_output(self, height: int, width: int) -> bool:
-        """Whether an output of this size is a giant."""
+        """Whether an output of this size is a large image."""
         return height * width > self.pixels
 
     def has_input(self, height: int, width: int) -> bool:
@@ -34,4 +34,4 @@ class Giants:
         return height * width > self.streamed
 
 
-DEFAULT_GIANTS = Giants()
+DEFAULT_LARGE_IMAGES = LargeImages()

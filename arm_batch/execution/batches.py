@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from arm_batch.core.allocation.apportion import Share, assign
+from arm_batch.core.allocation.apportion import ShardAllocation, assign
 from arm_batch.core.allocation.histogram import cells_of
 from arm_batch.core.arrays import Indices
 from arm_batch.errors import StoreError
@@ -18,7 +18,7 @@ BATCH_TILES = 256
 """Tiles per actor call: some 13 MB of output at x4, so a call costs far more than its overhead."""
 
 
-def assign_images(context: JobContext, plan: ShardPlan, share: Share) -> list[Indices]:
+def assign_images(context: JobContext, plan: ShardPlan, share: ShardAllocation) -> list[Indices]:
     """The subnet of each tile of each image; follows from the plan and the shard's share alone.
 
     Raises:
@@ -46,7 +46,7 @@ def interpolated(context: JobContext, image: ImagePlan) -> Indices:
     return np.zeros(context.ladder.grid.count(image.height, image.width), np.intp)
 
 
-def batch_subnets(share: Share) -> list[int]:
+def batch_subnets(share: ShardAllocation) -> list[int]:
     """The subnet of each batch that a share leads to, as `list_batches` will cut them."""
     totals = enumerate(share.per_subnet.tolist())
     return [subnet for subnet, total in totals if subnet > 0 for _ in range(0, total, BATCH_TILES)]

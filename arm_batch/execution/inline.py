@@ -9,13 +9,13 @@ import numpy as np
 
 from arm_batch.budget.protocol import GenerationBudget, Quota
 from arm_batch.budget.quota import SharedQuota
-from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.allocation.deadline import CPU, Fleet
+from arm_batch.core.allocation.apportion import ShardAllocation
+from arm_batch.core.allocation.deadline import CPU, ClusterProfile
 from arm_batch.core.allocation.lp import Pool
 from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import JobContext, ShardSummary
 from arm_batch.execution.planning import plan_shards, planned_summary
-from arm_batch.execution.profiling import Sampled, measure_beside, per_megapixel, sample_shards, speed_key
+from arm_batch.execution.profiling import Sampled, measure_host_overhead, per_megapixel, sample_shards, speed_key
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 from arm_batch.execution.stages import commit_shard, prepare_shard, run_batches, stitch_shard, upscale_image
 from arm_batch.models.inference import Upscaler
@@ -67,7 +67,7 @@ class InlineExecutor:
         """One."""
         return 1
 
-    def survey(self, shards: Sequence[Sampled]) -> Fleet:
+    def profile(self, shards: Sequence[Sampled]) -> ClusterProfile:
         """Measure this process, unless it was measured lately."""
         ladder = self._context.ladder
         key, path = speed_key(CPU, hardware("cpu", self._context.runtime), 1, ladder), cache_file()
@@ -75,8 +75,8 @@ class InlineExecutor:
         if seconds is None:
             seconds = measure_tiles(self._upscaler.run, self._n_subnets, ladder.grid, "cpu")
             remember(path, {key: seconds})
-        samples = [measure_beside(self._context, shard) for shard in sample_shards(shards, SAMPLES)]
-        return Fleet((Pool(kind=CPU, devices=1, seconds=np.array(seconds)),), 1, per_megapixel(samples))
+        samples = [measure_host_overhead(self._context, shard) for shard in sample_shards(shards, SAMPLES)]
+        return ClusterProfile((Pool(kind=CPU, devices=1, seconds=np.array(seconds)),), 1, per_megapixel(samples))
 
     def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Run the shards in order."""
@@ -89,13 +89,13 @@ class InlineExecutor:
                 return
             plan = read_plan(self._context.output, shard)
             records = self._run_shard(plan, share)
-            commit = commit_shard(self._context, plan, records, uuid.uuid4().hex, share.epoch)
+            commit = commit_shard(self._context, plan, records, uuid.uuid4().hex, share.revision)
             budget.settle(shard.index, commit.flops)
             yield commit
 
-    def _run_shard(self, plan: ShardPlan, share: Share) -> list[ImageRecord]:
+    def _run_shard(self, plan: ShardPlan, share: ShardAllocation) -> list[ImageRecord]:
         context, run = self._context, self._upscaler.run
-        if context.has_giants(plan):
+        if context.has_large(plan):
             return [upscale_image(context, plan.id, share, position, run) for position in plan.originals()]
         prepared = prepare_shard(context, plan.id, share)
         return stitch_shard(context, prepared.head, share, run_batches(prepared, run))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.image_options import Reading, Writing
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.images.picture import Metadata
@@ -38,17 +38,17 @@ class JobContext:
     sink: Sink
     reading: Reading
     writing: Writing
-    giants: Giants
+    large_images: LargeImages
     runtime: RuntimeName = "torch"
 
-    def is_giant(self, image: ImagePlan) -> bool:
+    def is_large(self, image: ImagePlan) -> bool:
         """Whether a planned image runs by itself, band by band."""
         scale = self.ladder.scale
-        return image.error is None and self.giants.has_output(image.height * scale, image.width * scale)
+        return image.error is None and self.large_images.has_output(image.height * scale, image.width * scale)
 
-    def has_giants(self, plan: ShardPlan) -> bool:
-        """Whether any image of a shard is a giant; then its images run one by one."""
-        return any(self.is_giant(image) for image in plan.images)
+    def has_large(self, plan: ShardPlan) -> bool:
+        """Whether any image of a shard is a large image; then its images run one by one."""
+        return any(self.is_large(image) for image in plan.images)
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class ShardSummary:
 
     Attributes:
         shard: which.
-        census: of its tiles.
+        histogram: of its tiles.
         pixels: of its images as they are read, by the format that they will be written in.
         failures: what cannot be upscaled.
-        copies: images of it that are copies of others, and have no tiles.
+        duplicates: images of it that are copies of others, and have no tiles.
     """
 
     shard: ShardId
-    census: ShardCensus
+    histogram: ShardHistogram
     pixels: Mapping[str, int]
     failures: tuple[Failure, ...]
-    copies: int = 0
+    duplicates: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def shard_entries(
     entries: Sequence[Entry],
     outputs: Sequence[str],
     limits: ShardLimits,
-    extras: pa.Table | None = None,
+    passthrough: pa.Table | None = None,
 ) -> list[Shard]:
     """Consecutive shards within `limits`; an image that is larger than all has one of its own, with its copies.
 
@@ -139,14 +139,14 @@ def shard_entries(
         entries: in the order in which they go into shards.
         outputs: their output paths.
         limits: of a shard.
-        extras: the input's columns of each entry; None where it has none.
+        passthrough: the input's columns of each entry; None where it has none.
     """
     shards: list[Shard] = []
     start = size = 0
 
     def cut(stop: int) -> None:
         shard = ShardId(generation, len(shards))
-        own = None if extras is None else extras.slice(start, stop - start)
+        own = None if passthrough is None else passthrough.slice(start, stop - start)
         shards.append(Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), None, own))
 
     for position, entry in enumerate(entries):

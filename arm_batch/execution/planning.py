@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import ShardCensus, take_census
+from arm_batch.core.allocation.histogram import ShardHistogram, take_histogram
 from arm_batch.core.arrays import Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.stop import Stop, never
@@ -22,7 +22,7 @@ from arm_batch.core.tiling.dither import DitherLook
 from arm_batch.errors import ImageError, StoppedError, StoreError
 from arm_batch.execution.messages import DITHERED, Failure, JobContext, ShardSummary
 from arm_batch.images import Picture, choose_format
-from arm_batch.images.streaming import Strips, canvas_of, choose_giant_format, of_picture, open_strips
+from arm_batch.images.streaming import Strips, canvas_of, choose_strip_format, of_picture, open_strips
 from arm_batch.inputs.sources import Entry, of_one_image
 from arm_batch.runstate.names import with_extension
 from arm_batch.runstate.plan_files import plan_key, read_plan, write_plan
@@ -64,7 +64,7 @@ def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str]
             first = images[entry.copy_of]
             name = output if first.format is None else with_extension(output, first.format)
             images[entry.path] = replace(first, entry=entry, output=name, scores=context.ladder.no_scores)
-    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin, shard.extras)
+    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin, shard.passthrough)
     return keep_plan(context, plan)
 
 
@@ -85,7 +85,7 @@ def plan_opened(context: JobContext, entry: Entry, output: str, opened: Callable
         with of_one_image("changed while it was read"), opened() as stream:
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
-            strips = open_strips(stream, context.reading, context.giants)
+            strips = open_strips(stream, context.reading, context.large_images)
             format, note = _choose_format(context, strips)
             scores = _score_unless_spoiled(context.ladder, strips)
         notes = (*strips.notes, *([] if note is None else [note]), *([] if len(scores) else [DITHERED]))
@@ -129,8 +129,8 @@ def _score(ladder: Ladder, strips: Strips, look: DitherLook | None) -> Scores:
 def _choose_format(context: JobContext, strips: Strips) -> tuple[str, str | None]:
     wanted, scale = context.writing.format, context.ladder.scale
     height, width = strips.height * scale, strips.width * scale
-    if context.giants.has_output(height, width):
-        return choose_giant_format(wanted, strips.format, canvas_of(strips, scale, False))
+    if context.large_images.has_output(height, width):
+        return choose_strip_format(wanted, strips.format, canvas_of(strips, scale, False))
     return choose_format(wanted, strips.format, height, width, strips.dtype, strips.has_alpha, strips.planes)
 
 
@@ -149,9 +149,11 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     for image in counted:
         assert image.format is not None
         pixels[image.format] += image.height * image.width
-    copies = sum(image.entry.copy_of is not None for image in plan.images)
-    census = ShardCensus.of(take_census(context.objective, lut, images))
-    return ShardSummary(shard=plan.id, census=census, pixels=pixels, failures=failures, copies=copies)
+    duplicates = sum(image.entry.copy_of is not None for image in plan.images)
+    histogram = ShardHistogram.of(take_histogram(context.objective, lut, images))
+    return ShardSummary(
+        shard=plan.id, histogram=histogram, pixels=pixels, failures=failures, duplicates=duplicates
+    )
 
 
 def planned_summary(context: JobContext, shard: ShardId) -> ShardSummary:

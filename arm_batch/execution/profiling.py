@@ -17,7 +17,7 @@ from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 SAMPLE_PIXELS = 2**18
 """LR pixels of one shard: at x4 4 megapixels, a fraction of a second."""
 
-Beside = tuple[float, int]
+HostSample = tuple[float, int]
 """Seconds, and the LR pixels that they went into."""
 
 
@@ -31,7 +31,7 @@ def sample_shards(shards: Sequence[Sampled], count: int) -> list[Sampled]:
     return [shards[i * len(shards) // count] for i in range(count)]
 
 
-def measure_beside(context: JobContext, shard: Sampled) -> Beside:
+def measure_host_overhead(context: JobContext, shard: Sampled) -> HostSample:
     """Take some images of a shard through everything but planning and the nets, and say how long that took.
 
     Writing to the store is left out: it waits more than it works.
@@ -40,9 +40,9 @@ def measure_beside(context: JobContext, shard: Sampled) -> Beside:
     sizes = _sizes(plan)
     if not sizes:
         return 0.0, 0
-    whole = {p: size for p, size in sizes.items() if not context.is_giant(plan.images[p])}
+    whole = {p: size for p, size in sizes.items() if not context.is_large(plan.images[p])}
     if not whole:
-        return _measure_giant(context, plan.images[next(iter(sizes))])
+        return _measure_large(context, plan.images[next(iter(sizes))])
     small = {p: size for p, size in whole.items() if size <= SAMPLE_PIXELS}
     if small:
         # The first image of a process pays for what others find ready.
@@ -61,7 +61,7 @@ def _sizes(plan: ShardPlan) -> dict[int, int]:
     }
 
 
-def _measure_some(context: JobContext, plan: ShardPlan, sizes: Mapping[int, int]) -> Beside:
+def _measure_some(context: JobContext, plan: ShardPlan, sizes: Mapping[int, int]) -> HostSample:
     """Images of a shard until they come to `SAMPLE_PIXELS`; `sizes` are by position, in px."""
     seconds, pixels = 0.0, 0
     for position, size in sizes.items():
@@ -86,7 +86,7 @@ def _plan_some(context: JobContext, shard: Shard) -> ShardPlan:
     return ShardPlan(shard.id, tuple(images), shard.origin)
 
 
-def _measure_giant(context: JobContext, image: ImagePlan) -> Beside:
+def _measure_large(context: JobContext, image: ImagePlan) -> HostSample:
     started = time.perf_counter()
     try:
         pixels = interpolate_strip(context, image)
@@ -96,7 +96,7 @@ def _measure_giant(context: JobContext, image: ImagePlan) -> Beside:
     return time.perf_counter() - started, pixels
 
 
-def per_megapixel(samples: Iterable[Beside]) -> float:
+def per_megapixel(samples: Iterable[HostSample]) -> float:
     """Core seconds per megapixel of all samples together; 0 without any."""
     told = list(samples)
     pixels = sum(p for _, p in told)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from arm_batch.budget.protocol import GenerationBudget, Quota
-from arm_batch.core.allocation.deadline import Fleet
+from arm_batch.core.allocation.deadline import ClusterProfile
 from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import ShardSummary
 from arm_batch.execution.profiling import Sampled
@@ -42,7 +42,7 @@ class Executor(Protocol):
         """How many shards are worked on at once: what waves are sized for."""
         ...
 
-    def survey(self, shards: Sequence[Sampled]) -> Fleet:
+    def profile(self, shards: Sequence[Sampled]) -> ClusterProfile:
         """Measure the devices, and on a sample of shards the work beside them."""
         ...
 

@@ -63,7 +63,7 @@ def done_record(context: JobContext, image: ImagePlan, subnets: Indices, encoded
 def copied_record(context: JobContext, image: ImagePlan, first: ImageRecord) -> ImageRecord:
     """The row of a copy: the first one's output under its own name, at no cost; or its failure.
 
-    Where that is a file of its own already, as a giant's is, both name the same.
+    Where that is a file of its own already, as a large image's is, both name the same.
     """
     if first.image is None:
         return failed_record(context, image, first.error or "")
@@ -78,7 +78,7 @@ def copied_record(context: JobContext, image: ImagePlan, first: ImageRecord) -> 
         subnet_tiles=(0,) * len(first.subnet_tiles),
         source_etag=image.entry.etag,
         copy_of=first.path,
-        beside=None,
+        sidecar=None,
     )
 
 

@@ -24,7 +24,7 @@ class _Entry(Record, frozen=True):
 
     Attributes:
         seconds: for a tile, by subnet.
-        measured: when, in seconds since the epoch.
+        measured: when, in seconds since the revision.
     """
 
     seconds: Annotated[list[Amount], msgspec.Meta(min_length=1)]

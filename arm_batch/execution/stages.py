@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
@@ -16,8 +16,8 @@ from arm_batch.errors import ImageError
 from arm_batch.execution.batches import assign_images, interpolated, list_batches
 from arm_batch.execution.messages import Batch, ImageHeader, JobContext, RunBatch, ShardHead
 from arm_batch.execution.rows import Encoded, copied_record, done_record, failed_record, note_of_not_finite
-from arm_batch.execution.streaming import upscale_giant
-from arm_batch.execution.world_files import world_beside
+from arm_batch.execution.streaming import upscale_large
+from arm_batch.execution.world_files import world_sidecar
 from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.plan_files import read_plan
@@ -45,13 +45,15 @@ class Prepared:
     windows: list[list[Pixels]]
 
 
-def prepare_shard(context: JobContext, shard: ShardId, share: Share) -> Prepared:
+def prepare_shard(context: JobContext, shard: ShardId, share: ShardAllocation) -> Prepared:
     """Read the shard's images again and cut the windows of every batch."""
     plan = read_plan(context.output, shard)
     return _cut(context, plan, assign_images(context, plan, share))
 
 
-def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Outputs) -> list[ImageRecord]:
+def stitch_shard(
+    context: JobContext, head: ShardHead, share: ShardAllocation, outputs: Outputs
+) -> list[ImageRecord]:
     """Stitch and encode the images of a shard.
 
     Args:
@@ -66,15 +68,17 @@ def stitch_shard(context: JobContext, head: ShardHead, share: Share, outputs: Ou
     return _stitch_all(context, head, assign_images(context, head.plan, share), outputs)
 
 
-def upscale_image(context: JobContext, shard: ShardId, share: Share, position: int, run: RunBatch) -> ImageRecord:
+def upscale_image(
+    context: JobContext, shard: ShardId, share: ShardAllocation, position: int, run: RunBatch
+) -> ImageRecord:
     """One image of a shard by itself, from reading to encoding: the same bytes as among its mates.
 
-    Of a giant the row names the file that waits for the commit.
+    Of a large image the row names the file that waits for the commit.
     """
     plan = read_plan(context.output, shard)
     assigned = assign_images(context, plan, share)[position : position + 1]
-    if context.is_giant(plan.images[position]):
-        return upscale_giant(context, shard, plan.images[position], assigned[0], run)
+    if context.is_large(plan.images[position]):
+        return upscale_large(context, shard, plan.images[position], assigned[0], run)
     alone = replace(plan, images=plan.images[position : position + 1])
     prepared = _cut(context, alone, assigned)
     outputs = run_batches(prepared, run)
@@ -95,7 +99,7 @@ def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
 
 
 def commit_shard(
-    context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str, epoch: int
+    context: JobContext, plan: ShardPlan, records: Sequence[ImageRecord], attempt: str, revision: int
 ) -> Commit:
     """Write a shard's rows and commit them.
 
@@ -104,7 +108,7 @@ def commit_shard(
         plan: of the shard.
         records: rows of its images that are no copies, in plan order.
         attempt: a name that no other attempt at it has.
-        epoch: of the allocation that it was done by.
+        revision: of the allocation that it was done by.
     """
     rows: dict[str, ImageRecord] = {}
     given = iter(records)
@@ -113,7 +117,15 @@ def commit_shard(
         rows[image.entry.path] = next(given) if first is None else copied_record(context, image, rows[first])
     left = {image.entry.path: retry for image in plan.images if (retry := left_to(image)) is not None}
     return write_shard(
-        context.output, plan.id, list(rows.values()), context.sink, attempt, plan.origin, plan.extras, left, epoch
+        context.output,
+        plan.id,
+        list(rows.values()),
+        context.sink,
+        attempt,
+        plan.origin,
+        plan.passthrough,
+        left,
+        revision,
     )
 
 
@@ -230,7 +242,7 @@ def _stitch(
 
 def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Picture) -> ImageRecord:
     assert image.format is not None
-    beside, told = world_beside(context, image, picture.metadata, SINKS[context.sink].place is not None)
+    sidecar, told = world_sidecar(context, image, picture.metadata, SINKS[context.sink].place is not None)
     picture = fit_metadata(picture, image.format)
     data = encode(picture, image.format, context.writing.quality)
     channels = picture.pixels.shape[2] + picture.planes.shape[2]
@@ -242,4 +254,4 @@ def _done(context: JobContext, image: ImagePlan, subnets: Indices, picture: Pict
         bit_depth=8 * picture.pixels.itemsize,
         notes=picture.notes + told,
     )
-    return replace(done_record(context, image, subnets, encoded), beside=beside)
+    return replace(done_record(context, image, subnets, encoded), sidecar=sidecar)

@@ -1,4 +1,4 @@
-"""Giants: images whose output does not fit into memory, upscaled band by band from one file to another."""
+"""Large images: images whose output does not fit into memory, upscaled band by band from one file to another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
@@ -18,9 +18,9 @@ from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.execution.batches import BATCH_TILES, interpolated
 from arm_batch.execution.messages import JobContext, RunBatch
 from arm_batch.execution.rows import Encoded, done_record, failed_record, note_of_not_finite
-from arm_batch.execution.world_files import world_beside
+from arm_batch.execution.world_files import world_sidecar
 from arm_batch.images import Picture, fit_metadata
-from arm_batch.images.streaming import Canvas, GiantWriter, Strips, canvas_of, open_strips
+from arm_batch.images.streaming import Canvas, Strips, StripWriter, canvas_of, open_strips
 from arm_batch.inputs.sources import of_one_image
 from arm_batch.runstate.rows import ImageRecord, StoredImage
 from arm_batch.runstate.shard_plan import ImagePlan, ShardId
@@ -35,16 +35,16 @@ _PLANE_MARGIN = 4
 """Rows around a band that interpolating its planes looks at."""
 
 
-def may_hold_giant(context: JobContext, share: Share) -> bool:
-    """Whether a shard has tiles enough for a giant; only its plan knows whether it has one."""
+def may_hold_large(context: JobContext, share: ShardAllocation) -> bool:
+    """Whether a shard has tiles enough for a large image; only its plan knows whether it has one."""
     ladder = context.ladder
-    return context.giants.has_output(int(share.tiles.sum()) * (ladder.grid.tile * ladder.scale) ** 2, 1)
+    return context.large_images.has_output(int(share.tiles.sum()) * (ladder.grid.tile * ladder.scale) ** 2, 1)
 
 
-def upscale_giant(
+def upscale_large(
     context: JobContext, shard: ShardId, image: ImagePlan, subnets: Indices, run: RunBatch
 ) -> ImageRecord:
-    """Upscale one giant and put it into the output as a file whatever the sink, where it waits for the commit.
+    """Upscale one large image into a file of the output, whatever the sink; there it waits for the commit.
 
     Args:
         context: of the run.
@@ -60,14 +60,14 @@ def upscale_giant(
     try:
         with _opened(context, image) as strips, scratch_file(context.output.scratch_folder()) as path:
             whole = canvas_of(strips, context.ladder.scale, context.writing.strip_metadata)
-            beside, told = world_beside(context, image, whole.metadata, is_file=True)
+            sidecar, told = world_sidecar(context, image, whole.metadata, is_file=True)
             canvas, notes = _fitted(whole, image)
-            with GiantWriter(path, image.format, context.writing.quality, canvas) as writer:
+            with StripWriter(path, image.format, context.writing.quality, canvas) as writer:
                 broken = sum(_write_bands(context, strips, subnets, run, writer, image.height))
             folder = staging_folder(shard, uuid.uuid4().hex)
             stored, sha256 = _stage(context.output, staged_key(folder, image.output), path)
-            if beside is not None and beside.bytes is not None:
-                context.output.write(staged_key(folder, beside.path), beside.bytes)
+            if sidecar is not None and sidecar.bytes is not None:
+                context.output.write(staged_key(folder, sidecar.path), sidecar.bytes)
         channels, depth = canvas.colours + canvas.planes, 8 * canvas.dtype.itemsize
         notes = notes + told + note_of_not_finite(broken)
         return done_record(
@@ -81,11 +81,11 @@ def upscale_giant(
 
 
 def interpolate_strip(context: JobContext, image: ImagePlan) -> int:
-    """Take the top of a giant through all but the nets; returns how many LR pixels that were.
+    """Take the top of a large image through all but the nets; returns how many LR pixels that were.
 
     Raises:
         ImageError: it cannot be read or written.
-        StoreError: as `upscale_giant`.
+        StoreError: as `upscale_large`.
     """
     assert image.format is not None
     grid = context.ladder.grid
@@ -94,7 +94,7 @@ def interpolate_strip(context: JobContext, image: ImagePlan) -> int:
         canvas = canvas_of(strips, context.ladder.scale, context.writing.strip_metadata)
         canvas, _ = _fitted(replace(canvas, height=height * context.ladder.scale), image)
         subnets = interpolated(context, image)
-        with GiantWriter(path, image.format, context.writing.quality, canvas) as writer:
+        with StripWriter(path, image.format, context.writing.quality, canvas) as writer:
             for _ in _write_bands(context, strips, subnets, _no_net, writer, height):
                 pass
     return height * image.width
@@ -108,7 +108,7 @@ def _no_net(subnet: int, pieces: Sequence[Pixels]) -> Sequence[Upscaled]:
 def _opened(context: JobContext, image: ImagePlan) -> Iterator[Strips]:
     """The image, as it was when it was planned."""
     with of_one_image("changed while it was read"), context.source.open(image.entry) as stream:
-        strips = open_strips(stream, context.reading, context.giants)
+        strips = open_strips(stream, context.reading, context.large_images)
         if (strips.height, strips.width) != (image.height, image.width):
             raise ImageError("changed since it was planned")
         yield strips
@@ -124,12 +124,12 @@ def _fitted(canvas: Canvas, image: ImagePlan) -> tuple[Canvas, tuple[str, ...]]:
 
 
 def _write_bands(
-    context: JobContext, strips: Strips, subnets: Indices, run: RunBatch, writer: GiantWriter, height: int
+    context: JobContext, strips: Strips, subnets: Indices, run: RunBatch, writer: StripWriter, height: int
 ) -> Iterator[int]:
     """Upscale the first `height` rows, whole tiles or all there are; yields how many tiles nets failed on."""
     grid, scale = context.ladder.grid, context.ladder.scale
     row_bytes = strips.width * (strips.colours + strips.planes) * strips.dtype.itemsize * scale * scale
-    step = grid.tile * max(1, context.giants.band_bytes // (row_bytes * grid.tile))
+    step = grid.tile * max(1, context.large_images.band_bytes // (row_bytes * grid.tile))
     columns = grid.shape(1, strips.width)[1]
     for top in range(0, height, step):
         bottom = min(top + step, height)

@@ -9,13 +9,13 @@ from arm_batch.inputs.world_files import enlarged_world, parse_world, read_world
 from arm_batch.runstate.rows import StoredImage
 from arm_batch.runstate.shard_plan import ImagePlan
 
-Beside = tuple[StoredImage | None, tuple[str, ...]]
+Sidecar = tuple[StoredImage | None, tuple[str, ...]]
 """The file, if there is to be one, and notes for the user."""
 
 LEFT_OUT = "its world file is left out: with --sink files it would lie beside the output"
 
 
-def world_beside(context: JobContext, image: ImagePlan, metadata: Metadata, is_file: bool) -> Beside:
+def world_sidecar(context: JobContext, image: ImagePlan, metadata: Metadata, is_file: bool) -> Sidecar:
     """From the one beside the input, else from the georeference of an input whose output can hold none.
 
     Args:

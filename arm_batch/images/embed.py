@@ -28,7 +28,7 @@ def with_placeholder(image: Vips, keep: str) -> tuple[Vips, str]:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Embedded:
     """What libvips has not written.
 
     Attributes:
@@ -42,61 +42,61 @@ class Beside:
     texts: tuple[Text, ...] = ()
 
 
-def room_for(format: str, beside: Beside) -> int:
+def room_for(format: str, embedded: Embedded) -> int:
     """How many bytes `embed` adds to the beginning of a JPEG or PNG file."""
-    return len(_head_of_jpeg(beside)) - len(_SOI) if format == "jpeg" else len(_chunks(beside))
+    return len(_head_of_jpeg(embedded)) - len(_SOI) if format == "jpeg" else len(_chunks(embedded))
 
 
-def embed(file: BinaryIO, format: str, beside: Beside) -> None:
+def embed(file: BinaryIO, format: str, embedded: Embedded) -> None:
     """Put this into a JPEG or PNG file as libvips writes it, or say of the resolution that there is none.
 
     Args:
         file: `room_for` so many free bytes, then what libvips wrote without EXIF; open for reading and writing.
         format: ``jpeg`` or ``png``.
-        beside: what goes there.
+        embedded: what goes there.
     """
     if format == "jpeg":
         file.seek(0)
-        file.write(_head_of_jpeg(beside))
+        file.write(_head_of_jpeg(embedded))
         return
-    file.seek(room_for(format, beside))
+    file.seek(room_for(format, embedded))
     head = file.read(_BEHIND_HEADER)
     file.seek(0)
-    file.write(head + _chunks(beside))
-    if beside.dpi is None:
+    file.write(head + _chunks(embedded))
+    if embedded.dpi is None:
         _take_back_density(file)
 
 
-def with_beside(data: bytes, format: str, beside: Beside) -> bytes:
+def with_embedded(data: bytes, format: str, embedded: Embedded) -> bytes:
     """A file as libvips wrote it with this; of WebP and AVIF EXIF tells the resolution, too, and texts are none.
 
     Args:
         data: without EXIF; AVIF, where there is any, `with_placeholder`.
         format: ``jpeg``, ``png``, ``webp`` or ``avif``.
-        beside: what goes there.
+        embedded: what goes there.
     """
-    exif = beside.exif
+    exif = embedded.exif
     if format == "webp":
         return _webp_with_exif(data, exif) if exif else data
     if format == "avif":
         return replace_exif(data, exif) if exif else data
-    file = io.BytesIO(bytes(room_for(format, beside)) + data)
-    embed(file, format, beside)
+    file = io.BytesIO(bytes(room_for(format, embedded)) + data)
+    embed(file, format, embedded)
     return file.getvalue()
 
 
-def _head_of_jpeg(beside: Beside) -> bytes:
+def _head_of_jpeg(embedded: Embedded) -> bytes:
     """What takes the place of the two bytes that a JPEG file begins with."""
-    across, down = (min(65_535, max(1, round(value))) for value in beside.dpi or (1, 1))
-    jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", beside.dpi is not None, across, down, 0, 0)
-    exif = _segment(0xE1, beside.exif) if beside.exif else b""
-    return _SOI + _segment(0xE0, jfif) + exif + b"".join(_segment(0xFE, text.body) for text in beside.texts)
+    across, down = (min(65_535, max(1, round(value))) for value in embedded.dpi or (1, 1))
+    jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", embedded.dpi is not None, across, down, 0, 0)
+    exif = _segment(0xE1, embedded.exif) if embedded.exif else b""
+    return _SOI + _segment(0xE0, jfif) + exif + b"".join(_segment(0xFE, text.body) for text in embedded.texts)
 
 
-def _chunks(beside: Beside) -> bytes:
+def _chunks(embedded: Embedded) -> bytes:
     """Of PNG, what comes behind the header."""
-    exif = _chunk(b"eXIf", beside.exif.removeprefix(_PREFIX)) if beside.exif else b""
-    return exif + b"".join(_chunk(*text) for text in beside.texts)
+    exif = _chunk(b"eXIf", embedded.exif.removeprefix(_PREFIX)) if embedded.exif else b""
+    return exif + b"".join(_chunk(*text) for text in embedded.texts)
 
 
 def _segment(marker: int, body: bytes) -> bytes:

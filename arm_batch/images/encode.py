@@ -10,7 +10,7 @@ import numpy as np
 from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, to_srgb
-from arm_batch.images.embed import Beside, with_beside, with_placeholder
+from arm_batch.images.embed import Embedded, with_embedded, with_placeholder
 from arm_batch.images.exif import for_tiff, parse_block, serialise, without_note
 from arm_batch.images.formats import choose_format
 from arm_batch.images.metadata import exif_for
@@ -81,7 +81,9 @@ def encode(picture: Picture, format: str, quality: int = 95) -> bytes:
         data = bytes(getattr(image, f"{SAVERS[format]}_buffer")(**options, keep=keep))
         if format == "tiff":
             return with_tags(data, exif, extra_samples(picture.has_alpha, picture.planes.shape[2]))
-        return with_beside(data, format, Beside(serialise(exif), metadata.dpi, fitting(metadata.texts, format)))
+        return with_embedded(
+            data, format, Embedded(serialise(exif), metadata.dpi, fitting(metadata.texts, format))
+        )
     except Exception as error:
         raise ImageError(writing_failed(error, format)) from error
 

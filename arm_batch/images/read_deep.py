@@ -12,7 +12,7 @@ from PIL import Image
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.opencv import decode_deep
-from arm_batch.images.read_pillow import PILLOW_NAMES, beside_pixels, read_pillow
+from arm_batch.images.read_pillow import PILLOW_NAMES, embedded_metadata, read_pillow
 from arm_batch.images.samples import Samples, check_size, choose_frame
 
 _SIZE = b"\xff\x4f\xff\x51"
@@ -61,7 +61,7 @@ def _read_odd_jp2(data: bytes, reading: Reading, format: str) -> Samples:
             has_alpha=image.mode == "RGBA",
             format=format,
             notes=notes,
-            **beside_pixels(image.info),
+            **embedded_metadata(image.info),
         )
 
 

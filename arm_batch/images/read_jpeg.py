@@ -14,7 +14,7 @@ from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model
 from arm_batch.images.exif import PREFIX, parse_block, plausible_dpi
 from arm_batch.images.png_chunks import Read
-from arm_batch.images.read_pillow import beside_pixels
+from arm_batch.images.read_pillow import embedded_metadata
 from arm_batch.images.samples import IPTC_LOST, Samples, check_size, choose_frame
 from arm_batch.images.texts import COMMENT, Text
 from arm_batch.images.vips import oddities, open_jpeg, to_array
@@ -62,7 +62,7 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
     exif, rest = _split(data, read)
     # Pillow reads EXIF on opening, and takes no file whose EXIF is broken.
     with Image.open(io.BytesIO(rest), formats=("JPEG",)) as image:
-        beside = beside_pixels(image.info)
+        embedded = embedded_metadata(image.info)
         check_size(*image.size, reading)
         _, notes = choose_frame(1, reading)
         bands = to_array(open_jpeg(data))
@@ -73,10 +73,10 @@ def read_jpeg(data: bytes, reading: Reading) -> Samples:
             has_alpha=False,
             format="jpeg",
             notes=(*notes, IPTC_LOST) if _IPTC in image.info.get("photoshop", {}) else notes,
-            icc=beside["icc"],
+            icc=embedded["icc"],
             exif=partial(parse_block, exif),
-            xmp=beside["xmp"],
-            dpi=beside["dpi"],
+            xmp=embedded["xmp"],
+            dpi=embedded["dpi"],
             texts=read_comments(read),
         )
 

@@ -80,7 +80,7 @@ def read_pillow(data: bytes, reading: Reading, format: str) -> Samples:
             has_alpha=has_alpha,
             format=format,
             notes=(*notes, _COMMENT_LOST) if format == "gif" and image.info.get("comment") else notes,
-            **beside_pixels(image.info),
+            **embedded_metadata(image.info),
         )
 
 
@@ -93,7 +93,7 @@ class BesidePixels(TypedDict):
     dpi: tuple[float, float] | None
 
 
-def beside_pixels(info: dict[Any, Any]) -> BesidePixels:
+def embedded_metadata(info: dict[Any, Any]) -> BesidePixels:
     """What Pillow has found beside the pixels: ``Image.info``."""
     return BesidePixels(
         icc=info.get("icc_profile") or None,

@@ -96,7 +96,7 @@ def read_tiff(data: bytes, reading: Reading) -> Samples:
 
     opened = open_page(stream, page, open)
     check_size(opened.width, opened.height, reading, opened.image.bands)
-    found = beside_pixels(stream, page, opened.samples(to_array(opened.image)), opened.model, opened.notes)
+    found = embedded_metadata(stream, page, opened.samples(to_array(opened.image)), opened.model, opened.notes)
     return _with_guessed_alpha(found, directory)
 
 
@@ -148,7 +148,7 @@ def open_page(stream: BinaryIO, page: Page, open: Open) -> Opened:
     )
 
 
-def beside_pixels(stream: BinaryIO, page: Page, bands: Array, model: Model, notes: tuple[str, ...]) -> Samples:
+def embedded_metadata(stream: BinaryIO, page: Page, bands: Array, model: Model, notes: tuple[str, ...]) -> Samples:
     """What a page holds, given its pixels.
 
     Args:
@@ -159,11 +159,11 @@ def beside_pixels(stream: BinaryIO, page: Page, bands: Array, model: Model, note
         notes: for the user.
     """
     directory, _ = page.found
-    extras = directory.get(_EXTRA_SAMPLES, ())
+    passthrough = directory.get(_EXTRA_SAMPLES, ())
     return Samples(
         bands=bands,
         model=model,
-        has_alpha=bool(extras) and extras[0] in _ALPHA,
+        has_alpha=bool(passthrough) and passthrough[0] in _ALPHA,
         format="tiff",
         icc=None if LAB in notes else _blob(page, _ICC),
         is_srgb=LAB in notes,
@@ -206,7 +206,7 @@ def _blob(page: Page, tag: int) -> bytes | None:
 
 def _with_bands(stream: BinaryIO, page: Page, bands: Array) -> Samples:
     """Of what other libraries have read, which leave alpha straight only where the file says so."""
-    found = beside_pixels(stream, page, bands, "grey" if bands.shape[2] < 3 else "rgb", page.notes)
+    found = embedded_metadata(stream, page, bands, "grey" if bands.shape[2] < 3 else "rgb", page.notes)
     directory, _ = page.found
     return replace(found, has_alpha=directory.get(_EXTRA_SAMPLES, ()) == (_STRAIGHT_ALPHA,))
 

@@ -23,7 +23,7 @@ _STORED = "extra:"
 
 
 @dataclass(frozen=True)
-class Extras:
+class PassthroughColumns:
     """Columns for the entries of a listing.
 
     Attributes:
@@ -114,11 +114,11 @@ def joined(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[str]]:
     return pa.Table.from_arrays(columns, schema=pa.schema(fields)), apart
 
 
-def to_store(extras: pa.Table | None) -> list[tuple[pa.Field, Any]]:
+def to_store(passthrough: pa.Table | None) -> list[tuple[pa.Field, Any]]:
     """Fields and columns for a listing or a plan."""
-    if extras is None:
+    if passthrough is None:
         return []
-    return [(f.with_name(_STORED + f.name), extras[f.name]) for f in extras.schema]
+    return [(f.with_name(_STORED + f.name), passthrough[f.name]) for f in passthrough.schema]
 
 
 def from_store(table: pa.Table) -> pa.Table | None:

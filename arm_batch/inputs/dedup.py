@@ -16,7 +16,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 """The ETag of an object in S3 that was written in one request."""
 
 
-def put_copies_behind(source: Source, entries: Sequence[Entry], images: int, size: int) -> list[Entry]:
+def put_duplicates_behind(source: Source, entries: Sequence[Entry], images: int, size: int) -> list[Entry]:
     """Find entries of the same bytes, and move each behind the first of them, marked as its copy.
 
     Only entries of a size that another has too are looked into, and of objects in S3 the ETag is taken where it is

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import InputError, ObjectError
-from arm_batch.inputs.columns import Extras, clean
+from arm_batch.inputs.columns import PassthroughColumns, clean
 from arm_batch.inputs.folders import walk_folder
 from arm_batch.inputs.manifests import TEXT_LISTS, list_entries, names_images
 from arm_batch.inputs.parquet import parquet_names
@@ -35,13 +35,13 @@ class Listing:
 
     Attributes:
         entries: its images, sorted by path, each path once.
-        left_out: what there is beside them, a line for each kind.
-        extras: columns that it has for its images; None for none.
+        skipped: what there is beside them, a line for each kind.
+        passthrough: columns that it has for its images; None for none.
     """
 
     entries: list[Entry]
-    left_out: tuple[str, ...] = ()
-    extras: Extras | None = None
+    skipped: tuple[str, ...] = ()
+    passthrough: PassthroughColumns | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Found:
     """What files hold: entries in any order, paths perhaps twice, and a row of `table` for each entry."""
 
     entries: list[Entry]
-    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     table: pa.Table | None = None
 
 
@@ -91,8 +91,10 @@ class Input:
         if not entries:
             raise InputError(f"{self.store.url}: {selection.text} leaves none of {count:,} images")
         told = (f"{count:,} images by --include and --exclude",) if count else ()
-        extras = found.extras and replace(found.extras, table=clean(found.extras.table, reserved))
-        return Listing(entries, (*told, *found.left_out), extras)
+        passthrough = found.passthrough and replace(
+            found.passthrough, table=clean(found.passthrough.table, reserved)
+        )
+        return Listing(entries, (*told, *found.skipped), passthrough)
 
     def _all(self) -> Listing:
         if self.key is None:
@@ -162,7 +164,7 @@ def list_store(store: ObjectStore, column: str | None = None) -> Listing:
         extensions = ", ".join(sorted(EXTENSIONS))
         raise InputError(f"{store.url} holds no image: no {extensions}, no .tar and no .parquet file")
     told = (f"{hidden:,} files or folders whose names begin with a dot",) if hidden else ()
-    return Listing(found.entries, (*found.left_out, *links, *told), found.extras)
+    return Listing(found.entries, (*found.skipped, *links, *told), found.passthrough)
 
 
 def _listing(
@@ -180,7 +182,7 @@ def _listing(
     # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
     unread = [entry for entry in problems if _kind(entry.path) in (None, taken)]
     found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken], column)
-    return _sorted(replace(found, left_out=(*_passed_over(by_kind, taken, others), *found.left_out)), unread)
+    return _sorted(replace(found, skipped=(*_passed_over(by_kind, taken, others), *found.skipped)), unread)
 
 
 def _passed_over(
@@ -198,11 +200,11 @@ def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
     entries = [*found.entries, *unread]
     paths = distinct_paths(entry.path for entry in entries)
     named = (e if e.path == path else replace(e, path=path) for e, path in zip(entries, paths, strict=True))
-    extras = None
+    passthrough = None
     if found.table is not None:
         rows = dict(zip(paths, range(len(found.entries)), strict=False))
-        extras = Extras(found.table, rows)
-    return Listing(sorted(named, key=lambda entry: entry.path), found.left_out, extras)
+        passthrough = PassthroughColumns(found.table, rows)
+    return Listing(sorted(named, key=lambda entry: entry.path), found.skipped, passthrough)
 
 
 def _files(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
@@ -224,8 +226,8 @@ def _rows(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -
         for info, paths in zip(infos, names, strict=True)
         for row, path in enumerate(paths)
     ]
-    table, left_out = other_columns(store, infos, column)
-    return _Found(entries, left_out, table)
+    table, skipped = other_columns(store, infos, column)
+    return _Found(entries, skipped, table)
 
 
 _LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo], str | None], _Found]] = {

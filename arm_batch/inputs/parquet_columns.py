@@ -43,13 +43,13 @@ def other_columns(
         sizes = sum(threads.map(lambda info: _sizes(store, info, column), infos), Counter[str]())
         large = sorted(name for name, size in sizes.items() if size >= LARGEST)
         names = [name for name in sizes if name not in large]
-        left_out = [f"the column {name}: its {sizes[name] >> 20:,} MiB are too many to go along" for name in large]
+        skipped = [f"the column {name}: its {sizes[name] >> 20:,} MiB are too many to go along" for name in large]
         if not names:
-            return None, tuple(left_out)
+            return None, tuple(skipped)
         tables = list(threads.map(lambda info: _read(store, info, names), infos))
     table, apart = joined(tables)
-    left_out += [f"the column {name}: its type differs from file to file" for name in apart]
-    return (table if table.num_columns else None), tuple(left_out)
+    skipped += [f"the column {name}: its type differs from file to file" for name in apart]
+    return (table if table.num_columns else None), tuple(skipped)
 
 
 def _sizes(store: Readable, info: ObjectInfo, named: str | None) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""From the census of what was scored to what budgets come to for the whole archive."""
+"""From the histogram of what was scored to what budgets come to for the whole archive."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from arm_batch.core.allocation.bootstrap import Interval, mean_interval, quality_intervals
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, point_at
-from arm_batch.core.allocation.deadline import Fleet, alone_seconds
+from arm_batch.core.allocation.deadline import ClusterProfile, alone_seconds
 from arm_batch.core.allocation.histogram import gather
 from arm_batch.core.arrays import Counts, Floats
 from arm_batch.errors import BudgetError
 from arm_batch.execution.messages import JobContext, ShardSummary
-from arm_batch.forecast import Asked, Estimate, Outcome, Outlook
+from arm_batch.forecast import Asked, Estimate, Forecast, Outcome
 from arm_batch.images import FORMATS
 from arm_batch.spec import DryRunSpec
 
@@ -32,14 +32,14 @@ class Scored:
         images: in the archive.
         scored: of them looked at.
         waiting: images that came to the input after the plan.
-        left_out: what the input holds beside them.
+        skipped: what the input holds beside them.
     """
 
     summaries: Sequence[ShardSummary]
     images: int
     scored: int
     waiting: int
-    left_out: tuple[str, ...]
+    skipped: tuple[str, ...]
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
@@ -47,9 +47,9 @@ class Scored:
         return tuple((f.path, f.reason) for summary in self.summaries for f in summary.failures)
 
     @property
-    def copies(self) -> int:
+    def duplicates(self) -> int:
         """Images that are there already."""
-        return sum(summary.copies for summary in self.summaries)
+        return sum(summary.duplicates for summary in self.summaries)
 
 
 def forecast(
@@ -57,8 +57,8 @@ def forecast(
     input_url: str,
     context: JobContext,
     scored: Scored,
-    fleet: Fleet | None,
-) -> Outlook:
+    cluster_profile: ClusterProfile | None,
+) -> Forecast:
     """What budgets are predicted to come to for the archive.
 
     Args:
@@ -66,14 +66,14 @@ def forecast(
         input_url: of the archive.
         context: of the dry run.
         scored: what planning found.
-        fleet: the machines as measured; ``None`` where nothing was, and then no wall time is told.
+        cluster profile: the machines as measured; ``None`` where nothing was, and then no wall time is told.
     """
-    archive = _Archive(spec, context, scored, fleet)
+    archive = _Archive(spec, context, scored, cluster_profile)
     pixels = context.ladder.scale**2 * archive.pixels
     output_bytes = context.ladder.scale**2 * archive.bytes_unscaled
     curve = budget_curve(archive.planner) if archive.planner.full else []
     outcomes = archive.outcomes(curve)
-    return Outlook(
+    return Forecast(
         input=input_url,
         plan=None if spec.output is None else context.output.url,
         ladder=context.ladder.name,
@@ -85,14 +85,14 @@ def forecast(
         seed=None if spec.plan.selection.sample is None else spec.plan.selection.seed,
         failures=scored.failures,
         waiting=scored.waiting,
-        left_out=scored.left_out,
-        copies=scored.copies,
+        skipped=scored.skipped,
+        duplicates=scored.duplicates,
         tiles=archive.total(archive.tiles),
         full_flops=archive.total(archive.tiles * float(context.ladder.costs[-1])),
         output_pixels=archive.total(pixels),
         bytes_per_pixel=float(output_bytes.sum() / pixels.sum()) if pixels.any() else 0.0,
         output_bytes=archive.total(output_bytes),
-        devices={} if fleet is None else {pool.kind: pool.devices for pool in fleet.pools},
+        devices={} if cluster_profile is None else {pool.kind: pool.devices for pool in cluster_profile.pools},
         curve=tuple(outcomes),
         knee=outcomes[curve.index(knee(curve, spec.plan.objective))] if curve else None,
         asked=None if spec.budget is None else _asked(archive, spec.budget, bool(curve)),
@@ -108,21 +108,23 @@ def _asked(archive: _Archive, budget: Budget, has_curve: bool) -> Asked:
 class _Archive:
     """The archive as far as it was scored, and how to go from there to all of it."""
 
-    def __init__(self, spec: DryRunSpec, context: JobContext, scored: Scored, fleet: Fleet | None) -> None:
+    def __init__(
+        self, spec: DryRunSpec, context: JobContext, scored: Scored, cluster_profile: ClusterProfile | None
+    ) -> None:
         ladder = context.ladder
-        self._parts = [summary.census for summary in scored.summaries]
+        self._parts = [summary.histogram for summary in scored.summaries]
         self._scored = scored
-        self._fleet = fleet
-        census = gather(self._parts, spec.plan.objective, ladder.lut)
+        self._cluster_profile = cluster_profile
+        histogram = gather(self._parts, spec.plan.objective, ladder.lut)
         self.planner = Planner(
             objective=spec.plan.objective,
             lut=ladder.lut,
-            census=census,
+            histogram=histogram,
             costs=ladder.costs,
             tile_px=ladder.grid.tile**2,
         )
         self.tiles = np.array([part.tiles.sum() for part in self._parts], np.float64)
-        # Also of images that are interpolated, which no census counts.
+        # Also of images that are interpolated, which no histogram counts.
         self.pixels = np.array([sum(summary.pixels.values()) for summary in scored.summaries], np.float64)
         self.bytes_unscaled = np.array([_bytes(summary.pixels) for summary in scored.summaries], np.float64)
         self._draws: Counts | None = None
@@ -165,8 +167,10 @@ class _Archive:
         images, scored = self._scored.images, self._scored.scored
         tiles = [int(n) * images // scored for n in point.allocation.tiles.sum(axis=(0, 1))]
         seconds: dict[str, float] = {}
-        if self._fleet is not None:
-            seconds = alone_seconds(self._fleet, np.array(tiles), float(self.pixels.sum()) * images / scored)
+        if self._cluster_profile is not None:
+            seconds = alone_seconds(
+                self._cluster_profile, np.array(tiles), float(self.pixels.sum()) * images / scored
+            )
         return Outcome(
             flops=point.spend * images // scored,
             share=point.spend / self.planner.full,

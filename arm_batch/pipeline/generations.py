@@ -10,14 +10,14 @@ import pyarrow as pa
 from arm_batch.errors import BudgetError, InputError, OutputError
 from arm_batch.execution.messages import shard_entries
 from arm_batch.inputs.columns import fitted
-from arm_batch.inputs.dedup import put_copies_behind
+from arm_batch.inputs.dedup import put_duplicates_behind
 from arm_batch.inputs.listing import Listing
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.pipeline.job import Job, check_budget, check_writers
-from arm_batch.runstate.allocation import read_epochs
+from arm_batch.runstate.allocation import read_revisions
 from arm_batch.runstate.commit import Commit, replaced_shards
 from arm_batch.runstate.generation import Generation, create_generation, generation_prefix, list_generations
-from arm_batch.runstate.listing import extras_schema, read_names
+from arm_batch.runstate.listing import passthrough_schema, read_names
 from arm_batch.runstate.names import output_names
 from arm_batch.runstate.parts import read_paths
 from arm_batch.runstate.plan_files import read_plan
@@ -79,8 +79,8 @@ def begin_run(job: Job) -> Generation:
 def first_shards(plan: PlanSpec, source: Source, found: Listing, chosen: Sequence[int]) -> list[Shard]:
     """The shards of generation 0: the entries of `found` in the positions `chosen`."""
     entries = with_copies(plan, source, [found.entries[position] for position in chosen])
-    extras = None if found.extras is None else found.extras.of(entry.path for entry in entries)
-    return shard_entries(0, entries, output_names(entries, plan.writing.format), plan.limits, extras)
+    passthrough = None if found.passthrough is None else found.passthrough.of(entry.path for entry in entries)
+    return shard_entries(0, entries, output_names(entries, plan.writing.format), plan.limits, passthrough)
 
 
 def begin_with(job: Job, shards: Sequence[Shard]) -> Generation:
@@ -101,7 +101,7 @@ def with_copies(plan: PlanSpec, source: Source, entries: Sequence[Entry]) -> Seq
     if not plan.dedup:
         return entries
     # A few large images of the same bytes go together too: their output is held once, however often it is written.
-    return put_copies_behind(source, entries, plan.limits.images, 4 * plan.limits.source_bytes)
+    return put_duplicates_behind(source, entries, plan.limits.images, 4 * plan.limits.source_bytes)
 
 
 def _originals(entries: Sequence[Entry]) -> int:
@@ -127,7 +127,7 @@ def new_images(job: Job, generations: Sequence[Generation], complete: bool) -> L
         raise
     taken, _ = read_names(job.output, generations)
     chosen = job.spec.plan.selection.choose([entry.path for entry in found.entries], taken)
-    return Listing([found.entries[position] for position in chosen], found.left_out, found.extras)
+    return Listing([found.entries[position] for position in chosen], found.skipped, found.passthrough)
 
 
 def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> Generation:
@@ -141,9 +141,9 @@ def extend_run(job: Job, generations: Sequence[Generation], found: Listing) -> G
     _, taken = read_names(job.output, generations)
     outputs = output_names(entries, job.spec.plan.writing.format, taken)
     number = len(generations)
-    own = None if found.extras is None else found.extras.of(entry.path for entry in entries)
-    extras = fitted(own, len(entries), extras_schema(job.output, generations[0]))
-    shards = shard_entries(number, entries, outputs, job.spec.plan.limits, extras)
+    own = None if found.passthrough is None else found.passthrough.of(entry.path for entry in entries)
+    passthrough = fitted(own, len(entries), passthrough_schema(job.output, generations[0]))
+    shards = shard_entries(number, entries, outputs, job.spec.plan.limits, passthrough)
     run_id = generations[0].run_id
     return create_generation(job.output, "extend", number, run_id, job.settings, shards, job.attempt)
 
@@ -209,9 +209,9 @@ def _retried(store: ObjectStore, shard: ShardId, commit: Commit, now: dict[str, 
     plan = read_plan(store, commit.shard)
     again = [image.entry.path in failed for image in plan.images]
     images = [image for image, wanted in zip(plan.images, again, strict=True) if wanted]
-    extras = None if plan.extras is None else plan.extras.filter(pa.array(again))
+    passthrough = None if plan.passthrough is None else plan.passthrough.filter(pa.array(again))
     entries = _entries_now([image.entry for image in images], now)
-    return Shard(shard, entries, tuple(image.output for image in images), commit.shard, extras)
+    return Shard(shard, entries, tuple(image.output for image in images), commit.shard, passthrough)
 
 
 def _entries_now(before: Sequence[Entry], now: dict[str, Entry]) -> tuple[Entry, ...]:
@@ -221,13 +221,15 @@ def _entries_now(before: Sequence[Entry], now: dict[str, Entry]) -> tuple[Entry,
     """
     entries = [now.get(entry.path, entry) for entry in before]
     same = {new.path for new, old in zip(entries, before, strict=True) if new == replace(old, copy_of=new.copy_of)}
-    copies = [old.copy_of if {old.path, old.copy_of} <= same else None for old in before]
-    return tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, copies, strict=True))
+    duplicates = [old.copy_of if {old.path, old.copy_of} <= same else None for old in before]
+    return tuple(replace(entry, copy_of=copy) for entry, copy in zip(entries, duplicates, strict=True))
 
 
 def _left(job: Job, generations: Sequence[Generation], commits: Iterable[Commit]) -> int:
-    epochs = [read_epochs(job.output, generation) for generation in generations if generation.kind != "retry"]
-    total = sum(verdicts[-1].total for verdicts in epochs if verdicts)
+    revisions = [
+        read_revisions(job.output, generation) for generation in generations if generation.kind != "retry"
+    ]
+    total = sum(allocation_records[-1].total for allocation_records in revisions if allocation_records)
     left = total - sum(commit.flops for commit in commits)
     if left <= 0:
         raise BudgetError("nothing is left of the budget to try the failed images again")

@@ -83,7 +83,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         sink=spec.sink,
         reading=plan.reading,
         writing=plan.writing,
-        giants=plan.giants,
+        large_images=plan.large_images,
     )
     return Job(
         spec=spec,

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from arm_batch.core.allocation.deadline import Fleet
+from arm_batch.core.allocation.deadline import ClusterProfile
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.execution.runtimes import choose_runtime
-from arm_batch.forecast import Outlook
+from arm_batch.forecast import Forecast
 from arm_batch.inputs.listing import Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.pipeline.executors import started
@@ -28,11 +28,11 @@ from arm_batch.runstate.rows import SCHEMA
 from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.spec import DryRunSpec, differences, fingerprint
 from arm_batch.storage.base import ObjectStore
-from arm_batch.storage.null import Nowhere
+from arm_batch.storage.null import NullStore
 from arm_batch.storage.open import open_store
 
 
-def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
+def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Forecast:
     """Score an archive, or a sample of it, and predict what each budget comes to.
 
     With `spec.output`, what was found is kept there as a plan that `JobSpec.adopt` takes, and planning goes on
@@ -57,7 +57,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
     kept = planned(context.output, 0)
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     first = list(islice(unplanned, MOST_SHARDS + 1))
-    fleet: Fleet | None = None
+    cluster_profile: ClusterProfile | None = None
     with started(spec.plan.executor, context, files, spec.plan.workers, first) as executor:
         try:
             summaries = plan_shards(executor, task.generation, kept, chain(first, unplanned), progress, stop)
@@ -65,17 +65,17 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Outlook:
             if spec.output is not None:
                 raise
             raise StoppedError("stopped before the end; nothing was kept, as there was no --plan-out") from None
-        if spec.survey and any(len(summary.census.tiles) for summary in summaries):
+        if spec.profiling and any(len(summary.histogram.tiles) for summary in summaries):
             kept_ids = [ShardId(0, index) for index in range(task.generation.shards)]
-            fleet = executor.survey(list(task.shards) if spec.output is None else kept_ids)
+            cluster_profile = executor.profile(list(task.shards) if spec.output is None else kept_ids)
     scored = Scored(
         summaries=summaries,
         images=task.images,
         scored=task.generation.images,
         waiting=task.waiting,
-        left_out=found.left_out,
+        skipped=found.skipped,
     )
-    return forecast(spec, settings["input"], context, scored, fleet)
+    return forecast(spec, settings["input"], context, scored, cluster_profile)
 
 
 def _check(spec: DryRunSpec) -> None:
@@ -112,7 +112,7 @@ def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, s
     ladder, plan = files.ladder, spec.plan
     check_ladder(ladder, plan.ladder, plan.scale)
     input_url = open_store(plan.input, plan.endpoint_url).url
-    output: ObjectStore = Nowhere()
+    output: ObjectStore = NullStore()
     if spec.output is not None:
         output = open_output(spec.output, input_url, plan.endpoint_url)
     found = open_input(plan.input, plan.endpoint_url, plan.reading.column)
@@ -126,9 +126,9 @@ def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, s
         sink="parquet",
         reading=plan.reading,
         writing=plan.writing,
-        giants=plan.giants,
-        # Of what it takes, only a survey tells.
-        runtime=choose_runtime(plan.runtime, files) if spec.survey else "torch",
+        large_images=plan.large_images,
+        # Of what it takes, only a profiling tells.
+        runtime=choose_runtime(plan.runtime, files) if spec.profiling else "torch",
     )
     return context, plan.settings(input_url, ladder.digest)
 

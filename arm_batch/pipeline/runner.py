@@ -93,15 +93,17 @@ class GenerationRunner:
             unplanned = unplanned_shards(self._job.output, generation, kept)
             summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
             deadline = None if asked.seconds is None else self._deadline(generation)
-            budget.allocate([summary.census for summary in summaries], self._executor.at_once(), deadline)
+            budget.allocate([summary.histogram for summary in summaries], self._executor.at_once(), deadline)
         except BudgetError:
             discard_generation(self._job.output, generation)
             raise
 
     def _deadline(self, generation: Generation) -> Deadline:
-        fleet = self._executor.survey([ShardId(generation.number, index) for index in range(generation.shards)])
+        cluster_profile = self._executor.profile(
+            [ShardId(generation.number, index) for index in range(generation.shards)]
+        )
         # Measuring takes time too.
-        return Deadline(fleet, self._clock.now - self._begun)
+        return Deadline(cluster_profile, self._clock.now - self._begun)
 
     def _plan_again(self, generation: Generation, budget: GenerationBudget) -> None:
         """Plan shards whose plans were lost after the allocation; they must come out as they were."""
@@ -109,7 +111,7 @@ class GenerationRunner:
         if len(kept) == generation.shards:
             return
         for summary in self._executor.plan(unplanned_shards(self._job.output, generation, kept), self._stop):
-            if not budget.fits(summary.shard.index, summary.census):
+            if not budget.fits(summary.shard.index, summary.histogram):
                 # Another plan than was allocated to is worse than none: `verify` would not see it.
                 self._job.output.delete(plan_key(summary.shard))
                 raise StoreError(

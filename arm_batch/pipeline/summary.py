@@ -18,11 +18,11 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
+from arm_batch.runstate.allocation_record import AllocationRecord
 from arm_batch.runstate.commit import Commit, commit_key, visible_parts
 from arm_batch.runstate.damage import REPAIR
 from arm_batch.runstate.generation import Generation
-from arm_batch.runstate.listing import count_copies
-from arm_batch.runstate.verdict import Verdict
+from arm_batch.runstate.listing import count_duplicates
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def summarize(
         StoreError: a record is of another ladder.
     """
     _check_ladder(job, commits)
-    verdicts = [_verdict(job, generation) for generation in generations]
+    allocation_records = [_allocation_record(job, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
     seconds = notes.clock.seconds
     summary = RunSummary(
@@ -58,20 +58,23 @@ def summarize(
         images=sum(parts.values()),
         failed=_failures(commits, parts),
         waiting=len(notes.waiting.entries),
-        copies=count_copies(job.output, generations),
-        left_out=notes.waiting.left_out,
+        duplicates=count_duplicates(job.output, generations),
+        skipped=notes.waiting.skipped,
         budget=" + ".join(budget_of(g) for g in generations if g.kind != "retry"),
-        budget_flops=_budget(generations, verdicts),
-        full_flops=sum(verdict.full for verdict in verdicts),
+        budget_flops=_budget(generations, allocation_records),
+        full_flops=sum(allocation_record.full for allocation_record in allocation_records),
         spent_flops=sum(commit.flops for commit in commits),
         objective=job.context.objective,
-        predicted=_predicted(job, verdicts),
+        predicted=_predicted(job, allocation_records),
         subnet_tiles=_tiles_by_subnet(job, commits),
         repaired=notes.repaired,
-        expected_seconds=_expected_seconds(verdicts),
+        expected_seconds=_expected_seconds(allocation_records),
         timings=Timings(**{f"{stage}_seconds": seconds[stage] for stage in ("list", "start", "plan", "run")}),
     )
-    reports = [_report(g, verdict, commits) for g, verdict in zip(generations, verdicts, strict=True)]
+    reports = [
+        _report(g, allocation_record, commits)
+        for g, allocation_record in zip(generations, allocation_records, strict=True)
+    ]
     return summary, run_document(summary, generations[0].settings, job.ladder, reports)
 
 
@@ -95,37 +98,43 @@ def _tiles_by_subnet(job: Job, commits: Sequence[Commit]) -> dict[str, int]:
     }
 
 
-def _expected_seconds(verdicts: Sequence[Verdict]) -> float | None:
+def _expected_seconds(allocation_records: Sequence[AllocationRecord]) -> float | None:
     """Of the generations whose time was foretold; None where none was."""
-    forecasts = [verdict.forecast for verdict in verdicts if verdict.forecast is not None]
+    forecasts = [
+        allocation_record.forecast
+        for allocation_record in allocation_records
+        if allocation_record.forecast is not None
+    ]
     return sum(forecast.expected_seconds for forecast in forecasts) if forecasts else None
 
 
-def _report(generation: Generation, verdict: Verdict, commits: Sequence[Commit]) -> GenerationReport:
+def _report(
+    generation: Generation, allocation_record: AllocationRecord, commits: Sequence[Commit]
+) -> GenerationReport:
     return GenerationReport(
         kind=generation.kind,
         images=generation.images,
         budget=budget_of(generation),
-        budget_flops=verdict.total,
+        budget_flops=allocation_record.total,
         spent_flops=sum(c.flops for c in commits if c.shard.generation == generation.number),
-        allocation=verdict.allocation,
-        quality=verdict.quality,
-        forecast=verdict.forecast,
+        allocation=allocation_record.allocation,
+        quality=allocation_record.quality,
+        forecast=allocation_record.forecast,
     )
 
 
-def _verdict(job: Job, generation: Generation) -> Verdict:
+def _allocation_record(job: Job, generation: Generation) -> AllocationRecord:
     """What a generation was allocated in the end, over all revisions."""
     return read_state(Terms(job.ladder, job.context.objective), job.output, generation).current()
 
 
-def _predicted(job: Job, verdicts: Sequence[Verdict]) -> Quality | None:
+def _predicted(job: Job, allocation_records: Sequence[AllocationRecord]) -> Quality | None:
     """Of all generations together."""
-    census = reduce(add, (verdict.census for verdict in verdicts))
-    tiles = np.sum([verdict.allocation.tiles for verdict in verdicts], axis=0)
-    return predict(job.ladder.lut, census, tiles, job.ladder.grid.tile**2) if census.images.any() else None
+    histogram = reduce(add, (allocation_record.histogram for allocation_record in allocation_records))
+    tiles = np.sum([allocation_record.allocation.tiles for allocation_record in allocation_records], axis=0)
+    return predict(job.ladder.lut, histogram, tiles, job.ladder.grid.tile**2) if histogram.images.any() else None
 
 
-def _budget(generations: Sequence[Generation], verdicts: Sequence[Verdict]) -> int:
+def _budget(generations: Sequence[Generation], allocation_records: Sequence[AllocationRecord]) -> int:
     """What may be spent in all. A retry with a cap spends what the others left over."""
-    return sum(v.total for g, v in zip(generations, verdicts, strict=True) if g.cap_flops is None)
+    return sum(v.total for g, v in zip(generations, allocation_records, strict=True) if g.cap_flops is None)

@@ -99,7 +99,7 @@ def _run_further(
     """Take up new images and try failed ones again, where that was asked for; returns what still waits."""
     if job.spec.resume.extend and waiting.entries:
         generations.append(extend_run(job, generations, waiting))
-        waiting = Listing([], waiting.left_out)
+        waiting = Listing([], waiting.skipped)
         runner.run(generations[-1:])
     if job.spec.resume.retry_failed and (retry := retry_run(job, generations, repaired.kept)) is not None:
         generations.append(retry)

@@ -1,7 +1,7 @@
 """The allocations of a generation as they lie in OUTPUT: made once, shared by every worker and every resume.
 
-Epoch 0 is the allocation of the whole generation. Later epochs allocate anew to shards that have not begun, with
-what failed images gave back or what was added to the budget.
+Revision 0 is the allocation of the whole generation. Later revisions allocate anew to shards that have not begun,
+with what failed images gave back or what was added to the budget.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import ClassVar
 
 import msgspec
 
-from arm_batch.core.allocation.deadline import Forecast
-from arm_batch.core.allocation.histogram import Census, ShardCensus, add_up
+from arm_batch.core.allocation.deadline import TimeForecast
+from arm_batch.core.allocation.histogram import Histogram, ShardHistogram, add_up
 from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.json_records import Amount, Cost, Count, Key, Name, Positive, Record, encode_record
 from arm_batch.errors import StoreError
+from arm_batch.runstate.allocation_record import AllocationRecord, pack, unpack
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation, generation_prefix
-from arm_batch.runstate.verdict import Verdict, pack, unpack
 from arm_batch.storage.base import ObjectStore, is_safe_key
 from arm_batch.storage.json_documents import read_record
 from arm_batch.storage.tables import read_tables, write_tables
 
 
 class _Record(Record, frozen=True):
-    """A `Verdict` as it lies in the store, without its arrays: `tables` is the key of those."""
+    """A `AllocationRecord` as it lies in the store, without its arrays: `tables` is the key of those."""
 
     what: ClassVar[str] = "an allocation"
     remedy: ClassVar[str] = LOST
@@ -44,9 +44,9 @@ class _Record(Record, frozen=True):
     costs: tuple[Cost, ...]
     quality: Quality | None
     spend: Count
-    price: Amount
+    marginal_value: Amount = msgspec.field(name="price")
     subnet_tiles: tuple[Count, ...]
-    forecast: Forecast | None = None
+    forecast: TimeForecast | None = None
     waves: tuple[Positive, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
@@ -61,9 +61,9 @@ class _Record(Record, frozen=True):
         return Waves.even(generation.shards) if self.waves is msgspec.UNSET else Waves(self.waves)
 
 
-def allocation_key(generation: Generation, epoch: int = 0) -> str:
+def allocation_key(generation: Generation, revision: int = 0) -> str:
     """Where an allocation of a generation lies."""
-    name = "allocation.json" if epoch == 0 else f"epoch-{epoch:04d}.json"
+    name = "allocation.json" if revision == 0 else f"epoch-{revision:04d}.json"
     return f"{generation_prefix(generation.number)}{name}"
 
 
@@ -81,30 +81,30 @@ def is_allocated(store: ObjectStore, generation: Generation) -> bool:
     return True
 
 
-def read_epochs(store: ObjectStore, generation: Generation) -> list[Verdict]:
+def read_revisions(store: ObjectStore, generation: Generation) -> list[AllocationRecord]:
     """All allocations of a generation, in order; none before it is allocated.
 
     Raises:
         StoreError: a file of one is damaged or missing.
     """
-    verdicts = []
-    for epoch in itertools.count():
-        found = read_allocation(store, generation, epoch)
+    allocation_records = []
+    for revision in itertools.count():
+        found = read_allocation(store, generation, revision)
         if found is None:
             break
-        verdicts.append(found[0])
-    return verdicts
+        allocation_records.append(found[0])
+    return allocation_records
 
 
 def read_allocation(
-    store: ObjectStore, generation: Generation, epoch: int = 0
-) -> tuple[Verdict, list[ShardCensus]] | None:
-    """An allocation of a generation, ``None`` before there is one; with that of epoch 0 the census of each shard.
+    store: ObjectStore, generation: Generation, revision: int = 0
+) -> tuple[AllocationRecord, list[ShardHistogram]] | None:
+    """An allocation of a generation, ``None`` before there is one; with revision 0 the histogram of each shard.
 
     Raises:
         StoreError: a file of it is damaged or missing.
     """
-    key = allocation_key(generation, epoch)
+    key = allocation_key(generation, revision)
     record = read_record(store, key, _Record)
     if record is None:
         return None
@@ -112,10 +112,10 @@ def read_allocation(
         raise StoreError(f"{store.url}/{key} is the allocation of another generation; {LOST}")
     _check_waves(store, key, record, generation)
     tables = read_tables(store, record.tables, LOST)
-    allocation = Allocation(tables.counts("allocation", 3), record.spend, record.price)
-    verdict = Verdict(
+    allocation = Allocation(tables.counts("allocation", 3), record.spend, record.marginal_value)
+    allocation_record = AllocationRecord(
         allocation,
-        Census(allocation.tiles.sum(axis=2), tables.counts("images"), tables.counts("pixels")),
+        Histogram(allocation.tiles.sum(axis=2), tables.counts("images"), tables.counts("pixels")),
         total=record.budget_flops,
         full=record.full_flops,
         costs=record.costs,
@@ -126,10 +126,10 @@ def read_allocation(
         forecast=record.forecast,
     )
     parts = unpack(tables)
-    told = _misfit(verdict, parts, record, generation, epoch)
+    told = _misfit(allocation_record, parts, record, generation, revision)
     if told:
         raise StoreError(f"{store.url}/{key} does not fit its tables ({told}); {LOST}")
-    return verdict, parts
+    return allocation_record, parts
 
 
 def read_waves(store: ObjectStore, generation: Generation) -> Waves:
@@ -153,15 +153,15 @@ def _check_waves(store: ObjectStore, key: str, record: _Record, generation: Gene
 
 def tables_of(store: ObjectStore, generation: Generation) -> set[str]:
     """Keys of the tables that the allocations of a generation name."""
-    records = (read_record(store, allocation_key(generation, epoch), _Record) for epoch in itertools.count())
+    records = (read_record(store, allocation_key(generation, revision), _Record) for revision in itertools.count())
     return {record.tables for record in itertools.takewhile(bool, records) if record}
 
 
 def stray_tables(store: ObjectStore, generation: Generation, keys: Iterable[str]) -> list[str]:
     """Which of these tables no allocation names, nor ever will.
 
-    Tables are written before the record that names them. Of an epoch that has no record yet they may be those of a
-    driver that is just adding it.
+    Tables are written before the record that names them. Of a revision that has no record yet they may be those of
+    a driver that is just adding it.
 
     Args:
         store: the output.
@@ -175,73 +175,87 @@ def stray_tables(store: ObjectStore, generation: Generation, keys: Iterable[str]
 
 
 def write_allocation(
-    store: ObjectStore, generation: Generation, epoch: int, verdict: Verdict, parts: Sequence[ShardCensus]
-) -> tuple[Verdict, list[ShardCensus]]:
-    """Write the allocation of an epoch down, unless there is one; returns the one that counts.
+    store: ObjectStore,
+    generation: Generation,
+    revision: int,
+    allocation_record: AllocationRecord,
+    parts: Sequence[ShardHistogram],
+) -> tuple[AllocationRecord, list[ShardHistogram]]:
+    """Write the allocation of a revision down, unless there is one; returns the one that counts.
 
     Args:
         store: the output.
         generation: whose allocation it is.
-        epoch: its number.
-        verdict: what to write.
-        parts: the census of each shard, with epoch 0; the later ones go by that.
+        revision: its number.
+        allocation record: what to write.
+        parts: the histogram of each shard, with revision 0; the later ones go by that.
     """
-    key = allocation_key(generation, epoch)
+    key = allocation_key(generation, revision)
     attempt = uuid.uuid4().hex
-    # The number of the epoch tells whoever tidies up whether somebody may still be about to name it.
-    tables_key = f"{tables_prefix(generation.number)}{epoch:04d}-{attempt}.npz"
+    # The number of the revision tells whoever tidies up whether somebody may still be about to name it.
+    tables_key = f"{tables_prefix(generation.number)}{revision:04d}-{attempt}.npz"
     record = _Record(
         run_id=generation.run_id,
         attempt=attempt,
-        reason=verdict.reason,
+        reason=allocation_record.reason,
         tables=tables_key,
-        budget_flops=verdict.total,
-        full_flops=verdict.full,
-        costs=verdict.costs,
-        quality=verdict.quality,
-        forecast=verdict.forecast,
-        spend=verdict.allocation.spend,
-        price=verdict.allocation.price,
-        waves=verdict.waves.sizes,
-        subnet_tiles=tuple(verdict.allocation.tiles.sum(axis=(0, 1)).tolist()),
+        budget_flops=allocation_record.total,
+        full_flops=allocation_record.full,
+        costs=allocation_record.costs,
+        quality=allocation_record.quality,
+        forecast=allocation_record.forecast,
+        spend=allocation_record.allocation.spend,
+        marginal_value=allocation_record.allocation.marginal_value,
+        waves=allocation_record.waves.sizes,
+        subnet_tiles=tuple(allocation_record.allocation.tiles.sum(axis=(0, 1)).tolist()),
     )
-    write_tables(store, tables_key, pack(verdict, parts))
+    write_tables(store, tables_key, pack(allocation_record, parts))
     if store.create(key, encode_record(record)):
-        return verdict, list(parts)
+        return allocation_record, list(parts)
     store.delete(tables_key)
-    found = read_allocation(store, generation, epoch)
+    found = read_allocation(store, generation, revision)
     if found is None:
         raise StoreError(f"{store.url}/{key} was there and is gone")
     return found
 
 
 def _misfit(
-    verdict: Verdict, parts: Sequence[ShardCensus], record: _Record, generation: Generation, epoch: int
+    allocation_record: AllocationRecord,
+    parts: Sequence[ShardHistogram],
+    record: _Record,
+    generation: Generation,
+    revision: int,
 ) -> str | None:
     """What of an allocation contradicts the rest of it; ``None`` for nothing."""
-    census, tiles = verdict.census, verdict.allocation.tiles
-    n_classes = len(census.tiles)
-    if census.images.shape != (n_classes,) or census.pixels.shape != (n_classes,):
+    histogram, tiles = allocation_record.histogram, allocation_record.allocation.tiles
+    n_classes = len(histogram.tiles)
+    if histogram.images.shape != (n_classes,) or histogram.pixels.shape != (n_classes,):
         return "its classes differ"
-    if not census.is_sound:
+    if not histogram.is_sound:
         return "it counts images without pixels or tiles, or these without images"
     if tiles.sum(axis=(0, 1)).tolist() != list(record.subnet_tiles) or len(record.costs) != tiles.shape[2]:
         return "its tiles by subnet differ"
-    if not _are_of(generation, verdict.shards, epoch) or (epoch == 0 and len(parts) != generation.shards):
+    if not _are_of(generation, allocation_record.shards, revision) or (
+        revision == 0 and len(parts) != generation.shards
+    ):
         return "its shards are not those of the generation"
-    return None if epoch > 0 else _misfit_of_parts(census, parts)
+    return None if revision > 0 else _misfit_of_parts(histogram, parts)
 
 
-def _are_of(generation: Generation, shards: Sequence[int], epoch: int) -> bool:
+def _are_of(generation: Generation, shards: Sequence[int], revision: int) -> bool:
     """Whether shards are such as an allocation may be for: the first one is for all."""
     in_order = list(shards) == sorted(set(shards)) and all(shard < generation.shards for shard in shards)
-    return in_order and (epoch > 0 or len(shards) == generation.shards)
+    return in_order and (revision > 0 or len(shards) == generation.shards)
 
 
-def _misfit_of_parts(census: Census, parts: Sequence[ShardCensus]) -> str | None:
-    n_classes, n_bins = census.tiles.shape
+def _misfit_of_parts(histogram: Histogram, parts: Sequence[ShardHistogram]) -> str | None:
+    n_classes, n_bins = histogram.tiles.shape
     if not all(part.lies_in(n_classes, n_bins) for part in parts):
         return "a shard counts what is not there"
     counted = add_up(parts, n_classes, n_bins)
-    pairs = ((counted.tiles, census.tiles), (counted.images, census.images), (counted.pixels, census.pixels))
+    pairs = (
+        (counted.tiles, histogram.tiles),
+        (counted.images, histogram.images),
+        (counted.pixels, histogram.pixels),
+    )
     return None if all((one == other).all() for one, other in pairs) else "its shards do not add up"

@@ -58,8 +58,8 @@ class Commit:
         staged: folders under `staging/` whose images belong under `images/`, see `runstate.staging`.
         left: retries of this shard that had been made before: it was done again without their images, so they do
             not replace failed rows of its own.
-        epoch: of the allocation that the shard was done by, which has to be there as long as this record is; None
-            where an earlier version did not write it down.
+        revision: of the allocation that the shard was done by, which has to be there as long as this record is;
+            None where an earlier version did not write it down.
     """
 
     shard: ShardId
@@ -72,7 +72,7 @@ class Commit:
     tar: Part | None = None
     staged: tuple[str, ...] = ()
     left: tuple[ShardId, ...] = ()
-    epoch: int | None = None
+    revision: int | None = None
 
     def files(self) -> list[str]:
         """Keys of what the attempt wrote for this record alone."""
@@ -106,7 +106,7 @@ class _Written(Record, frozen=True):
     tar: Part | None
     staged: tuple[Name, ...] = ()
     left: tuple[_Shard, ...] = ()
-    epoch: Index | None = None
+    revision: Index | None = msgspec.field(name="epoch", default=None)
 
     def check(self) -> None:
         """See `Record`."""

@@ -53,34 +53,34 @@ def read_names(store: ObjectStore, generations: Iterable[Generation]) -> tuple[s
     return paths, outputs
 
 
-def extras_schema(store: ObjectStore, generation: Generation) -> pa.Schema:
+def passthrough_schema(store: ObjectStore, generation: Generation) -> pa.Schema:
     """The columns that came along with the inputs of a generation; empty for none."""
     return schema_in(_open_listing(store, generation).schema_arrow)
 
 
-def count_copies(store: ObjectStore, generations: Iterable[Generation]) -> int:
+def count_duplicates(store: ObjectStore, generations: Iterable[Generation]) -> int:
     """Inputs that are copies of others, each as the last of these generations has it."""
-    copies: set[str] = set()
+    duplicates: set[str] = set()
     for generation in generations:
         file = _open_listing(store, generation)
         with damage_told(store, generation.listing, LOST):
             table = file.read(["path", "copy_of"])
             if generation.kind == "retry":
-                copies.difference_update(table["path"].to_pylist())
-            copies.update(table.filter(pc.is_valid(table["copy_of"]))["path"].to_pylist())
-    return len(copies)
+                duplicates.difference_update(table["path"].to_pylist())
+            duplicates.update(table.filter(pc.is_valid(table["copy_of"]))["path"].to_pylist())
+    return len(duplicates)
 
 
 def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:
     entries, outputs = entries_of(table), table["output"].to_pylist()
-    origins, extras = table["origin"].to_pylist(), from_store(table)
+    origins, passthrough = table["origin"].to_pylist(), from_store(table)
     start = 0
     for index, members in itertools.groupby(table["shard"].to_pylist()):
         stop = start + sum(1 for _ in members)
         origin = None if origins[start] is None else ShardId.parse(origins[start])
         shard = ShardId(generation.number, index)
         # A copy, so that no shard travels with the columns of all.
-        own = None if extras is None else extras.take(pa.array(range(start, stop), pa.int64()))
+        own = None if passthrough is None else passthrough.take(pa.array(range(start, stop), pa.int64()))
         yield Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin, own)
         start = stop
 

@@ -24,7 +24,7 @@ _ROWS_AT_ONCE = 16_384
 def encode_listing(shards: Sequence[Shard]) -> bytes:
     """The file of a listing, with a checksum of each page; `runstate.listing` reads it."""
     buffer = io.BytesIO()
-    added = [] if not shards else to_store(shards[0].extras)
+    added = [] if not shards else to_store(shards[0].passthrough)
     schema = pa.schema([*LISTING_SCHEMA, *(field for field, _ in added)])
     with pq.ParquetWriter(
         buffer, schema, compression="zstd", write_statistics=False, write_page_checksum=True
@@ -32,7 +32,7 @@ def encode_listing(shards: Sequence[Shard]) -> bytes:
         for batch in _batches(shards):
             table = _to_table(batch)
             if added:
-                for field, column in to_store(pa.concat_tables([shard.extras for shard in batch])):
+                for field, column in to_store(pa.concat_tables([shard.passthrough for shard in batch])):
                     table = table.append_column(field, column)
             writer.write_table(table)
     return buffer.getvalue()

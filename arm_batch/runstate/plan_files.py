@@ -129,7 +129,7 @@ def _to_parquet(plan: ShardPlan) -> bytes:
         columns.append(pa.array([getattr(i, name) for i in images], _SCHEMA.field(name).type))
     columns.append(pa.array([plan.scores().shape[1]] * len(images), pa.int32()))
     columns.append(pa.array([None if plan.origin is None else str(plan.origin)] * len(images), pa.string()))
-    added = to_store(plan.extras)
+    added = to_store(plan.passthrough)
     schema = pa.schema([*_SCHEMA, *(field for field, _ in added)])
     table = pa.Table.from_arrays([*columns, *(column for _, column in added)], schema=schema)
     buffer = io.BytesIO()

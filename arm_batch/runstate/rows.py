@@ -53,7 +53,7 @@ class ImageRecord:
         sha256: hex, of the encoded output; None when failed.
         notes: what a user should know of how it was read and written, one line each.
         copy_of: path of the input image of the same bytes whose output this is; None for most.
-        beside: a file that is to lie beside the output, where that is a file too; None for most.
+        sidecar: a file that is to lie beside the output, where that is a file too; None for most.
     """
 
     id: str
@@ -76,7 +76,7 @@ class ImageRecord:
     sha256: str | None
     notes: tuple[str, ...]
     copy_of: str | None = None
-    beside: StoredImage | None = None
+    sidecar: StoredImage | None = None
 
 
 def image_id(path: str) -> str:
@@ -117,14 +117,14 @@ def _feature(field: pa.Field) -> dict[str, Any]:
     return {"_type": "Value", "dtype": "float64" if pa.types.is_float64(field.type) else str(field.type)}
 
 
-def output_schema(extras: pa.Schema | None = None) -> pa.Schema:
+def output_schema(passthrough: pa.Schema | None = None) -> pa.Schema:
     """The columns of every part of an output: ours, then those that came along with the input.
 
     The metadata tells Hugging Face `datasets` that the column `image` holds images, and of the input's columns
     what their metadata told.
     """
     features = {field.name: _feature(field) for field in _FIELDS}
-    added = [] if extras is None else list(extras)
+    added = [] if passthrough is None else list(passthrough)
     features |= {
         field.name: json.loads(field.metadata[FEATURE]) for field in added if FEATURE in (field.metadata or {})
     }
@@ -136,7 +136,7 @@ SCHEMA: pa.Schema = output_schema()
 """What all parts have in common, in this order; it is part of the format."""
 
 
-def to_table(records: Sequence[ImageRecord], extras: pa.Table | None = None) -> pa.Table:
+def to_table(records: Sequence[ImageRecord], passthrough: pa.Table | None = None) -> pa.Table:
     """The records as rows, in order, the input's columns behind. The images must add up to less than 2 GiB."""
     columns = []
     for field in SCHEMA:
@@ -144,8 +144,8 @@ def to_table(records: Sequence[ImageRecord], extras: pa.Table | None = None) -> 
         if field.name == "image":
             values = [None if v is None else {"bytes": v.bytes, "path": v.path} for v in values]
         columns.append(pa.array(values, field.type))
-    added = [] if extras is None else extras.columns
-    return pa.table([*columns, *added], schema=output_schema(None if extras is None else extras.schema))
+    added = [] if passthrough is None else passthrough.columns
+    return pa.table([*columns, *added], schema=output_schema(None if passthrough is None else passthrough.schema))
 
 
 def from_table(table: pa.Table) -> list[ImageRecord]:

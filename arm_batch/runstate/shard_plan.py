@@ -47,14 +47,14 @@ class Shard:
         entries: the inputs.
         outputs: their output paths.
         origin: the shard whose failed images these are, in a generation that tries them again.
-        extras: the input's columns of each entry; None where it has none.
+        passthrough: the input's columns of each entry; None where it has none.
     """
 
     id: ShardId
     entries: tuple[Entry, ...]
     outputs: tuple[str, ...]
     origin: ShardId | None = None
-    extras: pa.Table | None = None
+    passthrough: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,12 @@ def leave(image: ImagePlan, retry: ShardId) -> ImagePlan:
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """One shard after planning: all that later stages need except the pixels; `extras` as of `Shard`."""
+    """One shard after planning: all that later stages need except the pixels; `passthrough` as of `Shard`."""
 
     id: ShardId
     images: tuple[ImagePlan, ...]
     origin: ShardId | None = None
-    extras: pa.Table | None = None
+    passthrough: pa.Table | None = None
 
     def originals(self) -> list[int]:
         """Positions of the images that are no copies of others."""

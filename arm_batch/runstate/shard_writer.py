@@ -38,9 +38,9 @@ def write_shard(
     sink: Sink,
     attempt: str,
     origin: ShardId | None = None,
-    extras: pa.Table | None = None,
+    passthrough: pa.Table | None = None,
     left: Mapping[str, ShardId] | None = None,
-    epoch: int = 0,
+    revision: int = 0,
 ) -> Commit:
     """Write a shard's rows and commit them, unless another attempt did so before; then that one counts.
 
@@ -54,9 +54,9 @@ def write_shard(
             under `TARS`. A row that names a staged image keeps it as a file whatever the sink.
         attempt: letters, digits, ``-`` and ``_``; never used before for this shard.
         origin: the shard whose failed rows these replace.
-        extras: the input's columns of each row; None where it has none.
+        passthrough: the input's columns of each row; None where it has none.
         left: paths of images whose rows are another shard's, and are left out here; and which.
-        epoch: of the allocation that they were done by.
+        revision: of the allocation that they were done by.
 
     Returns:
         The commit record that counts: this attempt's or the winner's.
@@ -71,7 +71,7 @@ def write_shard(
         kind = SINKS[sink]
         if kind.place is not None:
             records = _stage(store, staging_folder(shard, attempt), records, kind.place)
-        ours = _write_parts(store, shard, records, kind, attempt, origin, extras, left or {}, epoch)
+        ours = _write_parts(store, shard, records, kind, attempt, origin, passthrough, left or {}, revision)
         winner = create_commit(store, ours)
         if winner != ours:
             for key in ours.files():
@@ -88,34 +88,34 @@ def _write_parts(
     kind: SinkKind,
     attempt: str,
     origin: ShardId | None,
-    extras: pa.Table | None,
+    passthrough: pa.Table | None,
     left: Mapping[str, ShardId],
-    epoch: int,
+    revision: int,
 ) -> Commit:
     """Write the rows, and the file of their images if there is one; returns the record that makes them count."""
     name = f"part-{staging_folder(shard, attempt)}"
     placed = _placed(records)
     flops, subnet_tiles = _totals([record for record, _ in placed])
-    rows, extras = _without([record for record, _ in placed], extras, left)
+    rows, passthrough = _without([record for record, _ in placed], passthrough, left)
     done, failed = ([r for r in rows if r.status == status] for status in ("ok", "failed"))
-    done_extras, failed_extras = (_of_status(rows, extras, status) for status in ("ok", "failed"))
+    done_passthrough, failed_passthrough = (_of_status(rows, passthrough, status) for status in ("ok", "failed"))
     tar = None
     if kind.bundle_key is not None and done:
         key = kind.bundle_key(name)
-        data, done = kind.pack(key, done, done_extras)
+        data, done = kind.pack(key, done, done_passthrough)
         tar = _write(store, key, len(done), data)
     return Commit(
         shard=shard,
         attempt=attempt,
-        done=_write_rows(store, f"{DATA}{name}.parquet", done, done_extras),
-        failed=_write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_extras),
+        done=_write_rows(store, f"{DATA}{name}.parquet", done, done_passthrough),
+        failed=_write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_passthrough),
         flops=flops,
         subnet_tiles=subnet_tiles,
         origin=origin,
         tar=tar,
         staged=_folders(placed),
         left=tuple(sorted(set(left.values()))),
-        epoch=epoch,
+        revision=revision,
     )
 
 
@@ -130,9 +130,9 @@ def _stage(
             return record
         key = staged_key(folder, place(record))
         store.write(key, image.bytes)
-        if record.beside is not None and record.beside.bytes is not None:
-            store.write(staged_key(folder, record.beside.path), record.beside.bytes)
-        return replace(record, image=StoredImage(None, key), beside=None)
+        if record.sidecar is not None and record.sidecar.bytes is not None:
+            store.write(staged_key(folder, record.sidecar.path), record.sidecar.bytes)
+        return replace(record, image=StoredImage(None, key), sidecar=None)
 
     with ThreadPoolExecutor(_WRITERS) as writers:
         return list(writers.map(stage, records))
@@ -158,22 +158,26 @@ def _folders(placed: Sequence[tuple[ImageRecord, str]]) -> tuple[str, ...]:
 
 
 def _without(
-    rows: Sequence[ImageRecord], extras: pa.Table | None, left: Mapping[str, ShardId]
+    rows: Sequence[ImageRecord], passthrough: pa.Table | None, left: Mapping[str, ShardId]
 ) -> tuple[list[ImageRecord], pa.Table | None]:
     """The rows that are not another shard's, and the input's columns of these."""
     own = [row.path not in left for row in rows]
     kept = [row for row, is_own in zip(rows, own, strict=True) if is_own]
-    return kept, None if extras is None else extras.filter(pa.array(own, pa.bool_()))
+    return kept, None if passthrough is None else passthrough.filter(pa.array(own, pa.bool_()))
 
 
-def _of_status(records: Sequence[ImageRecord], extras: pa.Table | None, status: str) -> pa.Table | None:
-    return None if extras is None else extras.filter(pa.array([record.status == status for record in records]))
+def _of_status(records: Sequence[ImageRecord], passthrough: pa.Table | None, status: str) -> pa.Table | None:
+    return (
+        None
+        if passthrough is None
+        else passthrough.filter(pa.array([record.status == status for record in records]))
+    )
 
 
 def _write_rows(
-    store: ObjectStore, key: str, records: Sequence[ImageRecord], extras: pa.Table | None
+    store: ObjectStore, key: str, records: Sequence[ImageRecord], passthrough: pa.Table | None
 ) -> Part | None:
-    return _write(store, key, len(records), _parquet(records, extras)) if records else None
+    return _write(store, key, len(records), _parquet(records, passthrough)) if records else None
 
 
 def _write(store: ObjectStore, key: str, rows: int, data: bytes) -> Part:
@@ -187,12 +191,12 @@ def _totals(records: Sequence[ImageRecord]) -> tuple[int, tuple[int, ...]]:
     return sum(record.flops for record in records), tuple(map(sum, zip(*per_image, strict=True)))
 
 
-def _parquet(records: Sequence[ImageRecord], extras: pa.Table | None) -> bytes:
+def _parquet(records: Sequence[ImageRecord], passthrough: pa.Table | None) -> bytes:
     buffer = io.BytesIO()
-    schema = output_schema(None if extras is None else extras.schema)
+    schema = output_schema(None if passthrough is None else passthrough.schema)
     lists = [field.name for field in SCHEMA if pa.types.is_list(field.type)]
     plain = [field.name for field in SCHEMA if field.name not in ("image", *lists)]
-    plain += [] if extras is None else _leaves(extras.schema)
+    plain += [] if passthrough is None else _leaves(passthrough.schema)
     # Images are compressed as they are, and statistics or dictionaries of them would only cost.
     compression = {"image.bytes": "none", "image.path": "zstd"}
     compression |= dict.fromkeys([*plain, *(f"{name}.list.element" for name in lists)], "zstd")
@@ -201,7 +205,7 @@ def _parquet(records: Sequence[ImageRecord], extras: pa.Table | None) -> bytes:
     ) as writer:
         start = 0
         for group in _groups(records):
-            added = None if extras is None else extras.slice(start, len(group))
+            added = None if passthrough is None else passthrough.slice(start, len(group))
             writer.write_table(to_table(group, added))
             start += len(group)
     return buffer.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arm_batch.runstate.allocation import read_epochs
+from arm_batch.runstate.allocation import read_revisions
 from arm_batch.runstate.commit import committed, replaced_shards
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.plan_files import planned
@@ -49,7 +49,7 @@ def read_progress(store: ObjectStore, generations: Sequence[Generation]) -> list
     for generation in generations:
         own = [commit for commit in commits if commit.shard.generation == generation.number]
         retried = sum(commit.failures for commit in own if commit.shard in replaced)
-        epochs = read_epochs(store, generation)
+        revisions = read_revisions(store, generation)
         found.append(
             GenerationProgress(
                 generation=generation,
@@ -59,7 +59,7 @@ def read_progress(store: ObjectStore, generations: Sequence[Generation]) -> list
                 retried=retried,
                 left=generation.shards - len(own),
                 spent_flops=sum(commit.flops for commit in own),
-                budget_flops=epochs[-1].total if epochs else None,
+                budget_flops=revisions[-1].total if revisions else None,
             )
         )
     return found

@@ -22,7 +22,7 @@ _EXTENSION = ".tar"
 
 
 def pack(
-    key: str, records: Sequence[ImageRecord], extras: pa.Table | None = None
+    key: str, records: Sequence[ImageRecord], passthrough: pa.Table | None = None
 ) -> tuple[bytes, list[ImageRecord]]:
     """Put the images of rows into a tar file, each with its row as JSON beside it.
 
@@ -32,7 +32,7 @@ def pack(
     Args:
         key: of the tar file.
         records: rows with encoded images in them.
-        extras: the input's columns of each row; None where it has none.
+        passthrough: the input's columns of each row; None where it has none.
 
     Returns:
         The file, the same for the same rows, and the rows with the images' places in it.
@@ -40,7 +40,7 @@ def pack(
     buffer = io.BytesIO()
     placed = []
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        added = [{} for _ in records] if extras is None else extras.to_pylist()
+        added = [{} for _ in records] if passthrough is None else passthrough.to_pylist()
         for record, more in zip(records, added, strict=True):
             if record.image is None or record.image.bytes is None:
                 placed.append(record)
@@ -88,6 +88,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 def _describe(record: ImageRecord, more: Mapping[str, Any]) -> bytes:
     row = dataclasses.asdict(record)
     row["output"] = row.pop("image")["path"]
+    del row["sidecar"]
     return json.dumps(row | dict(more), default=_as_json).encode()
 
 

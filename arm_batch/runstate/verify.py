@@ -12,9 +12,10 @@ from functools import partial
 import numpy as np
 
 from arm_batch.core.allocation.knapsack import spend_of
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import StoreError
-from arm_batch.runstate.allocation import allocation_key, read_epochs
+from arm_batch.runstate.allocation import allocation_key, read_revisions
+from arm_batch.runstate.allocation_record import AllocationRecord
 from arm_batch.runstate.commit import Commit, commit_key, listed, replaced_shards
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation
@@ -25,7 +26,6 @@ from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.shard_writer import DATA
 from arm_batch.runstate.staging import STAGING, staged_of
 from arm_batch.runstate.tars import TARS
-from arm_batch.runstate.verdict import Verdict
 from arm_batch.runstate.verify_shard import (
     READ_BACK,
     Findings,
@@ -56,14 +56,14 @@ class Verification:
 
 
 def verify_store(
-    store: ObjectStore, generations: Sequence[Generation], giants: Giants = READ_BACK
+    store: ObjectStore, generations: Sequence[Generation], large_images: LargeImages = READ_BACK
 ) -> Verification:
     """Read back every plan, record, part and image of an output.
 
     Args:
         store: the output.
         generations: of the run.
-        giants: which images are read in strips.
+        large images: which images are read in strips.
 
     Raises:
         StoreError: the store cannot be reached.
@@ -72,18 +72,18 @@ def verify_store(
     shards, known = listed(store), dict[ShardId, bytes]()
     for generation in generations:
         problems += _verify_listing(store, generation, known)
-    verdicts, broken = _read_verdicts(store, generations)
+    allocation_records, broken = _read_revisions(store, generations)
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         records = list(readers.map(partial(verify_record, store), sorted(shards)))
         commits, unreadable = _sorted_out(records)
-        each = _verify_commits(store, readers, commits, verdicts, known, giants)
+        each = _verify_commits(store, readers, commits, allocation_records, known, large_images)
     read = {commit.shard for commit in commits}
-    for number, epochs in verdicts.items():
-        problems += _verify_plans(store, generations[number], bool(epochs), read, known)
+    for number, revisions in allocation_records.items():
+        problems += _verify_plans(store, generations[number], bool(revisions), read, known)
     problems += broken
     problems += unreadable
     problems += [problem for findings in each for problem in findings.problems]
-    problems += _verify_ledger(generations, verdicts, commits)
+    problems += _verify_ledger(generations, allocation_records, commits)
     problems += _verify_rows(each)
     problems += _verify_strays(generations, shards)
     left = sum(count_missing(generations, shards).values())
@@ -102,36 +102,36 @@ def _verification(problems: Sequence[Problem], each: Sequence[Findings], left: i
     return Verification(tuple(problems), sum(len(f.done) for f in each) + failed, failed, left)
 
 
-def _read_verdicts(
+def _read_revisions(
     store: ObjectStore, generations: Sequence[Generation]
-) -> tuple[dict[int, list[Verdict]], list[Problem]]:
+) -> tuple[dict[int, list[AllocationRecord]], list[Problem]]:
     """The allocations of each generation, by its number; those that cannot be read are problems."""
-    verdicts: dict[int, list[Verdict]] = {}
+    allocation_records: dict[int, list[AllocationRecord]] = {}
     problems = []
     for generation in generations:
         try:
-            verdicts[generation.number] = read_epochs(store, generation)
+            allocation_records[generation.number] = read_revisions(store, generation)
         except StoreError as error:
             problems.append(Problem(allocation_key(generation), str(error), "none"))
-    return verdicts, problems
+    return allocation_records, problems
 
 
 def _verify_commits(
     store: ObjectStore,
     readers: ThreadPoolExecutor,
     commits: Sequence[Commit],
-    verdicts: Mapping[int, Sequence[Verdict]],
+    allocation_records: Mapping[int, Sequence[AllocationRecord]],
     known: Mapping[ShardId, bytes],
-    giants: Giants,
+    large_images: LargeImages,
 ) -> list[Findings]:
     """What each committed shard comes to; `known` is what its plan has to be about."""
-    costs = {number: epochs[0].costs for number, epochs in verdicts.items() if epochs}
+    costs = {number: revisions[0].costs for number, revisions in allocation_records.items() if revisions}
     replaced, staged = replaced_shards(commits), staged_of(store, commits)
 
     def verified(commit: Commit) -> Findings:
         own = costs.get(commit.shard.generation, ())
         about_it = known.get(commit.shard)
-        return verify_shard(store, commit, own, commit.shard in replaced, staged, giants, about_it)
+        return verify_shard(store, commit, own, commit.shard in replaced, staged, large_images, about_it)
 
     return list(readers.map(verified, commits))
 
@@ -163,39 +163,41 @@ def _verify_plans(
 
 
 def _verify_ledger(
-    generations: Sequence[Generation], verdicts: Mapping[int, Sequence[Verdict]], commits: Sequence[Commit]
+    generations: Sequence[Generation],
+    allocation_records: Mapping[int, Sequence[AllocationRecord]],
+    commits: Sequence[Commit],
 ) -> Iterator[Problem]:
-    """No generation spent more than its budget, and no epoch was allocated more."""
+    """No generation spent more than its budget, and no revision was allocated more."""
     for generation in generations:
-        if generation.number not in verdicts:
+        if generation.number not in allocation_records:
             # It is damaged, which was told.
             continue
-        epochs = verdicts[generation.number]
+        revisions = allocation_records[generation.number]
         own = [commit for commit in commits if commit.shard.generation == generation.number]
-        if not epochs and own:
+        if not revisions and own:
             told = f"{len(own)} shards are committed without an allocation"
             yield Problem(allocation_key(generation), told, "none")
-        yield from _missing_epoch(generation, len(epochs), own)
-        yield from _overspent(generation, epochs, sum(commit.flops for commit in own))
+        yield from _missing_revision(generation, len(revisions), own)
+        yield from _overspent(generation, revisions, sum(commit.flops for commit in own))
 
 
-def _overspent(generation: Generation, epochs: Sequence[Verdict], spent: int) -> Iterator[Problem]:
-    for number, epoch in enumerate(epochs):
-        cost = spend_of(epoch.allocation.tiles, np.array(epoch.costs, np.int64))
-        if cost != epoch.allocation.spend or cost > epoch.total:
+def _overspent(generation: Generation, revisions: Sequence[AllocationRecord], spent: int) -> Iterator[Problem]:
+    for number, revision in enumerate(revisions):
+        cost = spend_of(revision.allocation.tiles, np.array(revision.costs, np.int64))
+        if cost != revision.allocation.spend or cost > revision.total:
             key = allocation_key(generation, number)
             yield Problem(key, "its spend does not fit its tiles and budget", "none")
-    if epochs and spent > epochs[-1].total:
-        told = f"{spent:,} FLOPs are spent of a budget of {epochs[-1].total:,}"
-        yield Problem(allocation_key(generation, len(epochs) - 1), told, "none")
+    if revisions and spent > revisions[-1].total:
+        told = f"{spent:,} FLOPs are spent of a budget of {revisions[-1].total:,}"
+        yield Problem(allocation_key(generation, len(revisions) - 1), told, "none")
 
 
-def _missing_epoch(generation: Generation, epochs: int, commits: Sequence[Commit]) -> Iterator[Problem]:
+def _missing_revision(generation: Generation, revisions: int, commits: Sequence[Commit]) -> Iterator[Problem]:
     """The allocation that a shard was done by is there; one of no shard yet may as well never have been."""
-    last = max(commits, key=lambda commit: commit.epoch or 0, default=None)
-    if last is not None and epochs <= (last.epoch or 0) and epochs > 0:
-        told = f"is missing, but shard {last.shard} was done by allocation {last.epoch}; {LOST}"
-        yield Problem(allocation_key(generation, epochs), told, "none")
+    last = max(commits, key=lambda commit: commit.revision or 0, default=None)
+    if last is not None and revisions <= (last.revision or 0) and revisions > 0:
+        told = f"is missing, but shard {last.shard} was done by allocation {last.revision}; {LOST}"
+        yield Problem(allocation_key(generation, revisions), told, "none")
 
 
 def _verify_rows(each: Sequence[Findings]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from operator import mul
 from typing import BinaryIO, Literal
 
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import DEFAULT_GIANTS, Giants
+from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES, LargeImages
 from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.images.streaming import open_strips, read_through
 from arm_batch.inputs.sources import Entry
@@ -27,8 +27,8 @@ from arm_batch.storage.base import ObjectStore, hash_stream
 _ANY_SIZE = Reading(max_pixels=sys.maxsize)
 """What was committed needs no guard."""
 
-READ_BACK = Giants(streamed=DEFAULT_GIANTS.pixels)
-"""Only giants are in formats that can be read in strips."""
+READ_BACK = LargeImages(streamed=DEFAULT_LARGE_IMAGES.pixels)
+"""Only large images are in formats that can be read in strips."""
 
 Repair = Literal["none", "again", "plan again", "finish"]
 """What mends a problem: nothing can; the shard is run again; it is planned again; the run is finished again."""
@@ -105,7 +105,7 @@ def verify_shard(
     costs: tuple[int, ...],
     replaced: bool,
     staged: Mapping[str, str],
-    giants: Giants,
+    large_images: LargeImages,
     wanted: bytes | None,
 ) -> Findings:
     """Read back one shard: its plan, parts, rows and images.
@@ -116,7 +116,7 @@ def verify_shard(
         costs: FLOPs of a tile by subnet; empty where they are not known.
         replaced: whether a retry has taken the place of its failed rows, which then may be gone.
         staged: where images lie that are not yet at their places.
-        giants: which images are read in strips.
+        large images: which images are read in strips.
         wanted: what its plan has to be about; None where its listing is damaged.
     """
     shard = commit.shard
@@ -132,7 +132,7 @@ def verify_shard(
     if not broken:
         told = _verify_rows(commit, plan, rows, commit.failures if replaced else 0)
         problems += [Problem(commit_key(shard), each, "again", shard) for each in told]
-        problems += _verify_images(Images(store, staged), giants, commit, plan, rows, costs)
+        problems += _verify_images(Images(store, staged), large_images, commit, plan, rows, costs)
     done, failed = (tuple(row.path for row in rows if row.status == status) for status in ("ok", "failed"))
     return Findings(tuple(problems), commit, done, failed)
 
@@ -161,7 +161,7 @@ def _read_rows(store: ObjectStore, part: Part, plan: ShardPlan | None) -> list[I
     if plan is None:
         sound = own.equals(SCHEMA)
     else:
-        sound = table.schema.equals(output_schema(None if plan.extras is None else plan.extras.schema))
+        sound = table.schema.equals(output_schema(None if plan.passthrough is None else plan.passthrough.schema))
     if not sound:
         raise StoreError("the part has other columns")
     return from_table(table)
@@ -196,7 +196,7 @@ def _compare_with_plan(commit: Commit, plan: ShardPlan, rows: list[ImageRecord],
 
 def _verify_images(
     images: Images,
-    giants: Giants,
+    large_images: LargeImages,
     commit: Commit,
     plan: ShardPlan | None,
     rows: list[ImageRecord],
@@ -207,12 +207,16 @@ def _verify_images(
     for row in rows:
         if row.status == "ok":
             key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
-            for told in _verify_image(images, giants, row, sizes.get(row.path), costs):
+            for told in _verify_image(images, large_images, row, sizes.get(row.path), costs):
                 yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
 
 
 def _verify_image(
-    images: Images, giants: Giants, row: ImageRecord, lr_size: tuple[int, int] | None, costs: tuple[int, ...]
+    images: Images,
+    large_images: LargeImages,
+    row: ImageRecord,
+    lr_size: tuple[int, int] | None,
+    costs: tuple[int, ...],
 ) -> Iterator[str]:
     """`lr_size` is that of the plan, where there is one."""
     height, width = row.height or 0, row.width or 0
@@ -227,7 +231,7 @@ def _verify_image(
         return
     try:
         with images.open(row.image) as stream:
-            yield from _verify_pixels(stream, giants, row, height, width)
+            yield from _verify_pixels(stream, large_images, row, height, width)
     except (FileNotFoundError, PermissionError, ObjectError) as error:
         yield f"its image cannot be read: {error}"
 
@@ -237,12 +241,14 @@ def _flops_of(tiles: tuple[int, ...], costs: tuple[int, ...]) -> int | None:
     return sum(map(mul, tiles, costs)) if len(tiles) == len(costs) else None
 
 
-def _verify_pixels(stream: BinaryIO, giants: Giants, row: ImageRecord, height: int, width: int) -> Iterator[str]:
+def _verify_pixels(
+    stream: BinaryIO, large_images: LargeImages, row: ImageRecord, height: int, width: int
+) -> Iterator[str]:
     if hash_stream(stream) != row.sha256:
         yield "its image is not what was committed: the SHA-256 differs"
         return
     try:
-        strips = open_strips(stream, _ANY_SIZE, giants)
+        strips = open_strips(stream, _ANY_SIZE, large_images)
         if (strips.height, strips.width) != (height, width):
             yield f"its image has {strips.width} x {strips.height} px, not {width} x {height}"
         read_through(strips)

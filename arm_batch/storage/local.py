@@ -21,7 +21,7 @@ from arm_batch.storage.durable import (
     write_file,
 )
 from arm_batch.storage.local_files import LocalFile, check_file, failure, read_failure
-from arm_batch.storage.retry import DEFAULT_PATIENCE
+from arm_batch.storage.retry import DEFAULT_RETRY_POLICY
 from arm_batch.storage.scratch import remove_unless_held
 from arm_batch.storage.waiting import waits
 
@@ -151,7 +151,7 @@ class LocalStore:
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
         """The same as `_errors` for what is read, which a stuck mount may make wait for ever."""
-        told = waits.over(f"{self.root}/{key}", "it is waited for without end", DEFAULT_PATIENCE.first_word_s)
+        told = waits.over(f"{self.root}/{key}", "it is waited for without end", DEFAULT_RETRY_POLICY.first_word_s)
         with told, self._errors(key, reading=True):
             yield
 

@@ -12,7 +12,7 @@ from arm_batch.storage.base import ObjectInfo
 
 
 @dataclass(frozen=True)
-class Nowhere:
+class NullStore:
     """A store that stays empty, see `ObjectStore`."""
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """Time-outs of one request, how often and how long it is repeated when it fails for a passing reason, and when
     a person is told that it lasts.
 
@@ -57,4 +57,4 @@ class Patience:
             yield wait_s
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_RETRY_POLICY = RetryPolicy()

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 @dataclass(eq=False, kw_only=True)
 class _Wait:
     where: str
-    outlook: str
+    forecast: str
     after_s: float
     since: float
     told: bool = False
@@ -38,15 +38,15 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(self, where: str, outlook: str, after_s: float) -> Iterator[Callable[[], None]]:
+    def over(self, where: str, forecast: str, after_s: float) -> Iterator[Callable[[], None]]:
         """Tell, once, that the block lasts longer than it should, unless it calls what it gets: it has told more.
 
         Args:
             where: what it waits for.
-            outlook: what will be if nothing comes.
+            forecast: what will be if nothing comes.
             after_s: seconds.
         """
-        wait = _Wait(where=where, outlook=outlook, after_s=after_s, since=time.monotonic())
+        wait = _Wait(where=where, forecast=forecast, after_s=after_s, since=time.monotonic())
         with self._lock:
             self._waits[wait] = None
             if self._every_s is not None and (self._thread is None or not self._thread.is_alive()):
@@ -70,7 +70,7 @@ class Watch:
                 wait.told = True
         if due:
             first, others = due[0], f" and {len(due) - 1} more" if due[1:] else ""
-            _log.warning("%s%s: nothing for %.0f s; %s", first.where, others, now - first.since, first.outlook)
+            _log.warning("%s%s: nothing for %.0f s; %s", first.where, others, now - first.since, first.forecast)
 
     def _look_on(self, every_s: float) -> None:
         while True:

@@ -12,7 +12,7 @@ SATURATION = (0.5, 2.5)
 MAX_CONTRAST = 3.0
 
 
-def vary_colours(crops: Tensor, rng: np.random.Generator) -> Tensor:
+def color_jitter(crops: Tensor, rng: np.random.Generator) -> Tensor:
     """The same scenes in other colours.
 
     Each crop gets its channels in random order (Yoo, Ahn & Sohn, "Rethinking Data Augmentation for Image

@@ -34,10 +34,10 @@ def drop_leaves(crops: Tensor, rng: np.random.Generator, share: float) -> Tensor
         share: of the crops that get leaves, in [0, 1].
     """
     # Most leaves first: the crops that get another one are then always the first.
-    leaves = np.sort(rng.integers(1, MOST_LEAVES + 1, round(len(crops) * share)))[::-1]
+    dead_leaves = np.sort(rng.integers(1, MOST_LEAVES + 1, round(len(crops) * share)))[::-1]
     changed = crops.clone()
     for number in range(1, MOST_LEAVES + 1):
-        below = changed[: int((leaves >= number).sum())]
+        below = changed[: int((dead_leaves >= number).sum())]
         below += _opacity(below, rng) * (_fill(crops, len(below), rng) - below)
     return changed
 

@@ -30,8 +30,8 @@ class TrainConfig:
         ema_decay: of the averaged weights, which are validated and saved; 0 keeps the last weights.
         bf16_steps: the first so many steps run in bfloat16 autocast, almost twice as fast on CPUs that
             have it; the rest in float32, because bfloat16 outputs are coarser than one grey level.
-        vary_colours: train on crops as `augment_colour.vary_colours` makes them.
-        leaves: share of the crops on which `augment_dead_leaves.drop_leaves` lays some, before colours are varied.
+        color_jitter: train on crops as `augment_colour.color_jitter` makes them.
+        dead_leaves: share of the crops on which `augment_dead_leaves.drop_leaves` lays some, before color jitter.
         degrade: how LR crops are made, see `degradation.RECIPES`; the sampler's crops are larger by its margin.
         clean_share: of the crops, which are not degraded all the same.
         decay_steps: the learning rate falls along a cosine over the last so many steps, and stays as it is before;
@@ -53,8 +53,8 @@ class TrainConfig:
     sampling_power: float = 2.0
     ema_decay: float = 0.999
     bf16_steps: int = 0
-    vary_colours: bool = False
-    leaves: float = 0.0
+    color_jitter: bool = False
+    dead_leaves: float = 0.0
     degrade: DegradeName = "none"
     clean_share: float = 0.0
     decay_steps: int | None = None

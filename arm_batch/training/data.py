@@ -114,14 +114,14 @@ class CropSampler:
         device: where the images are held and the crops come out.
 
     Attributes:
-        left_out: how many images are smaller than one crop, and not used.
+        skipped: how many images are smaller than one crop, and not used.
     """
 
     def __init__(self, pairs: list[Pair], lr_size: int, scale: int, device: str = "cpu") -> None:
         kept = [p for p in pairs if min(p.lr.shape[:2]) >= lr_size]
         if not kept:
             raise TrainingError(f"every image is smaller than one crop of {lr_size} LR px")
-        self.left_out = len(pairs) - len(kept)
+        self.skipped = len(pairs) - len(kept)
         sides = np.array([p.lr.shape[:2] for p in kept])
         self._corners = sides - lr_size + 1
         # By the root of the area: drawn by area, a few large photographs would be most of what is seen, and those

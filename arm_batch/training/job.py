@@ -84,8 +84,8 @@ def run_training(
     margin = 0 if config.degrade == "none" else MARGIN
     sampler = CropSampler(pairs, config.crop_px + margin, job.scale, job.device)
     validation = _validation_groups(held_out, job)
-    if sampler.left_out:
-        warn(f"{sampler.left_out} of {len(pairs)} images are smaller than a crop and left out")
+    if sampler.skipped:
+        warn(f"{sampler.skipped} of {len(pairs)} images are smaller than a crop and left out")
     supernet = supernet.to(job.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # All batches are of one shape: worth trying which algorithm is fastest.
     torch.backends.cudnn.benchmark = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from arm_batch.training.augment_colour import vary_colours
+from arm_batch.training.augment_colour import color_jitter
 from arm_batch.training.augment_dead_leaves import drop_leaves
 from arm_batch.training.choices import DegradeName
 from arm_batch.training.data import Change, Crops, CropSampler, Reduce
@@ -55,14 +55,14 @@ class Draws:
         return lr[place :: self._steps_at_once], hr[place :: self._steps_at_once]
 
 
-def change_of(colours: bool, leaves: float) -> Change | None:
+def change_of(colours: bool, dead_leaves: float) -> Change | None:
     """What is done to HR crops before LR ones are made of them: leaves on a share of them, other colours."""
-    if not colours and not leaves:
+    if not colours and not dead_leaves:
         return None
 
     def changed(crops: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        crops = drop_leaves(crops, rng, leaves) if leaves else crops
-        return vary_colours(crops, rng) if colours else crops
+        crops = drop_leaves(crops, rng, dead_leaves) if dead_leaves else crops
+        return color_jitter(crops, rng) if colours else crops
 
     return changed
 

@@ -178,7 +178,7 @@ class _Steps:
         self._workers = workers
         self.device = next(supernet.parameters()).device
         self._chances = sampling_chances(supernet, config.widths, config.crop_px, config.sampling_power)
-        change = change_of(config.vary_colours, config.leaves)
+        change = change_of(config.color_jitter, config.dead_leaves)
         reduce = reduce_of(config.degrade, config.clean_share, supernet.scale)
         self._draws = Draws(sampler, config.seed, config.batch_size, config.steps_per_draw, change, reduce)
         self._set_gradients = (

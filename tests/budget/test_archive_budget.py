@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from arm_batch.budget.archive_budget import LOOK_EVERY_S, ArchiveBudget
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.core.allocation.histogram import N_CLASSES, Census, ShardCensus
+from arm_batch.core.allocation.histogram import N_CLASSES, Histogram, ShardHistogram
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.models.ladder_files import load_ladder
@@ -28,12 +28,12 @@ COSTS = load_ladder(LADDER).ladder.costs
 N_BINS = load_ladder(LADDER).ladder.lut.n_bins
 
 
-def shard_census(seed: int) -> ShardCensus:
+def shard_census(seed: int) -> ShardHistogram:
     rng = np.random.default_rng(seed)
-    census = Census(
+    histogram = Histogram(
         rng.integers(0, 4, (N_CLASSES, N_BINS)), rng.integers(1, 3, N_CLASSES), np.full(N_CLASSES, 9999)
     )
-    return ShardCensus.of(census)
+    return ShardHistogram.of(histogram)
 
 
 PARTS = [shard_census(seed) for seed in range(3)]
@@ -59,15 +59,15 @@ def make(
 @pytest.mark.parametrize("percent", ["5%", "37%", "99.9%", "100%"])
 def test_shares_add_up_to_the_allocation(tmp_path: Path, percent: str) -> None:
     budget = make(tmp_path, percent)
-    verdict = budget.allocate(PARTS)
+    allocation_record = budget.allocate(PARTS)
     shares = [budget.begin(shard) for shard in (2, 0, 1)]
-    together = np.zeros_like(verdict.allocation.tiles.reshape(-1, 4))
+    together = np.zeros_like(allocation_record.allocation.tiles.reshape(-1, 4))
     for shard, share in zip((2, 0, 1), shares, strict=True):
         assert share.cells.tolist() == PARTS[shard].cells.tolist()
         assert share.tiles.sum(axis=1).tolist() == PARTS[shard].tiles.tolist()
         together[share.cells] += share.tiles
-    assert together.tolist() == verdict.allocation.tiles.reshape(-1, 4).tolist()
-    assert verdict.allocation.spend <= verdict.total
+    assert together.tolist() == allocation_record.allocation.tiles.reshape(-1, 4).tolist()
+    assert allocation_record.allocation.spend <= allocation_record.total
 
 
 def test_settling_twice_counts_once_and_less_than_reserved_is_kept(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_settling_twice_counts_once_and_less_than_reserved_is_kept(tmp_path: Pat
 
 
 def test_the_first_allocation_counts_whatever_is_asked_for_later(tmp_path: Path) -> None:
-    verdict = make(tmp_path, "60%").allocate(PARTS)
+    allocation_record = make(tmp_path, "60%").allocate(PARTS)
     again = make(tmp_path, "30%")
     assert again.recorded() is not None
-    assert again.allocate(PARTS[::-1]).allocation.tiles.tolist() == verdict.allocation.tiles.tolist()
+    assert again.allocate(PARTS[::-1]).allocation.tiles.tolist() == allocation_record.allocation.tiles.tolist()
     assert again.begin(2).tiles.sum(axis=1).tolist() == PARTS[2].tiles.tolist()
 
 
@@ -141,7 +141,7 @@ MANY = [shard_census(seed) for seed in range(16)]
 """Of sixteen shards, which run in four waves of four."""
 
 
-def run_shards(budget: ArchiveBudget, shards: range, spend: Callable[[int, int], int]) -> list[Share]:
+def run_shards(budget: ArchiveBudget, shards: range, spend: Callable[[int, int], int]) -> list[ShardAllocation]:
     """Begin and settle shards in order; `spend` tells, from a shard and its cost, what it really spent."""
     shares = []
     costs = load_ladder(LADDER).ladder.costs
@@ -164,7 +164,7 @@ def test_a_wave_waits_for_the_one_before_the_last(tmp_path: Path) -> None:
 LARGE = 3200
 """Shards; in sixteen waves of two hundred."""
 
-SMALL = [ShardCensus(*(np.array([number]) for number in (cell, 1, 0, 1, 9999))) for cell in range(16)]
+SMALL = [ShardHistogram(*(np.array([number]) for number in (cell, 1, 0, 1, 9999))) for cell in range(16)]
 """Shards of one tile."""
 
 STRAGGLER = 77
@@ -253,9 +253,9 @@ def test_waves_that_are_not_those_of_the_shards_are_damage(tmp_path: Path, waves
 
 def test_without_failures_there_is_one_revision(tmp_path: Path) -> None:
     budget = make(tmp_path, "40%", shards=16)
-    verdict = budget.allocate(MANY)
+    allocation_record = budget.allocate(MANY)
     run_shards(budget, range(16), lambda _, cost: cost)
-    assert budget.state.ledger.spent == verdict.allocation.spend
+    assert budget.state.ledger.spent == allocation_record.allocation.spend
     assert [p.name for p in (tmp_path / "plan" / "g0000").glob("epoch-*")] == []
 
 
@@ -265,7 +265,7 @@ def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts:
         return cost // 2 if shard < 4 else cost
 
     whole = make(tmp_path / "whole", "40%", shards=16)
-    verdict = whole.allocate(MANY)
+    allocation_record = whole.allocate(MANY)
     shares = run_shards(whole, range(16), half_of_the_first)
     without = make(tmp_path / "without", "40%", shards=16)
     without.allocate(MANY)
@@ -276,13 +276,13 @@ def test_what_failures_give_back_is_spent_two_waves_on(tmp_path: Path, restarts:
         assert same == (shard < 8)
     # All that was given back is spent, but for less than one upgrade.
     ladder = load_ladder(LADDER).ladder
-    assert 0 <= verdict.total - whole.state.ledger.spent < np.diff(ladder.costs).max()
+    assert 0 <= allocation_record.total - whole.state.ledger.spent < np.diff(ladder.costs).max()
     assert len(list((tmp_path / "whole" / "plan" / "g0000").glob("epoch-*.json"))) == 1
-    assert whole.current().allocation.tiles.sum() == verdict.allocation.tiles.sum()
+    assert whole.current().allocation.tiles.sum() == allocation_record.allocation.tiles.sum()
     if restarts:
         budget = make(tmp_path / "broken", "40%", shards=16)
         budget.allocate(MANY)
-        again: list[Share] = []
+        again: list[ShardAllocation] = []
         for start in range(0, 16, 3):
             shards = range(start, min(start + 3, 16))
             again += run_shards(budget, shards, half_of_the_first)

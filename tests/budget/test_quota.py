@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from arm_batch.budget import quota_journal
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.quota.events import Event
 from arm_batch.core.quota.grants import Demand
 from arm_batch.core.quota.state import Claim, QuotaState
@@ -35,7 +35,9 @@ def demand_of(seed: int, objective: str = "image-psnr", images: int = 3, ladder:
     rng = np.random.default_rng(seed)
     lut = table(6, ladder)
     portions = tuple(
-        ShardCensus.of(census_of(objective, lut, [rng.integers(0, 6, rng.integers(1, 30)) for _ in range(images)]))
+        ShardHistogram.of(
+            census_of(objective, lut, [rng.integers(0, 6, rng.integers(1, 30)) for _ in range(images)])
+        )
         for _ in range(PORTIONS)
     )
     return Demand(lut=lut, costs=COSTS, portions=portions)
@@ -100,17 +102,17 @@ class PoolMachine(RuleBasedStateMachine):
         job=jobs,
         portion=portions,
         share=st.floats(0, 1.2),
-        epoch=st.integers(0, 3),
+        revision=st.integers(0, 3),
         stale=st.booleans(),
     )
-    def begin(self, place: int, job: str, portion: int, share: float, epoch: int, stale: bool) -> None:
+    def begin(self, place: int, job: str, portion: int, share: float, revision: int, stale: bool) -> None:
         state = self.pools[place].state()
         claim = state.jobs.get(job, Claim("", 0, grant=1000))
         flops = int(share * (claim.grant - claim.fixed))
-        begun = self.twice(place, "begin", job, portion, flops, epoch, claim.grant + stale)
+        begun = self.twice(place, "begin", job, portion, flops, revision, claim.grant + stale)
         if begun is None:
             return
-        assert self.answers.setdefault((job, portion, epoch), bool(begun)) == begun
+        assert self.answers.setdefault((job, portion, revision), bool(begun)) == begun
         if begun:
             self.spends.setdefault((job, portion), flops)
 
@@ -360,11 +362,11 @@ def test_jobs_of_many_processes_contend_for_the_journal(tmp_path: Path) -> None:
         spent = 0
         for portion in range(PORTIONS):
             left = demand.portions[portion + 1 :]
-            for epoch in itertools.count():
+            for revision in itertools.count():
                 grant = pool.grant(job)
                 rest = sum(int(part.tiles.sum()) for part in left)
                 flops = (grant - spent - rest) // (len(left) + 1)
-                if pool.begin(job, portion, flops, epoch, grant):
+                if pool.begin(job, portion, flops, revision, grant):
                     break
             pool.settle(job, portion, flops)
             spent += flops

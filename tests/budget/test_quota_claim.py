@@ -21,7 +21,7 @@ from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_claim import QuotaClaim, claim_id
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.core.allocation.histogram import ShardCensus, gather
+from arm_batch.core.allocation.histogram import ShardHistogram, gather
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.quota.grants import Demand
 from arm_batch.errors import BudgetError
@@ -41,12 +41,12 @@ AT_ONCE = 8
 WAVES = Waves.gradual(SHARDS, AT_ONCE)
 
 
-def parts_of(seed: int) -> list[ShardCensus]:
+def parts_of(seed: int) -> list[ShardHistogram]:
     rng = np.random.default_rng(seed)
     lut = LADDER_.lut
     top = rng.integers(lut.n_bins // 3, lut.n_bins, SHARDS)
     return [
-        ShardCensus.of(census_of("image-psnr", lut, [rng.integers(0, top[n], rng.integers(5, 40))]))
+        ShardHistogram.of(census_of("image-psnr", lut, [rng.integers(0, top[n], rng.integers(5, 40))]))
         for n in range(SHARDS)
     ]
 
@@ -70,12 +70,12 @@ class Port(SharedQuota):
     before: Callable[[], object] | None = None
     after: Callable[[], object] | None = None
 
-    def begin(self, job: str, portion: int, flops: int, epoch: int, grant: int) -> bool:
+    def begin(self, job: str, portion: int, flops: int, revision: int, grant: int) -> bool:
         """See `SharedQuota.begin`."""
         happens, self.before = self.before, None
         if happens is not None:
             happens()
-        begun = super().begin(job, portion, flops, epoch, grant)
+        begun = super().begin(job, portion, flops, revision, grant)
         happens, self.after = self.after, None
         if happens is not None:
             happens()
@@ -244,7 +244,7 @@ def test_a_job_that_came_before_waves_were_told_has_those_of_its_time(tmp_path: 
     QuotaJournal(store).create("p", TILES * int(LADDER_.costs[-1]))
     waves = Waves.even(SHARDS)
     each = [[PARTS["a"][shard] for shard in waves.members(wave)] for wave in range(len(waves))]
-    portions = tuple(ShardCensus.of(gather(parts, "image-psnr", LADDER_.lut)) for parts in each)
+    portions = tuple(ShardHistogram.of(gather(parts, "image-psnr", LADDER_.lut)) for parts in each)
     pool = SharedQuota(store)
     pool.register(
         claim_id(GENERATION), "image-psnr", Demand(lut=LADDER_.lut, costs=LADDER_.costs, portions=portions)

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from arm_batch.budget.decisions import added_revision, first_revision, gives_back, wave_revision
 from arm_batch.budget.events import Begun, Event, Opened, Released, Revised, Settled
 from arm_batch.budget.state import BudgetState, Terms, apply
-from arm_batch.core.allocation.apportion import share_out
+from arm_batch.core.allocation.apportion import apportion
 from arm_batch.core.allocation.budget import parse_budget
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.solve import Allocated
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.prediction.ladder import Ladder, Subnet
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import BudgetError
-from arm_batch.runstate.verdict import Verdict
+from arm_batch.runstate.allocation_record import AllocationRecord
 from tests.core.tables import COSTS, census_of, table
 
 SUBNETS = tuple(Subnet(name, int(cost), int(cost)) for name, cost in zip(("bicubic", *"abc"), COSTS, strict=True))
@@ -32,13 +32,13 @@ TERMS = Terms(
 )
 
 
-def parts_of(seed: int, shards: int) -> list[ShardCensus]:
+def parts_of(seed: int, shards: int) -> list[ShardHistogram]:
     rng = np.random.default_rng(seed)
     bins = [[rng.integers(0, 3, rng.integers(1, 12))] for _ in range(shards)]
-    return [ShardCensus.of(census_of("mse", TERMS.ladder.lut, images)) for images in bins]
+    return [ShardHistogram.of(census_of("mse", TERMS.ladder.lut, images)) for images in bins]
 
 
-def first_of(parts: Sequence[ShardCensus], percent: int, waves: Waves) -> Verdict:
+def first_of(parts: Sequence[ShardHistogram], percent: int, waves: Waves) -> AllocationRecord:
     planner = TERMS.planner(parts)
     total = max(planner.floor, planner.full * percent // 100)
     return first_revision(TERMS, Allocated(planner.solve(total), total), parts, waves)
@@ -48,17 +48,17 @@ def first_of(parts: Sequence[ShardCensus], percent: int, waves: Waves) -> Verdic
 class Model:
     """All events that were allowed; whatever is asked is counted anew from them."""
 
-    parts: Sequence[ShardCensus]
+    parts: Sequence[ShardHistogram]
     events: list[Event] = field(default_factory=list)
 
-    def records(self) -> list[Verdict]:
+    def records(self) -> list[AllocationRecord]:
         return [event.record for event in self.events if isinstance(event, Revised)]
 
     def tiles(self, shard: int) -> list[list[int]]:
         record = [record for record in self.records() if shard in record.shards][-1]
         members = [self.parts[each] for each in record.shards]
         cells, counts = (np.concatenate([getattr(part, key) for part in members]) for key in ("cells", "tiles"))
-        divided = share_out(record.allocation.tiles.reshape(-1, len(COSTS)), cells, counts)
+        divided = apportion(record.allocation.tiles.reshape(-1, len(COSTS)), cells, counts)
         begin = sum(len(self.parts[each].cells) for each in record.shards if each < shard)
         own: list[list[int]] = divided[begin : begin + len(self.parts[shard].cells)].tolist()
         return own

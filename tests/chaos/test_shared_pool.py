@@ -17,8 +17,8 @@ from ray.exceptions import RayError
 
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
-from arm_batch.core.allocation.apportion import share_out
-from arm_batch.core.allocation.histogram import N_CLASSES, ShardCensus, cells_of, gather
+from arm_batch.core.allocation.apportion import apportion
+from arm_batch.core.allocation.histogram import N_CLASSES, ShardHistogram, cells_of, gather
 from arm_batch.core.allocation.objective import solve
 from arm_batch.core.prediction.metrics import psnr_of_mse
 from arm_batch.core.quota.grants import Demand
@@ -57,7 +57,7 @@ def demand_of(portions: list[list[np.ndarray]]) -> Demand:
     return Demand(
         lut=LUT,
         costs=COSTS,
-        portions=tuple(ShardCensus.of(census_of("image-psnr", LUT, part)) for part in portions),
+        portions=tuple(ShardHistogram.of(census_of("image-psnr", LUT, part)) for part in portions),
     )
 
 
@@ -65,7 +65,7 @@ def psnr_sum(tiles: np.ndarray, images: list[np.ndarray]) -> float:
     """Predicted PSNR in dB, image by image, of images that share tiles ``(n_cells, n_subnets)``; their sum."""
     entries = [np.unique(cells_of("image-psnr", LUT, bins), return_counts=True) for bins in images]
     cells, counts = (np.concatenate([entry[place] for entry in entries]) for place in (0, 1))
-    shares = np.split(share_out(tiles, cells, counts), np.cumsum([len(entry[0]) for entry in entries])[:-1])
+    shares = np.split(apportion(tiles, cells, counts), np.cumsum([len(entry[0]) for entry in entries])[:-1])
     errors = [
         (share * LUT.mse[cells % LUT.n_bins]).sum() / share.sum()
         for share, (cells, _) in zip(shares, entries, strict=True)
@@ -78,12 +78,12 @@ def allocate(demand: Demand, portions: list[int], flops: int) -> list[np.ndarray
     parts = [demand.portions[portion] for portion in portions]
     tiles = solve("image-psnr", LUT, gather(parts, "image-psnr", LUT), COSTS, flops).tiles
     cells, counts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cells", "tiles"))
-    shares = share_out(tiles.reshape(-1, len(COSTS)), cells, counts)
+    shares = apportion(tiles.reshape(-1, len(COSTS)), cells, counts)
     return np.split(shares, np.cumsum([len(part.cells) for part in parts])[:-1])
 
 
 def run_job(url: str, job: str, demand: Demand, start: Barrier, kills: Kills) -> tuple[list[np.ndarray], int]:
-    """A job without pixels, with epochs: where its grant has changed it allocates what has not begun anew.
+    """A job without pixels, with revisions: where its grant has changed it allocates what has not begun anew.
 
     Returns:
         The tiles of each portion by cell and subnet, and the FLOPs that it has really spent.
@@ -95,11 +95,11 @@ def run_job(url: str, job: str, demand: Demand, start: Barrier, kills: Kills) ->
     done = []
     spent = 0
     for portion, part in enumerate(demand.portions):
-        for epoch in itertools.count():
+        for revision in itertools.count():
             grant = pool.grant(job)
             share = allocate(demand, list(range(portion, PORTIONS)), grant - spent)[0]
             flops = int(share.sum(axis=0) @ COSTS)
-            begun = pool.begin(job, portion, flops, epoch, grant)
+            begun = pool.begin(job, portion, flops, revision, grant)
             kills.count_call()
             if begun:
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.histogram import Census, take_census
+from arm_batch.core.allocation.histogram import Histogram, take_histogram
 from arm_batch.core.allocation.objective import class_errors
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.tiling.scores import Score
@@ -42,11 +42,11 @@ def archives(draw: st.DrawFn, most: int = 60) -> tuple[Lut, list[np.ndarray]]:
     return table(n_bins, draw(st.integers(0, 99))), [rng.integers(0, n_bins, size) for size in sizes]
 
 
-def census_of(objective: str, lut: Lut, images: list[np.ndarray]) -> Census:
-    return take_census(objective, lut, [(bins, 64 * len(bins)) for bins in images])
+def census_of(objective: str, lut: Lut, images: list[np.ndarray]) -> Histogram:
+    return take_histogram(objective, lut, [(bins, 64 * len(bins)) for bins in images])
 
 
-def log_error(census: Census, lut: Lut, tiles: np.ndarray) -> float:
-    there = census.images > 0
-    errors = class_errors(lut, tiles)[there] / census.images[there]
-    return float((census.images[there] * np.log10(errors)).sum())
+def log_error(histogram: Histogram, lut: Lut, tiles: np.ndarray) -> float:
+    there = histogram.images > 0
+    errors = class_errors(lut, tiles)[there] / histogram.images[there]
+    return float((histogram.images[there] * np.log10(errors)).sum())

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.execution.batches import BATCH_TILES, batch_subnets, list_batches
 
 
@@ -24,4 +24,4 @@ def test_batches_hold_every_net_tile_once_and_their_number_follows_from_the_shar
     assert sorted(seen) == sorted(expected)
     assert all(sum(len(p.tiles) for p in batch.pieces) <= BATCH_TILES for batch in batches)
     totals = np.array([[0] * 4, [sum(image.count(s) for image in subnets) for s in range(4)]])
-    assert batch_subnets(Share(np.arange(2), totals)) == [batch.subnet for batch in batches]
+    assert batch_subnets(ShardAllocation(np.arange(2), totals)) == [batch.subnet for batch in batches]

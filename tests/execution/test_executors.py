@@ -69,13 +69,13 @@ def test_ray_plans_as_the_reference_does_and_starts_no_actor(
             limits=ShardLimits(images=2),
         ),
         output=None if sample else str(tmp_path / "plan"),
-        survey=False,
+        profiling=False,
     )
     reference = pipeline.plan(replace(spec, output=None), silent)
     with monkeypatch.context() as patch:
         patch.setattr(ActorPool, "_start", lambda *_: pytest.fail("no actor is needed"))
-        outlook = pipeline.plan(replanned(spec, executor="ray"), silent)
-    assert replace(outlook, plan=None) == reference
+        forecast = pipeline.plan(replanned(spec, executor="ray"), silent)
+    assert replace(forecast, plan=None) == reference
     if sample is None:
         run = replace(job(archive, tmp_path / "out", executor="ray"), adopt=spec.output)
         assert pipeline.upscale(run, silent).failed == 0
@@ -92,9 +92,9 @@ def test_a_dry_run_on_ray_measures_its_actors(
         plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="ray", limits=ShardLimits(images=2)),
         output=output,
     )
-    outlook = pipeline.plan(spec, silent)
-    assert outlook.devices == {"cpu": 2}
-    times = [point.pool_seconds["cpu"] for point in outlook.curve]
+    forecast = pipeline.plan(spec, silent)
+    assert forecast.devices == {"cpu": 2}
+    times = [point.pool_seconds["cpu"] for point in forecast.curve]
     # What no net runs for takes time too.
     assert 0 < times[0] < times[-1]
 

@@ -49,9 +49,15 @@ def begun(archive: Path, output: Path) -> tuple[JobContext, list[Shard]]:
 
 
 def told(summary: ShardSummary) -> list[object]:
-    census = summary.census
-    arrays = (census.cells, census.tiles, census.classes, census.images, census.pixels)
-    return [summary.shard, *(array.tolist() for array in arrays), summary.pixels, summary.failures, summary.copies]
+    histogram = summary.histogram
+    arrays = (histogram.cells, histogram.tiles, histogram.classes, histogram.images, histogram.pixels)
+    return [
+        summary.shard,
+        *(array.tolist() for array in arrays),
+        summary.pixels,
+        summary.failures,
+        summary.duplicates,
+    ]
 
 
 def test_it_plans_as_this_process_does(archive: Path, tmp_path: Path) -> None:
@@ -112,7 +118,7 @@ def test_few_images_need_no_worker_of_the_cluster_to_be_planned(
     assert (summary.images, summary.failed) == (6, 3)
     dry = DryRunSpec(
         plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="ray", limits=ShardLimits(images=2)),
-        survey=False,
+        profiling=False,
     )
     assert len(pipeline.plan(dry, silent).failures) == 3
 

@@ -1,4 +1,4 @@
-"""Giants, with limits so low that small images are some: the same pixels as on the ordinary way."""
+"""Large images, with limits so low that small images are some: the same pixels as on the ordinary way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Writing
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.images import Picture, decode, encode
 from arm_batch.models.inference import Upscaler
@@ -28,14 +28,14 @@ from arm_batch.spec import JobSpec, Resume, Sink
 from arm_batch.storage.open import open_store
 from tests.archives import NO_RESUME, draw, job, make_archive, replanned, silent, write_png
 
-BANDED = Giants(pixels=1000, band_bytes=1)
+BANDED = LargeImages(pixels=1000, band_bytes=1)
 """Outputs in bands of one row of tiles, inputs at once."""
 
-STREAMED = Giants(pixels=1000, streamed=1000, band_bytes=40_000)
+STREAMED = LargeImages(pixels=1000, streamed=1000, band_bytes=40_000)
 """Inputs of more than 1000 px in strips as well."""
 
-SOME = Giants(pixels=70 * 80 * 16, streamed=70 * 80 * 4, band_bytes=1)
-"""Giants among others in a shard, one of them read in strips."""
+SOME = LargeImages(pixels=70 * 80 * 16, streamed=70 * 80 * 4, band_bytes=1)
+"""Large images among others in a shard, one of them read in strips."""
 
 
 def rows(output: Path | str, endpoint: str | None = None) -> dict[str, ImageRecord]:
@@ -48,16 +48,25 @@ def stored(output: Path, row: ImageRecord) -> bytes:
 
 
 def run(
-    archive: Path, output: Path, giants: Giants, sink: Sink = "parquet", resume: Resume = NO_RESUME, **plan: Any
+    archive: Path,
+    output: Path,
+    large_images: LargeImages,
+    sink: Sink = "parquet",
+    resume: Resume = NO_RESUME,
+    **plan: Any,
 ) -> dict[str, ImageRecord]:
-    pipeline.upscale(replanned(job(archive, output, sink=sink, resume=resume), giants=giants, **plan), silent)
+    pipeline.upscale(
+        replanned(job(archive, output, sink=sink, resume=resume), large_images=large_images, **plan), silent
+    )
     return rows(output)
 
 
 def verified(output: Path | str, endpoint: str | None = None) -> Verification:
     """By decoding at once, after reading in strips has found the same."""
     store = open_store(str(output), endpoint)
-    whole, streamed = (verify_store(store, list_generations(store), giants) for giants in (Giants(), STREAMED))
+    whole, streamed = (
+        verify_store(store, list_generations(store), large_images) for large_images in (LargeImages(), STREAMED)
+    )
     assert whole == streamed
     return whole
 
@@ -77,17 +86,17 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ordinary(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, ImageRecord]]:
     output = tmp_path_factory.mktemp("ordinary") / "out"
-    return output, run(archive, output, Giants())
+    return output, run(archive, output, LargeImages())
 
 
-@pytest.mark.parametrize("giants", [BANDED, STREAMED, SOME])
-def test_giants_are_pixel_by_pixel_what_they_are_otherwise(archive, ordinary, tmp_path, giants):
+@pytest.mark.parametrize("large_images", [BANDED, STREAMED, SOME])
+def test_giants_are_pixel_by_pixel_what_they_are_otherwise(archive, ordinary, tmp_path, large_images):
     folder, expected = ordinary
     output = tmp_path / "out"
-    found = run(archive, output, giants)
+    found = run(archive, output, large_images)
     assert found.keys() == expected.keys()
     alone = {path for path, row in found.items() if row.image.bytes is None}
-    assert alone == ({"a.png", "alpha.png", "bands.tif", "tall.png"} if giants == SOME else found.keys())
+    assert alone == ({"a.png", "alpha.png", "bands.tif", "tall.png"} if large_images == SOME else found.keys())
     for path, row in found.items():
         if path in alone:
             assert row.image.path == f"images/{expected[path].image.path}"
@@ -99,7 +108,7 @@ def test_giants_are_pixel_by_pixel_what_they_are_otherwise(archive, ordinary, tm
     assert verified(output).problems == ()
     assert not list(output.glob(".arm-batch*"))
     # One by one, each into a file of its own: the same again.
-    assert run(archive, tmp_path / "files", giants, sink="files") == {
+    assert run(archive, tmp_path / "files", large_images, sink="files") == {
         path: replace(row, image=row.image if path in alone else rows(tmp_path / "files")[path].image)
         for path, row in found.items()
     }
@@ -133,7 +142,7 @@ def test_what_was_written_before_the_commit_does_not_count(archive, tmp_path):
     assert not list(output.glob(".arm-batch*"))
 
 
-def die_in_a_giant(spec: JobSpec, calls: int) -> None:
+def die_in_a_large_image(spec: JobSpec, calls: int) -> None:
     """Run a job in a process that ends itself at a batch of an image that is written to scratch."""
     upscale = Upscaler.run
     left = calls
@@ -151,8 +160,8 @@ def die_in_a_giant(spec: JobSpec, calls: int) -> None:
 
 def test_a_kill_in_the_middle_costs_that_image_alone(archive, tmp_path):
     output = tmp_path / "out"
-    spec = replanned(job(archive, output, shard_images=1), giants=SOME)
-    process = multiprocessing.get_context("forkserver").Process(target=die_in_a_giant, args=(spec, 12))
+    spec = replanned(job(archive, output, shard_images=1), large_images=SOME)
+    process = multiprocessing.get_context("forkserver").Process(target=die_in_a_large_image, args=(spec, 12))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -170,7 +179,7 @@ def test_an_archive_of_nothing_but_giants_can_be_timed(archive, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(archive / "tall.png", folder)
-    pipeline.upscale(replanned(job(folder, tmp_path / "out", budget="10min"), giants=SOME), silent)
+    pipeline.upscale(replanned(job(folder, tmp_path / "out", budget="10min"), large_images=SOME), silent)
     row = rows(tmp_path / "out")["tall.png"]
     assert row.status == "ok"
     assert row.subnet_tiles[-1] == row.tiles
@@ -205,7 +214,7 @@ def test_copies_share_the_file_of_a_giant(archive, tmp_path):
 def test_into_s3(archive, tmp_path, s3_bucket, s3_endpoint):
     output = f"s3://{s3_bucket}/out"
     spec = job(archive, output, endpoint_url=s3_endpoint)
-    pipeline.upscale(replanned(spec, giants=SOME), silent)
+    pipeline.upscale(replanned(spec, large_images=SOME), silent)
     assert verified(output, s3_endpoint).problems == ()
     found, local = rows(output, s3_endpoint), run(archive, tmp_path / "out", SOME)
     assert {path: row.sha256 for path, row in found.items()} == {path: row.sha256 for path, row in local.items()}
@@ -222,7 +231,7 @@ def test_a_format_that_cannot_be_written_in_strips_is_not_chosen(archive, tmp_pa
 @pytest.mark.parametrize("budget", ["50%", "3h"])
 def test_ray_gives_the_same(archive, tmp_path, budget):
     expected = run(archive, tmp_path / "reference", SOME)
-    spec = replanned(job(archive, tmp_path / "out", budget, executor="ray", shard_images=3), giants=SOME)
+    spec = replanned(job(archive, tmp_path / "out", budget, executor="ray", shard_images=3), large_images=SOME)
     summary = pipeline.upscale(spec, silent)
     assert summary.failed == 0
     assert verified(tmp_path / "out").problems == ()

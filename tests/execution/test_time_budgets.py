@@ -17,7 +17,7 @@ from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.execution import inline
 from arm_batch.execution.speed_cache import cache_file
 from arm_batch.report import RunSummary
-from arm_batch.runstate.allocation import read_epochs
+from arm_batch.runstate.allocation import read_revisions
 from arm_batch.runstate.generation import list_generations
 from arm_batch.spec import Resume
 from arm_batch.storage.open import open_store
@@ -37,14 +37,14 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is measured: seconds per tile, and beside; `measured` counts how often."""
-    told: dict[str, Any] = {"tiles": [0.0, 100.0, 200.0, 400.0], "beside": (1.0, 10**6), "measured": 0}
+    told: dict[str, Any] = {"tiles": [0.0, 100.0, 200.0, 400.0], "host": (1.0, 10**6), "measured": 0}
 
     def measure(*_: object) -> list[float]:
         told["measured"] += 1
         return told["tiles"]
 
     monkeypatch.setattr(inline, "measure_tiles", measure)
-    monkeypatch.setattr(inline, "measure_beside", lambda *_: told["beside"])
+    monkeypatch.setattr(inline, "measure_host_overhead", lambda *_: told["host"])
     return told
 
 
@@ -139,13 +139,13 @@ def test_flops_can_be_added_to_a_time_and_no_time_to_anything(
     summary = pipeline.upscale(replace(asked, resume=Resume(add_budget=parse_budget("20%"))), silent)
     assert speeds["measured"] == 1
     (generation,) = list_generations(open_store(str(tmp_path / "out")))
-    first, added = read_epochs(open_store(str(tmp_path / "out")), generation)
+    first, added = read_revisions(open_store(str(tmp_path / "out")), generation)
     assert summary.budget_flops == added.total == first.total + first.full // 5
     assert first.total < summary.spent_flops <= added.total
 
 
 @pytest.mark.parametrize(
-    ("budget", "beside", "told"),
+    ("budget", "host_overhead", "told"),
     [
         ("3gpu-hours", 1.0, "needs a GPU"),
         ("1h", 1e9, "less than interpolation alone needs"),
@@ -153,9 +153,9 @@ def test_flops_can_be_added_to_a_time_and_no_time_to_anything(
     ],
 )
 def test_what_no_plan_meets_leaves_no_run_behind(
-    archive: Path, tmp_path: Path, speeds: dict[str, Any], budget: str, beside: float, told: str
+    archive: Path, tmp_path: Path, speeds: dict[str, Any], budget: str, host_overhead: float, told: str
 ) -> None:
-    speeds["beside"] = (beside, 10**6)
+    speeds["host"] = (host_overhead, 10**6)
     stages = []
     with pytest.raises(BudgetError, match=told) as raised:
         pipeline.upscale(job(archive, tmp_path / "out", budget=budget), lambda stage, *_: stages.append(stage))

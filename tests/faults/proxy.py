@@ -199,10 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _forward(self, body: bytes) -> _Answer:
-        left_out = _OF_ONE_CONNECTION | {"content-length", "expect"}
+        skipped = _OF_ONE_CONNECTION | {"content-length", "expect"}
         if not self.server.proxy.honours_conditions:
-            left_out |= {"if-none-match", "if-match"}
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+            skipped |= {"if-none-match", "if-match"}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in skipped}
         with contextlib.closing(http.client.HTTPConnection(*self.server.upstream, timeout=60)) as upstream:
             upstream.request(self.command, self.path, body, headers | {"Content-Length": str(len(body))})
             response = upstream.getresponse()

@@ -119,7 +119,7 @@ def _plan_spec(root: Path) -> DryRunSpec:
             input=str(root / INPUT), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)
         ),
         output=str(root / "plan"),
-        survey=False,
+        profiling=False,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.image_options import AUTO, Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import ImageError
 from arm_batch.execution.in_memory import upscale_pictures
 from arm_batch.images import FORMATS, Picture, choose_format, decode, encode, fit_metadata
@@ -20,7 +20,7 @@ from arm_batch.models.ladder_files import LadderFiles, load_ladder
 MAX_PIXELS = 2**16
 
 _STREAMED = 0.3
-"""How many files are also read as giants are: in strips."""
+"""How many files are also read as large images are: in strips."""
 
 
 class WrongError(AssertionError):
@@ -91,7 +91,7 @@ class Upscaling:
 def _read_in_strips(data: bytes, reading: Reading) -> list[int] | None:
     """The sides of an image, the shorter one first, for strips are not turned; None for one that fails."""
     try:
-        strips = open_strips(io.BytesIO(data), reading, Giants(pixels=1, streamed=1))
+        strips = open_strips(io.BytesIO(data), reading, LargeImages(pixels=1, streamed=1))
         read_through(strips)
     except ImageError:
         return None

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import ImageError
 from arm_batch.images import Picture, decode
 from arm_batch.images.streaming import open_strips
@@ -159,11 +159,11 @@ BAND_KINDS = {
 
 @pytest.mark.parametrize("name", BAND_KINDS)
 def test_bands_beyond_the_colours_become_planes(name: str) -> None:
-    photometric, extras, bands, n_colours, has_alpha = BAND_KINDS[name]
+    photometric, passthrough, bands, n_colours, has_alpha = BAND_KINDS[name]
     if has_alpha:
         bands = bands.copy()
         bands[..., 3] |= 1
-    data = tiff(bands, photometric=photometric, planarconfig="contig", extrasamples=extras)
+    data = tiff(bands, photometric=photometric, planarconfig="contig", extrasamples=passthrough)
     picture = decode(data)
     np.testing.assert_array_equal(picture.pixels, bands[..., :n_colours])
     np.testing.assert_array_equal(picture.planes, bands[..., n_colours:])
@@ -198,7 +198,7 @@ def test_what_is_no_number_is_black() -> None:
     samples = FLOATS.copy()
     samples[3, 4], samples[5, 6], samples[7, 8] = np.nan, np.inf, -np.inf
     data, reading = tiff(samples), Reading(float_range=(0, 1))
-    strips = open_strips(io.BytesIO(data), reading, Giants(pixels=1, streamed=1))
+    strips = open_strips(io.BytesIO(data), reading, LargeImages(pixels=1, streamed=1))
     for pixels in (decode(data, reading).pixels, strips.rows(0, 20)):
         assert [int(pixels[y, x, 0]) for y, x in ((3, 4), (5, 6), (7, 8))] == [0, 65535, 0]
 

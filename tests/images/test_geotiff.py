@@ -12,10 +12,10 @@ import tifffile
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.image_options import Reading, Writing
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.images import decode
 from arm_batch.images.geotiff import affine
-from arm_batch.images.streaming import GiantWriter, canvas_of, open_strips
+from arm_batch.images.streaming import StripWriter, canvas_of, open_strips
 from tests.archives import job, replanned, silent
 from tests.image_files import exif, saved, smooth, tiff
 
@@ -141,11 +141,11 @@ def test_without_other_metadata_it_stays(tmp_path: Path) -> None:
 
 def test_large_images_have_theirs_too(tmp_path: Path) -> None:
     data = geotiff(*SAID["scale and a tie point inside"], keys(POINT), text(NO_DATA, "255"), tile=(16, 16))
-    strips = open_strips(io.BytesIO(data), Reading(), Giants(pixels=1, streamed=1))
+    strips = open_strips(io.BytesIO(data), Reading(), LargeImages(pixels=1, streamed=1))
     canvas = canvas_of(strips, 4, strip_metadata=False)
     path = tmp_path / "a.tif"
     path.touch()
-    with GiantWriter(path, "tiff", 90, canvas) as writer:
+    with StripWriter(path, "tiff", 90, canvas) as writer:
         writer.add(np.zeros((120, 160, 3), np.uint8))
     after, columns = tags_of(path.read_bytes()), np.array([3.0, 20.0])
     np.testing.assert_allclose(places(after, 4 * columns, 4 * columns), places(tags_of(data), columns, columns))

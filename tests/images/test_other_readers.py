@@ -98,8 +98,8 @@ def test_tifffile_reads_tiff_of_any_number_of_bands(channels: int, planes: int, 
     written = Picture(pixels=smooth(0, channels=channels, depth=depth), planes=bands, has_alpha=planes > 0)
     with tifffile.TiffFile(io.BytesIO(encode(written, "tiff"))) as file:
         page = file.pages[0]
-        extras = page.extrasamples
-        assert [int(extra) for extra in extras] == [2, 0, 0, 0][:planes]
+        passthrough = page.extrasamples
+        assert [int(extra) for extra in passthrough] == [2, 0, 0, 0][:planes]
         data = decoded_tiff(page)
     np.testing.assert_array_equal(data, np.concatenate([written.pixels, written.planes], axis=2))
 

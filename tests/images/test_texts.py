@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.images import Picture, decode, encode, fit_metadata
-from arm_batch.images.streaming import GiantWriter, open_strips
+from arm_batch.images.streaming import StripWriter, open_strips
 from arm_batch.images.streaming.writer import canvas_of
 from arm_batch.images.texts import COMMENT
 from tests.image_files import chunk, exif, saved, smooth, with_chunk
 
 RGB8 = smooth(0)
-STREAMED = Giants(pixels=1, streamed=1)
+STREAMED = LargeImages(pixels=1, streamed=1)
 COMPRESSED = b"Story\0\0" + zlib.compress(b"a long one")
 INTERNATIONAL = b"Titel\0\0\0de\0\0" + "Größe".encode()
 
@@ -96,7 +96,7 @@ def test_so_they_do_where_images_are_streamed(source: str, tmp_path: Path) -> No
     assert set(strips.metadata.texts) == KEPT[source]
     path = tmp_path / "a"
     path.touch()
-    with GiantWriter(path, source, 95, canvas_of(strips, 1, False)) as writer:
+    with StripWriter(path, source, 95, canvas_of(strips, 1, False)) as writer:
         writer.add(strips.rows(0, strips.height))
     written = decode(path.read_bytes())
     assert set(written.metadata.texts) == KEPT[source]

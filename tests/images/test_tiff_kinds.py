@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from arm_batch.images.streaming import open_strips, probe_size
@@ -20,7 +20,7 @@ from tests.raw_tiff import ASCII, LONG, SHORT, Page, Tags, packed_page, raw_tiff
 
 GREY, RGB, CMYK, YCBCR, CIE_LAB, ICC_LAB, ITU_LAB = 1, 2, 5, 6, 8, 9, 10
 KIND, OLD_KIND, SOFTWARE, PHOTOMETRIC = 254, 255, 305, 262
-STREAMED = Giants(pixels=1, streamed=1)
+STREAMED = LargeImages(pixels=1, streamed=1)
 
 LAB = ("Lab, converted to sRGB",)
 

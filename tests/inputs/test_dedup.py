@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arm_batch.errors import ImageError
-from arm_batch.inputs.dedup import put_copies_behind
+from arm_batch.inputs.dedup import put_duplicates_behind
 from arm_batch.inputs.listing import list_store
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.storage.base import ObjectStore
@@ -38,7 +38,7 @@ def held(*contents: str, sizes: bool = True) -> list[Entry]:
 
 
 def marks(entries: list[Entry], images: int = 32, size: int = LARGE) -> list[tuple[str, str | None]]:
-    found = put_copies_behind(Held(LocalStore("/")), entries, images, size)
+    found = put_duplicates_behind(Held(LocalStore("/")), entries, images, size)
     return [(entry.path, entry.copy_of) for entry in found]
 
 
@@ -65,7 +65,7 @@ def test_large_groups_begin_anew() -> None:
 def test_every_entry_once_and_each_copy_right_behind_its_own(contents: list[str], images: int, size: int) -> None:
     entries = held(*contents)
     by_path = {entry.path: entry for entry in entries}
-    found = put_copies_behind(Held(LocalStore("/")), entries, images, size)
+    found = put_duplicates_behind(Held(LocalStore("/")), entries, images, size)
     assert Counter(entry.path for entry in found) == Counter(by_path.keys())
     first = None
     for entry in found:
@@ -88,7 +88,7 @@ def test_only_what_may_be_the_same_is_read(store: ObjectStore, monkeypatch: pyte
     read: list[str] = []
     real = Source.read
     monkeypatch.setattr(Source, "read", lambda source, entry: (read.append(entry.path), real(source, entry))[1])
-    found = put_copies_behind(Source(store), list_store(store).entries, 32, LARGE)
+    found = put_duplicates_behind(Source(store), list_store(store).entries, 32, LARGE)
     assert [(entry.path, entry.copy_of) for entry in found] == [
         ("a.png", None),
         ("b.png", "a.png"),
@@ -107,5 +107,5 @@ def test_a_hash_from_s3_is_that_of_the_bytes(tmp_path: Path) -> None:
         Entry(path="a.png", key="a.png", row=None, size=4, etag=hashlib.md5(b"same").hexdigest()),
         Entry(path="b.png", key="b.png", row=None, size=4, etag=info.etag),
     ]
-    found = put_copies_behind(Source(LocalStore(str(tmp_path))), entries, 32, LARGE)
+    found = put_duplicates_behind(Source(LocalStore(str(tmp_path))), entries, 32, LARGE)
     assert [entry.copy_of for entry in found] == [None, "a.png"]

@@ -55,7 +55,7 @@ def test_every_key_is_listed_once_and_read(store: S3Store) -> None:
     assert len({entry.path for entry in found.entries}) == len(images)
     assert all(is_safe_key(entry.path) for entry in found.entries)
     assert {entry.key for entry in found.entries if entry.path != entry.key} == {"x//y.png", "/z.png", "//z.png"}
-    assert found.left_out == (
+    assert found.skipped == (
         "files: 1 of other kinds (.png  1)",
         "1 files or folders whose names begin with a dot",
     )

@@ -216,7 +216,7 @@ def test_images_in_a_column_of_any_name(
     listing = list_store(store, named)
     assert [entry.path for entry in listing.entries] == paths
     assert Source(store, named).read(listing.entries[0]) == b"x"
-    assert listing.extras is None or not {"img", "left"} & set(listing.extras.table.column_names)
+    assert listing.passthrough is None or not {"img", "left"} & set(listing.passthrough.table.column_names)
 
 
 def test_several_columns_of_images(tmp_path: Path) -> None:

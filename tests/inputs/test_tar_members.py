@@ -65,13 +65,13 @@ def test_shards_of_samples(store: ObjectStore, format: int) -> None:
     store.write("train/index.parquet", b"not read")
     found = list_store(store)
     assert contents(store) == {f"train/{shard:05d}/{n}.jpg": b"%d" % n * n for shard in range(2) for n in range(3)}
-    assert found.left_out == (
+    assert found.skipped == (
         "1 .parquet files: where there are .tar files, those are taken",
         "in tar files: 6 of other kinds (.npy 6)",
     )
     assert [entry.size for entry in found.entries] == [0, 1, 2] * 2
-    assert found.extras is not None
-    texts = found.extras.of(entry.path for entry in found.entries)
+    assert found.passthrough is not None
+    texts = found.passthrough.of(entry.path for entry in found.entries)
     assert texts.to_pydict() == {"json": ["", "1", "22"] * 2, "cls": ["", "1", "22"] * 2}
 
 
@@ -82,11 +82,11 @@ def test_texts_go_with_all_images_of_their_key(local: LocalStore) -> None:
     ]
     local.write("t.tar", pack(*members))
     found = list_store(local)
-    assert found.extras is not None
+    assert found.passthrough is not None
     assert dict(
         zip(
             (e.path for e in found.entries),
-            found.extras.of(e.path for e in found.entries).to_pylist(),
+            found.passthrough.of(e.path for e in found.entries).to_pylist(),
             strict=True,
         )
     ) == {
@@ -94,7 +94,7 @@ def test_texts_go_with_all_images_of_their_key(local: LocalStore) -> None:
         "t/a/1.right.png": {"json": "{}", "txt": "ü"},
         "t/b/1.png": {"json": None, "txt": None},
     }
-    assert found.left_out == ("in tar files: 3 of other kinds (.txt 2, .json 1)",)
+    assert found.skipped == ("in tar files: 3 of other kinds (.txt 2, .json 1)",)
 
 
 def test_one_tar(store: ObjectStore) -> None:
@@ -109,7 +109,7 @@ def test_images_go_before_tars(local: LocalStore) -> None:
     local.write("b.png", b"two")
     found = list_store(local)
     assert [entry.path for entry in found.entries] == ["b.png"]
-    assert found.left_out == ("1 .tar files: where there are image files, those are taken",)
+    assert found.skipped == ("1 .tar files: where there are image files, those are taken",)
 
 
 @pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -168,7 +168,7 @@ def test_what_is_no_file_is_a_failed_row(local: LocalStore) -> None:
         "t/sparse.png": "is stored as a sparse file, which is not supported",
         "t/after.png": b"last",
     }
-    assert list_store(local).left_out == ("in tar files: 2 whose names begin with a dot",)
+    assert list_store(local).skipped == ("in tar files: 2 whose names begin with a dot",)
 
 
 def test_sparse_files_that_tar_writes(local: LocalStore) -> None:
@@ -223,7 +223,7 @@ def test_a_missing_end_is_told_and_what_was_put_behind_is_found(local: LocalStor
     local.write("u.tar", data + pack(("b.png", b"two")))
     local.write("v.tar", data + b"something else")
     assert contents(local) == {"t/a.png": b"one", "u/a.png": b"one", "u/b.png": b"two", "v/a.png": b"one"}
-    assert list_store(local).left_out == ("t.tar ends without the mark of an end: it may have been cut off there",)
+    assert list_store(local).skipped == ("t.tar ends without the mark of an end: it may have been cut off there",)
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])

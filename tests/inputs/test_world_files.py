@@ -10,7 +10,7 @@ import pytest
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.image_options import Writing
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.execution.world_files import LEFT_OUT
 from arm_batch.inputs.world_files import enlarged_world, parse_world, read_world, world_text
 from arm_batch.runstate.generation import list_generations
@@ -61,7 +61,7 @@ def test_where_outputs_are_no_files_it_is_left_out(tmp_path: Path, sink: str) ->
 
 def test_of_large_images_it_lies_beside_them_whatever_the_sink(tmp_path: Path) -> None:
     files = {"a.tif": saved(PIXELS, "TIFF"), "a.tfw": world_text(TURNED)}
-    upscaled(tmp_path, files, "parquet", giants=Giants(pixels=1, streamed=1))
+    upscaled(tmp_path, files, "parquet", large_images=LargeImages(pixels=1, streamed=1))
     after = parse_world((tmp_path / "out" / "images" / "a.tfw").read_text())
     assert after == pytest.approx(enlarged_world(TURNED, 4))
 

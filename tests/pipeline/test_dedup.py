@@ -48,7 +48,7 @@ COPIES = {"d/a again.png": "a.png", "z.png": None, "bb.png": "b.png"}
 def test_copies_cost_nothing_and_have_all_that_others_have(spec: JobSpec, tmp_path: Path, sink: Sink) -> None:
     spec = replanned(replace(spec, sink=sink), limits=replace(spec.plan.limits, images=32))
     summary = pipeline.upscale(spec, silent)
-    assert (summary.images, summary.failed, summary.copies) == (6, 0, 3)
+    assert (summary.images, summary.failed, summary.duplicates) == (6, 0, 3)
     found = rows(tmp_path / "out", *COLUMNS)
     for path, first in {"d/a again.png": "a.png", "z.png": "a.png", "bb.png": "b.png"}.items():
         copy, original = found[path], found[first]
@@ -79,7 +79,7 @@ def test_a_run_that_was_stopped_goes_on(spec: JobSpec, tmp_path: Path, stage: st
     found = rows(tmp_path / "out", *COLUMNS)
     assert found == rows(tmp_path / "whole", *COLUMNS)
     assert {path: found[path]["copy_of"] for path in COPIES} == COPIES
-    assert summary.copies == 2
+    assert summary.duplicates == 2
     with pytest.raises(OutputError, match="dedup was 'yes', is 'no'"):
         pipeline.upscale(replanned(spec, dedup=False), silent)
 
@@ -99,7 +99,7 @@ def test_copies_fail_with_the_first_and_are_tried_again(spec: JobSpec, archive: 
         (archive / name).write_bytes(whole)
     write_png(archive / "z.png", draw(9, 20, 20))
     summary = pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
-    assert (summary.failed, summary.copies) == (0, 1)
+    assert (summary.failed, summary.duplicates) == (0, 1)
     found = rows(tmp_path / "out", *COLUMNS)
     assert found["d/a again.png"]["sha256"] == found["a.png"]["sha256"]
     assert found["z.png"]["width"] == 80
@@ -146,7 +146,7 @@ def test_images_that_come_later_are_looked_at_among_themselves(
         shutil.copyfile(archive / "c.png", archive / name)
     summary = pipeline.upscale(replace(spec, resume=Resume(extend=True)), silent)
     found = rows(tmp_path / "out", *COLUMNS)
-    assert (summary.images, summary.copies) == (8, 3)
+    assert (summary.images, summary.duplicates) == (8, 3)
     assert found["later too.png"]["copy_of"] is None
     assert found["later.png"]["copy_of"] == "later too.png"
     assert found["later.png"]["sha256"] == found["c.png"]["sha256"]
@@ -157,7 +157,7 @@ def test_rows_of_parquet(archive: Path, tmp_path: Path) -> None:
     images = [{"bytes": (archive / path).read_bytes(), "path": path} for path in paths]
     pq.write_table(pa.table({"image": [*images, None]}), tmp_path / "p.parquet")
     summary = pipeline.upscale(replanned(job(tmp_path / "p.parquet", tmp_path / "out"), dedup=True), silent)
-    assert (summary.images, summary.failed, summary.copies) == (5, 1, 1)
+    assert (summary.images, summary.failed, summary.duplicates) == (5, 1, 1)
     assert rows(tmp_path / "out", *COLUMNS)["d/a again.png"]["copy_of"] == "a.png"
 
 
@@ -166,13 +166,13 @@ def test_a_plan_knows_copies_too(spec: JobSpec, archive: Path, tmp_path: Path) -
         plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", dedup=True),
         output=str(tmp_path / "plan"),
     )
-    outlook = pipeline.plan(asked, silent)
-    assert (outlook.images, outlook.copies) == (6, 3)
-    assert pipeline.plan(asked, silent).copies == 3
+    forecast = pipeline.plan(asked, silent)
+    assert (forecast.images, forecast.duplicates) == (6, 3)
+    assert pipeline.plan(asked, silent).duplicates == 3
     with pytest.raises(UsageError, match="dedup was 'yes', is 'no'"):
         pipeline.upscale(replanned(replace(spec, adopt=asked.output), dedup=False), silent)
     summary = pipeline.upscale(replace(spec, adopt=asked.output), silent)
-    assert (summary.copies, summary.full_flops) == (3, outlook.full_flops.value)
+    assert (summary.duplicates, summary.full_flops) == (3, forecast.full_flops.value)
     with pytest.raises(UsageError, match="leave out one"):
         pipeline.plan(
             replanned(replace(asked, output=None), selection=Selection(sample=parse_sample("2"))), silent

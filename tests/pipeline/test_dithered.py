@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.cli.forecast import outlook_lines
-from arm_batch.core.large_images import Giants
+from arm_batch.cli.forecast import forecast_lines
+from arm_batch.core.large_images import LargeImages
 from arm_batch.execution.messages import DITHERED
 from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
@@ -73,8 +73,8 @@ def test_so_are_large_images(streamed: bool, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
     (tmp_path / "in" / "grey.png").write_bytes(saved(GREY, "PNG"))
-    giants = Giants(pixels=1, streamed=1 if streamed else 2**26)
-    spec = replanned(job(tmp_path / "in", tmp_path / "out", budget="100%"), giants=giants)
+    large_images = LargeImages(pixels=1, streamed=1 if streamed else 2**26)
+    spec = replanned(job(tmp_path / "in", tmp_path / "out", budget="100%"), large_images=large_images)
     pipeline.upscale(spec, silent)
     rows = {row["path"]: row for row in open_dataset(str(tmp_path / "out")).to_table().to_pylist()}
     bits, grey = rows["bits.png"], rows["grey.png"]
@@ -89,8 +89,8 @@ def test_a_dry_run_of_nothing_else_says_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
     asked = PlanSpec(input=str(tmp_path / "in"), ladder=LADDER, scale=4, executor="inline")
-    outlook = pipeline.plan(DryRunSpec(plan=asked, survey=False), silent)
-    assert (outlook.curve, outlook.failures, outlook.output_pixels.value) == ((), (), 16 * 128 * 128)
+    forecast = pipeline.plan(DryRunSpec(plan=asked, profiling=False), silent)
+    assert (forecast.curve, forecast.failures, forecast.output_pixels.value) == ((), (), 16 * 128 * 128)
     assert any(
-        "curve      none: all images are in two tones or dithered" in line for line in outlook_lines(outlook)
+        "curve      none: all images are in two tones or dithered" in line for line in forecast_lines(forecast)
     )

@@ -142,7 +142,7 @@ def test_files_that_have_different_columns(tmp_path: Path, pngs: list[bytes]) ->
     write(tmp_path / "in", "q.parquet", pngs[1:2], {"n": pa.array([2], pa.int64()), "odd": [[5]], "late": [2.5]})
     spec = job(tmp_path / "in", tmp_path / "out")
     summary = pipeline.upscale(spec, silent)
-    assert summary.left_out == ("the column odd: its type differs from file to file",)
+    assert summary.skipped == ("the column odd: its type differs from file to file",)
     assert rows(tmp_path / "out", "n", "only", "late") == {
         "p/00000000": {"n": 1, "only": True, "late": None},
         "q/00000000": {"n": 2, "only": None, "late": 2.5},
@@ -153,7 +153,7 @@ def test_files_that_have_different_columns(tmp_path: Path, pngs: list[bytes]) ->
     assert "new" not in open_dataset(str(tmp_path / "out")).schema.names
     write(tmp_path / "in", "s.parquet", pngs[3:4], {"only": ["text"]})
     summary = pipeline.upscale(replace(spec, resume=Resume(extend=True)), silent)
-    assert "the column only: its type differs from file to file" in summary.left_out
+    assert "the column only: its type differs from file to file" in summary.skipped
     assert rows(tmp_path / "out", "n", "only")["s/00000000"] == {"n": None, "only": None}
 
 
@@ -185,7 +185,7 @@ def test_a_column_that_is_too_large_stays_behind(
         tmp_path / "in", "p.parquet", pngs, {"big": [bytes([n]) * (1 << 20) for n in range(4)], "n": [1, 2, 3, 4]}
     )
     summary = pipeline.upscale(job(tmp_path / "in", tmp_path / "out"), silent)
-    assert summary.left_out == ("the column big: its 4 MiB are too many to go along",)
+    assert summary.skipped == ("the column big: its 4 MiB are too many to go along",)
     assert [row["n"] for row in rows(tmp_path / "out", "n").values()] != []
 
 

@@ -94,7 +94,7 @@ def test_a_messy_folder(tmp_path: Path) -> None:
     }
     assert len(found) == 7 + 3 + 4
     assert found["away/x/far.png"]["status"] == found["odd name\n+%.png"]["status"] == "ok"
-    assert summary.left_out == (
+    assert summary.skipped == (
         "1 .parquet files: where there are image files, those are taken",
         "files: 1 of other kinds (.txt 1)",
         "ring is a link to INPUT, which is taken already",

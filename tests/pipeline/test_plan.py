@@ -28,8 +28,8 @@ from arm_batch.errors import (
 )
 from arm_batch.execution import inline
 from arm_batch.execution.messages import JobContext
-from arm_batch.execution.profiling import Beside, Sampled
-from arm_batch.forecast import Outlook, outlook_document
+from arm_batch.execution.profiling import HostSample, Sampled
+from arm_batch.forecast import Forecast, forecast_document
 from arm_batch.images import FORMATS
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.runstate.generation import list_generations
@@ -49,7 +49,7 @@ def dry_run(archive: Path, output: Path | None = None, budget: Budget | None = N
         plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)),
         output=None if output is None else str(output),
         budget=budget,
-        survey=False,
+        profiling=False,
     )
 
 
@@ -77,16 +77,16 @@ def test_what_it_predicts_is_what_the_run_is_then_allocated(
     archive: Path, tmp_path: Path, objective: Objective, budget: str
 ) -> None:
     asked = replanned(dry_run(archive, budget=parse_budget(budget)), objective=objective)
-    outlook = pipeline.plan(asked, silent)
+    forecast = pipeline.plan(asked, silent)
     summary = pipeline.upscale(
         replanned(job(archive, tmp_path / "out", budget=budget), objective=objective), silent
     )
-    assert outlook.asked is not None
-    outcome = outlook.asked.outcome
+    assert forecast.asked is not None
+    outcome = forecast.asked.outcome
     assert outcome is not None
     assert (outcome.flops, outcome.predicted) == (summary.spent_flops, summary.predicted)
-    assert dict(zip(outlook.subnets, outcome.subnet_tiles, strict=True)) == summary.subnet_tiles
-    assert outlook.full_flops.value == summary.full_flops
+    assert dict(zip(forecast.subnets, outcome.subnet_tiles, strict=True)) == summary.subnet_tiles
+    assert forecast.full_flops.value == summary.full_flops
     assert outcome.share == summary.spent_flops / summary.full_flops
 
 
@@ -95,24 +95,24 @@ def test_it_tells_of_the_whole_archive_and_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = files(tmp_path)
-    outlook = pipeline.plan(dry_run(archive), silent)
+    forecast = pipeline.plan(dry_run(archive), silent)
     assert files(tmp_path) == before
     assert len(read) == 7
-    assert (outlook.images, outlook.scored, outlook.failures, outlook.plan) == (7, 7, (), None)
-    assert outlook.tiles.value == 9 + 4 + 4 + 5 + 4 + 6 + 4
+    assert (forecast.images, forecast.scored, forecast.failures, forecast.plan) == (7, 7, (), None)
+    assert forecast.tiles.value == 9 + 4 + 4 + 5 + 4 + 6 + 4
     lr_pixels = 70 * 90 + 33 * 40 + 64 * 64 + 20 * 130 + 50 * 60 + 45 * 70 + 40 * 40
-    assert outlook.output_pixels.value == 16 * lr_pixels
-    assert outlook.output_bytes.value == pytest.approx(16 * lr_pixels * FORMATS["png"].bytes_per_pixel)
-    figures = [point.predicted.of(outlook.objective) for point in outlook.curve]
+    assert forecast.output_pixels.value == 16 * lr_pixels
+    assert forecast.output_bytes.value == pytest.approx(16 * lr_pixels * FORMATS["png"].bytes_per_pixel)
+    figures = [point.predicted.of(forecast.objective) for point in forecast.curve]
     assert figures == sorted(figures)
-    assert outlook.curve[0].subnet_tiles == (36, 0, 0, 0)
-    assert outlook.curve[-1].share <= 1
-    assert outlook.knee in outlook.curve[1:-1]
-    assert (outlook.devices, {len(point.pool_seconds) for point in outlook.curve}) == ({}, {0})
-    assert all(point.interval is None for point in outlook.curve)
-    document = json.loads(outlook_document(outlook))
-    assert len(document["curve"]) == len(outlook.curve)
-    assert document["knee"]["flops"] == outlook.knee.flops
+    assert forecast.curve[0].subnet_tiles == (36, 0, 0, 0)
+    assert forecast.curve[-1].share <= 1
+    assert forecast.knee in forecast.curve[1:-1]
+    assert (forecast.devices, {len(point.pool_seconds) for point in forecast.curve}) == ({}, {0})
+    assert all(point.interval is None for point in forecast.curve)
+    document = json.loads(forecast_document(forecast))
+    assert len(document["curve"]) == len(forecast.curve)
+    assert document["knee"]["flops"] == forecast.knee.flops
 
 
 @pytest.fixture
@@ -121,15 +121,15 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     measured: list[object] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(inline, "measure_tiles", lambda *_: [0.0, 1.0, 2.0, 4.0])
-    original = inline.measure_beside
+    original = inline.measure_host_overhead
 
-    def measure(context: JobContext, shard: Sampled) -> Beside:
+    def measure(context: JobContext, shard: Sampled) -> HostSample:
         measured.append(shard)
         seconds, pixels = original(context, shard)
         assert seconds > 0
         return 8e-6 * pixels, pixels
 
-    monkeypatch.setattr(inline, "measure_beside", measure)
+    monkeypatch.setattr(inline, "measure_host_overhead", measure)
     return measured
 
 
@@ -139,42 +139,44 @@ LR_PIXELS = 70 * 90 + 33 * 40 + 64 * 64 + 20 * 130 + 50 * 60 + 45 * 70 + 40 * 40
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_measured_speeds_give_wall_times(archive: Path, tmp_path: Path, speeds: list[object], keep: bool) -> None:
-    spec = replace(dry_run(archive, tmp_path / "plan" if keep else None, parse_budget("40%")), survey=True)
-    outlook = pipeline.plan(spec, silent)
-    assert outlook.devices == {"cpu": 1}
-    assert outlook.asked is not None
-    assert outlook.asked.outcome is not None
-    for point in (*outlook.curve, outlook.asked.outcome):
+    spec = replace(dry_run(archive, tmp_path / "plan" if keep else None, parse_budget("40%")), profiling=True)
+    forecast = pipeline.plan(spec, silent)
+    assert forecast.devices == {"cpu": 1}
+    assert forecast.asked is not None
+    assert forecast.asked.outcome is not None
+    for point in (*forecast.curve, forecast.asked.outcome):
         _, small, middle, large = point.subnet_tiles
         assert point.pool_seconds["cpu"] == pytest.approx(small + 2 * middle + 4 * large + 8e-6 * LR_PIXELS)
     assert len(speeds) == 4
-    assert pipeline.plan(spec, silent) == outlook
+    assert pipeline.plan(spec, silent) == forecast
 
 
 @pytest.mark.usefixtures("speeds")
 def test_wall_times_of_a_sample_are_the_whole_archives(large_archive: Path) -> None:
-    spec = replanned(replace(dry_run(large_archive), survey=True), selection=Selection(sample=parse_sample("20")))
-    outlook = pipeline.plan(spec, silent)
-    last = outlook.curve[-1]
+    spec = replanned(
+        replace(dry_run(large_archive), profiling=True), selection=Selection(sample=parse_sample("20"))
+    )
+    forecast = pipeline.plan(spec, silent)
+    last = forecast.curve[-1]
     busy = float(np.array(last.subnet_tiles) @ [0.0, 1.0, 2.0, 4.0])
     assert last.pool_seconds["cpu"] == pytest.approx(busy, abs=8e-6 * 10**6)
     assert last.pool_seconds["cpu"] > busy
-    assert busy == pytest.approx(4 * outlook.tiles.value, rel=0.01)
+    assert busy == pytest.approx(4 * forecast.tiles.value, rel=0.01)
 
 
 def test_an_archive_without_a_readable_image_is_not_measured(tmp_path: Path, speeds: list[object]) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"")
-    assert pipeline.plan(replace(dry_run(tmp_path / "in"), survey=True), silent).devices == {}
+    assert pipeline.plan(replace(dry_run(tmp_path / "in"), profiling=True), silent).devices == {}
     assert speeds == []
 
 
 def test_images_that_cannot_be_upscaled_are_named_and_not_counted(tmp_path: Path) -> None:
-    outlook = pipeline.plan(dry_run(make_messy_archive(tmp_path / "in")), silent)
-    assert (outlook.images, outlook.scored) == (6, 6)
-    assert [path for path, _ in outlook.failures] == ["corrupt.png", "empty.png", "text.jpg"]
-    assert dict(outlook.failures)["empty.png"] == "empty file"
-    assert outlook.output_pixels.value == 16 * (70 * 90 + 1 + 3 * 5000)
+    forecast = pipeline.plan(dry_run(make_messy_archive(tmp_path / "in")), silent)
+    assert (forecast.images, forecast.scored) == (6, 6)
+    assert [path for path, _ in forecast.failures] == ["corrupt.png", "empty.png", "text.jpg"]
+    assert dict(forecast.failures)["empty.png"] == "empty file"
+    assert forecast.output_pixels.value == 16 * (70 * 90 + 1 + 3 * 5000)
 
 
 def test_an_archive_without_a_readable_image_has_no_curve(tmp_path: Path) -> None:
@@ -183,18 +185,18 @@ def test_an_archive_without_a_readable_image_has_no_curve(tmp_path: Path) -> Non
     (tmp_path / "in" / "b.png").write_bytes(b"")
     for sample in (None, parse_sample("2")):
         spec = replanned(dry_run(tmp_path / "in", budget=parse_budget("20dB")), selection=Selection(sample=sample))
-        outlook = pipeline.plan(spec, silent)
-        assert (outlook.curve, outlook.knee, len(outlook.failures)) == ((), None, 2)
-        assert json.loads(outlook_document(outlook))["curve"] == []
+        forecast = pipeline.plan(spec, silent)
+        assert (forecast.curve, forecast.knee, len(forecast.failures)) == ((), None, 2)
+        assert json.loads(forecast_document(forecast))["curve"] == []
 
 
 def test_budgets_that_no_plan_meets_are_told_beside_the_curve(archive: Path) -> None:
     for budget, told in (("70dB", "no budget reaches 70 dB"), ("1MFLOP", "interpolation alone needs")):
-        outlook = pipeline.plan(dry_run(archive, budget=parse_budget(budget)), silent)
-        assert outlook.asked is not None
-        assert outlook.asked.outcome is None
-        assert told in str(outlook.asked.refused)
-        assert len(outlook.curve) > 10
+        forecast = pipeline.plan(dry_run(archive, budget=parse_budget(budget)), silent)
+        assert forecast.asked is not None
+        assert forecast.asked.outcome is None
+        assert told in str(forecast.asked.refused)
+        assert len(forecast.curve) > 10
     with pytest.raises(BudgetError, match="is a time"):
         pipeline.plan(dry_run(archive, budget=parse_budget("90min")), silent)
 
@@ -216,27 +218,27 @@ def test_a_sample_stands_for_the_archive_with_intervals(
     spec = replanned(dry_run(large_archive, budget=parse_budget("50%")), objective=objective)
     # The intervals of 59, 57 and 56 of the seeds 0 to 59 hold the truth (psnr, mse, image-psnr): this one's do.
     spec = replanned(spec, selection=Selection(sample=parse_sample("20"), seed=5))
-    outlook = pipeline.plan(spec, silent)
+    forecast = pipeline.plan(spec, silent)
     assert len(set(read)) == len(read) == 20
-    assert (outlook.images, outlook.scored, outlook.seed) == (41, 20, 5)
+    assert (forecast.images, forecast.scored, forecast.seed) == (41, 20, 5)
     for estimate, truth in (
-        (outlook.tiles, whole.tiles),
-        (outlook.full_flops, whole.full_flops),
-        (outlook.output_bytes, whole.output_bytes),
+        (forecast.tiles, whole.tiles),
+        (forecast.full_flops, whole.full_flops),
+        (forecast.output_bytes, whole.output_bytes),
     ):
         assert estimate.interval is not None
         assert estimate.interval.low < estimate.value < estimate.interval.high
         assert estimate.interval.low <= truth.value <= estimate.interval.high
         assert truth.interval is None
-    for point in outlook.curve:
+    for point in forecast.curve:
         assert point.interval is not None
         assert point.interval.low < point.predicted.of(objective) < point.interval.high
-    assert outlook.asked is not None
-    assert outlook.asked.outcome is not None
-    assert outlook.asked.outcome.flops == pytest.approx(outlook.full_flops.value / 2, rel=0.02)
+    assert forecast.asked is not None
+    assert forecast.asked.outcome is not None
+    assert forecast.asked.outcome.flops == pytest.approx(forecast.full_flops.value / 2, rel=0.02)
     ends = [(point.share, point.predicted.of(objective)) for point in whole.curve]
-    truth_at_half = float(np.interp(outlook.asked.outcome.share, *zip(*ends, strict=True)))
-    interval = outlook.asked.outcome.interval
+    truth_at_half = float(np.interp(forecast.asked.outcome.share, *zip(*ends, strict=True)))
+    interval = forecast.asked.outcome.interval
     assert interval is not None
     assert interval.low <= truth_at_half <= interval.high
 
@@ -244,14 +246,14 @@ def test_a_sample_stands_for_the_archive_with_intervals(
 def test_a_sample_follows_from_its_seed(large_archive: Path, read: list[str]) -> None:
     spec = replanned(dry_run(large_archive), selection=Selection(sample=parse_sample("25%")))
     drawn: list[Sequence[str]] = []
-    outlooks: list[Outlook] = []
+    forecasts: list[Forecast] = []
     for seed in (0, 0, 1):
         read.clear()
-        outlooks.append(pipeline.plan(replanned(spec, selection=replace(spec.plan.selection, seed=seed)), silent))
+        forecasts.append(pipeline.plan(replanned(spec, selection=replace(spec.plan.selection, seed=seed)), silent))
         drawn.append(tuple(read))
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(drawn[0]) == 11
-    assert outlooks[0] == outlooks[1] != outlooks[2]
+    assert forecasts[0] == forecasts[1] != forecasts[2]
 
 
 def test_a_flop_budget_is_the_whole_archives_also_with_a_sample(large_archive: Path) -> None:
@@ -266,11 +268,11 @@ def test_a_flop_budget_is_the_whole_archives_also_with_a_sample(large_archive: P
 
 def test_a_sample_of_all_is_certain(large_archive: Path) -> None:
     whole = pipeline.plan(dry_run(large_archive), silent)
-    outlook = pipeline.plan(
+    forecast = pipeline.plan(
         replanned(dry_run(large_archive), selection=Selection(sample=parse_sample("100%"))), silent
     )
-    assert [replace(point, interval=None) for point in outlook.curve] == list(whole.curve)
-    assert all(p.interval is not None and p.interval.low == p.interval.high for p in outlook.curve)
+    assert [replace(point, interval=None) for point in forecast.curve] == list(whole.curve)
+    assert all(p.interval is not None and p.interval.low == p.interval.high for p in forecast.curve)
 
 
 @pytest.mark.parametrize("budget", ["30%", "18dB"])
@@ -344,8 +346,8 @@ def test_images_that_came_after_the_plan_wait_and_can_be_taken_up(
     archive: Path, folder: Path, spec: JobSpec, tmp_path: Path
 ) -> None:
     write_png(archive / "late.png", draw(20, 50, 50))
-    outlook = pipeline.plan(dry_run(archive, folder), silent)
-    assert (outlook.images, outlook.waiting) == (7, 1)
+    forecast = pipeline.plan(dry_run(archive, folder), silent)
+    assert (forecast.images, forecast.waiting) == (7, 1)
     assert pipeline.upscale(spec, silent).waiting == 1
     assert pipeline.upscale(replace(spec, resume=Resume(extend=True)), silent).images == 8
     assert_whole(tmp_path / "out")
@@ -360,12 +362,12 @@ def test_planning_that_was_stopped_goes_on(archive: Path, tmp_path: Path, spec: 
     first = len(read)
     with pytest.raises(UsageError, match=r"not complete \(2 of 4 shards\)"):
         pipeline.upscale(replace(spec, adopt=str(tmp_path / "half")), silent)
-    outlook = pipeline.plan(half, silent)
+    forecast = pipeline.plan(half, silent)
     # The two shards that were not planned, whether or not their images had been read ahead.
     assert len(read) - first == 3
-    assert pipeline.plan(half, silent) == outlook
+    assert pipeline.plan(half, silent) == forecast
     assert len(read) - first == 3
-    assert outlook == replace(pipeline.plan(dry_run(archive), silent), plan=outlook.plan)
+    assert forecast == replace(pipeline.plan(dry_run(archive), silent), plan=forecast.plan)
     assert not (tmp_path / "out").exists()
     with pytest.raises(StoppedError, match="nothing was kept"):
         pipeline.plan(dry_run(archive), *stop_after("plan", 2))

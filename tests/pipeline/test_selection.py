@@ -44,7 +44,7 @@ def test_only_what_is_selected_is_upscaled(archive: Path, selection: Selection, 
     assert paths(archive.parent / "out") == expected
     assert summary.waiting == 0
     left = 3 if selection.include else 4
-    assert summary.left_out == (f"{left} images by --include and --exclude",)
+    assert summary.skipped == (f"{left} images by --include and --exclude",)
     again = pipeline.upscale(selected(archive, selection), silent)
     assert msgspec.structs.replace(again, timings=summary.timings) == summary
 
@@ -56,12 +56,12 @@ def test_the_sample_that_is_upscaled_is_the_one_that_was_planned(archive: Path) 
     for path in set(map(str, archive.rglob("*.png"))):
         if str(Path(path).relative_to(archive)) not in paths(archive.parent / "out"):
             Path(path).write_bytes(b"broken")
-    outlook = pipeline.plan(
+    forecast = pipeline.plan(
         DryRunSpec(plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=sample)),
         silent,
     )
-    assert outlook.images == 6
-    assert {path for path, _ in outlook.failures} <= {"a/0.png"}
+    assert forecast.images == 6
+    assert {path for path, _ in forecast.failures} <= {"a/0.png"}
 
 
 def test_a_limit_stays_one_when_the_archive_grows(archive: Path) -> None:

@@ -18,9 +18,9 @@ from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.pipeline import quota
 from arm_batch.pipeline.runner import Progress
 from arm_batch.report import RunSummary
-from arm_batch.runstate.allocation import read_epochs
+from arm_batch.runstate.allocation import read_revisions
+from arm_batch.runstate.allocation_record import AllocationRecord
 from arm_batch.runstate.generation import list_generations
-from arm_batch.runstate.verdict import Verdict
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume
 from arm_batch.storage.open import open_store
@@ -195,11 +195,11 @@ def at_shard(number: int, action: Callable[[], object]) -> Progress:
     return note
 
 
-def epochs_of(output: Path) -> list[Verdict]:
+def revisions_of(output: Path) -> list[AllocationRecord]:
     store = open_store(str(output))
     (generation,) = list_generations(store)
     assert verify_store(store, [generation]).problems == ()
-    return read_epochs(store, generation)
+    return read_revisions(store, generation)
 
 
 @pytest.mark.parametrize("dies", [False, True])
@@ -218,10 +218,10 @@ def test_one_under_way_gives_way_to_one_that_comes(rough: Path, smooth: Path, tm
     with pytest.raises(KeyboardInterrupt) if dies else contextlib.nullcontext():
         pipeline.upscale(first, at_shard(10, come))
     summary = pipeline.upscale(first, silent)
-    before, *after = epochs_of(tmp_path / "first")
-    (only,) = epochs_of(tmp_path / "second")
+    before, *after = revisions_of(tmp_path / "first")
+    (only,) = revisions_of(tmp_path / "second")
     # Ten shards are ten waves; it is the eleventh that is the first not to have begun.
-    assert [verdict.shards[0] for verdict in after] == [10]
+    assert [allocation_record.shards[0] for allocation_record in after] == [10]
     assert after[0].total < before.total <= full // 4
     assert only.reason == "plan"
     assert summary.spent_flops + came[0].spent_flops == state(tmp_path / "pool").spent <= full // 4
@@ -239,7 +239,7 @@ def test_one_under_way_gains_from_one_that_goes(rough: Path, smooth: Path, tmp_p
     stays = job(rough, tmp_path / "stays", budget=budget, shard_images=1)
     pool = SharedQuota(open_store(str(tmp_path / "pool")))
     summary = pipeline.upscale(stays, at_shard(10, lambda: pool.leave(gone)))
-    before, after = epochs_of(tmp_path / "stays")
+    before, after = revisions_of(tmp_path / "stays")
     assert after.shards[0] == 10
     assert after.total > before.total
     assert summary.spent_flops > before.total

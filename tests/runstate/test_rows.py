@@ -48,7 +48,7 @@ def test_rows_come_back() -> None:
 
 
 def test_the_columns_are_the_fields_in_order() -> None:
-    assert SCHEMA.names == [field.name for field in fields(ImageRecord) if field.name != "beside"]
+    assert SCHEMA.names == [field.name for field in fields(ImageRecord) if field.name != "sidecar"]
     assert SCHEMA.field("width").type == pa.int32()
     assert SCHEMA.field("flops").type == pa.int64()
     assert [field.name for field in SCHEMA if field.nullable] == [

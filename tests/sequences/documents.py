@@ -32,7 +32,7 @@ class Record:
     tar: str | None
     origin: str | None
     staged: tuple[str, ...]
-    epoch: int
+    revision: int
 
 
 class Documents:
@@ -54,9 +54,9 @@ class Documents:
         """Of the generations."""
         return [generation["settings"]["budget"] for generation in self.generations]
 
-    def epochs(self, number: int) -> list[dict[str, Any]]:
+    def revisions(self, number: int) -> list[dict[str, Any]]:
         """The allocations of a generation."""
-        return list(self._numbered(lambda n: epoch_key(number, n)))
+        return list(self._numbered(lambda n: allocation_key(number, n)))
 
     def listing(self, number: int) -> list[dict[str, Any]]:
         """The entries of a generation."""
@@ -94,7 +94,7 @@ class Documents:
         """The inputs of a record."""
         return [row["path"] for part in self.visible(record) for row in self._rows(part, ["path"])]
 
-    def beside(self, key: str) -> frozenset[str]:
+    def sidecar(self, key: str) -> frozenset[str]:
         """The inputs of the shard that a file belongs to."""
         found: set[str] = set()
         for record in self.records:
@@ -103,14 +103,14 @@ class Documents:
                 found.update(self.paths(record))
         return frozenset(found)
 
-    def last_epoch(self, number: int) -> str:
+    def last_revision(self, number: int) -> str:
         """The file of the last allocation of a generation."""
-        return epoch_key(number, max(0, len(self.epochs(number)) - 1))
+        return allocation_key(number, max(0, len(self.revisions(number)) - 1))
 
     def begun(self, number: int) -> bool:
         """Whether a shard of a generation has been done by its last allocation."""
-        last = max(0, len(self.epochs(number)) - 1)
-        return any(record.generation == number and record.epoch >= last for record in self.records)
+        last = max(0, len(self.revisions(number)) - 1)
+        return any(record.generation == number and record.revision >= last for record in self.records)
 
     def needed(self) -> Iterator[str]:
         """The files without which, as they are, what the output says is not so."""
@@ -118,13 +118,13 @@ class Documents:
             number = generation["number"]
             yield f"plan/g{number:04d}/generation.json"
             yield generation["listing"]
-            epochs = self.epochs(number)
-            for epoch, document in enumerate(epochs):
-                yield epoch_key(number, epoch)
+            revisions = self.revisions(number)
+            for revision, document in enumerate(revisions):
+                yield allocation_key(number, revision)
                 yield document["tables"]
             plans = (f"plan/g{number:04d}/shards/{n:06d}.parquet" for n in range(generation["shards"]))
             # Before the allocation it may simply not be planned yet.
-            yield from (key for key in plans if epochs or key in self._keys)
+            yield from (key for key in plans if revisions or key in self._keys)
         for record in self.records:
             yield record.key
             yield from self.visible(record)
@@ -184,9 +184,9 @@ def same(key: str, before: bytes, after: bytes | None) -> bool:
     return False
 
 
-def epoch_key(generation: int, epoch: int) -> str:
+def allocation_key(generation: int, revision: int) -> str:
     """Where an allocation lies."""
-    return f"plan/g{generation:04d}/{f'epoch-{epoch:04d}' if epoch else 'allocation'}.json"
+    return f"plan/g{generation:04d}/{f'epoch-{revision:04d}' if revision else 'allocation'}.json"
 
 
 def image_of(documents: Documents, read: Read, row: dict[str, Any]) -> bytes | None:

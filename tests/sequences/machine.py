@@ -53,14 +53,14 @@ class Sequences(RuleBasedStateMachine):
         s3=st.booleans(),
         sink=st.integers(0, 2),
         dedup=st.booleans(),
-        giants=st.sampled_from((False, False, False, True)),
+        large_images=st.sampled_from((False, False, False, True)),
         names=st.lists(st.tuples(st.sampled_from(NAMES), contents), min_size=1, max_size=6),
     )
-    def begin(self, s3: bool, sink: int, dedup: bool, giants: bool, names: list[tuple[str, int]]) -> None:
+    def begin(self, s3: bool, sink: int, dedup: bool, large_images: bool, names: list[tuple[str, int]]) -> None:
         """An INPUT with some images, and an OUTPUT that is not there yet."""
         self._stack.enter_context(steady())
         source, output = self._stack.enter_context(places(self._root, s3, self.endpoint_url))
-        self._stack.enter_context(quick(giants))
+        self._stack.enter_context(quick(large_images))
         self._stack.enter_context(mortal())
         inputs = Inputs(source)
         for name, number in names:
@@ -161,13 +161,13 @@ class Sequences(RuleBasedStateMachine):
         after = DAMAGES[kind](before, at)
         self._count(f"damage, {kind}")
         matters = key in self.last.needed and not same(key, before, after) and not self._is_undone(key, after)
-        beside = documents.beside(key) if matters else frozenset()
+        sidecar = documents.sidecar(key) if matters else frozenset()
         if after is None:
             output.remove(key)
         else:
             output.write(key, after)
         if matters:
-            self.oracle.damages.append(Damage(key, before, after, beside))
+            self.oracle.damages.append(Damage(key, before, after, sidecar))
         self.last = self.oracle.look()
         self._assert_none(self.last.findings, f"damaged {key}: {kind}")
 
@@ -190,10 +190,10 @@ class Sequences(RuleBasedStateMachine):
         generation = next(
             (g for g in documents.generations if key.startswith(f"plan/g{g['number']:04d}/shards")), None
         )
-        if key.startswith("commits/") or (generation and not documents.epochs(generation["number"])):
+        if key.startswith("commits/") or (generation and not documents.revisions(generation["number"])):
             return True
         return any(
-            key == documents.last_epoch(generation["number"]) and not documents.begun(generation["number"])
+            key == documents.last_revision(generation["number"]) and not documents.begun(generation["number"])
             for generation in documents.generations
         )
 

@@ -131,15 +131,15 @@ class Oracle:
             number = generation["number"]
             own = {record.done for record in documents.records if record.generation == number}
             spent = sum(r["flops"] for r in rows if "data/" + r["__filename"].rpartition("/data/")[2] in own)
-            epochs = documents.epochs(number)
-            if not epochs:
+            revisions = documents.revisions(number)
+            if not revisions:
                 continue
             most = sum(
                 tiles(self.inputs.bytes_of(entry["path"], entry["etag"]))
                 for entry in documents.listing(number)
                 if entry["copy_of"] is None
             )
-            full, total = epochs[0]["full_flops"], epochs[-1]["budget_flops"]
+            full, total = revisions[0]["full_flops"], revisions[-1]["budget_flops"]
             allowed = _flops(generation["settings"]["budget"], full)
             allowed = allowed if generation["cap_flops"] is None else min(allowed, generation["cap_flops"])
             allowed += sum(_flops(added, full) for added in self.added)

@@ -11,7 +11,7 @@ Tree = dict[str, bytes | None]
 
 
 def taken(s3: bool, sink: int) -> Tree:
-    """What is left of some steps, among them a death, a second driver, a giant and a damage."""
+    """What is left of some steps, among them a death, a second driver, a large image and a damage."""
     machine = Sequences()
     try:
         machine.begin(s3, sink, True, True, [("a.png", 2), ("b.png", 10), ("d/c.png", 7), ("d/e.png", 2)])

@@ -21,7 +21,7 @@ import arm_batch.api.jobs as jobs_module
 import arm_batch.execution.inline as inline_module
 import arm_batch.report as report_module
 from arm_batch.core.arrays import Pixels
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
@@ -38,8 +38,8 @@ SCALE = 2
 GRID = TileGrid(8, 2)
 COSTS = (1_000, 16_000, 36_000, 56_000)
 SHARD_IMAGES = 2
-GIANTS = Giants(pixels=900, streamed=400, band_bytes=1)
-"""Makes giants of outputs of more than 900 px."""
+LARGE = LargeImages(pixels=900, streamed=400, band_bytes=1)
+"""Makes large images of outputs of more than 900 px."""
 
 
 @functools.cache
@@ -116,13 +116,13 @@ class _Serial:
 
 
 @contextmanager
-def quick(giants: bool) -> Iterator[None]:
+def quick(large_images: bool) -> Iterator[None]:
     """While the block runs, `arm-batch` works with the toy, on small shards, without threads and without fsync.
 
     Args:
-        giants: whether larger images are giants.
+        large images: whether larger images are large images.
     """
-    limits = {"limits": ShardLimits(images=SHARD_IMAGES)} | ({"giants": GIANTS} if giants else {})
+    limits = {"limits": ShardLimits(images=SHARD_IMAGES)} | ({"large_images": LARGE} if large_images else {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from arm_batch.storage.base import ObjectInfo
-from arm_batch.storage.null import Nowhere
+from arm_batch.storage.null import NullStore
 
 
 @dataclass(frozen=True)
-class CountingStore(Nowhere):
+class CountingStore(NullStore):
     """See `ObjectStore`, as far as small objects go.
 
     Attributes:

@@ -11,7 +11,7 @@ from arm_batch.errors import StoreError, UsageError
 from arm_batch.storage.base import ObjectStore, honours_create
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.open import open_store
-from arm_batch.storage.retry import Patience
+from arm_batch.storage.retry import RetryPolicy
 from arm_batch.storage.s3.store import S3Store
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultyS3
@@ -136,7 +136,7 @@ def test_a_store_that_cannot_be_reached_gets_no_verdict(s3_endpoint: str, tmp_pa
         bucket="bucket",
         prefix="p",
         endpoint_url="http://127.0.0.1:1",
-        patience=Patience(attempts=2, first_wait_s=0.01),
+        retry_policy=RetryPolicy(attempts=2, first_wait_s=0.01),
     )
     for store in (nobody, LocalStore(str(tmp_path / "file" / "root"))):
         with pytest.raises(StoreError) as caught:

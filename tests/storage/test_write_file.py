@@ -12,7 +12,7 @@ import pytest
 from arm_batch.errors import StoreError
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
-from arm_batch.storage.retry import Patience
+from arm_batch.storage.retry import RetryPolicy
 from arm_batch.storage.s3 import multipart
 from arm_batch.storage.s3 import store as store_module
 from arm_batch.storage.s3.store import S3Store
@@ -21,7 +21,7 @@ from arm_batch.storage.single_writer import SingleWriterStore
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultyS3
 
-FAST = Patience(attempts=6, first_wait_s=0.005, longest_wait_s=0.02, connect_s=30, read_s=30)
+FAST = RetryPolicy(attempts=6, first_wait_s=0.005, longest_wait_s=0.02, connect_s=30, read_s=30)
 PART = 5 << 20
 
 
@@ -156,7 +156,7 @@ def test_uploads_survive_a_fault_at_each_request(
     s3_bucket: str, s3_endpoint: str, proxied: FaultyS3, tmp_path: Path, fault: Fault, request_number: int
 ) -> None:
     direct = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
-    store = replace(direct, endpoint_url=proxied.url, patience=FAST)
+    store = replace(direct, endpoint_url=proxied.url, retry_policy=FAST)
     path = finished(tmp_path, "file", b"ab" * PART)
     proxied.forget()
     proxied.script(*[Fault.PASS] * request_number, fault)
@@ -171,7 +171,7 @@ def test_an_upload_that_is_swept_away_begins_again(
     s3_bucket: str, s3_endpoint: str, proxied: FaultyS3, tmp_path: Path
 ) -> None:
     direct = S3Store(bucket=s3_bucket, prefix="p", endpoint_url=s3_endpoint)
-    store = replace(direct, endpoint_url=proxied.url, patience=FAST)
+    store = replace(direct, endpoint_url=proxied.url, retry_policy=FAST)
     proxied.forget()
     proxied.script(Fault.GONE, method="POST", path="uploadId")
     store.write_file("a", finished(tmp_path, "file", b"ab" * PART))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from arm_batch.training.augment_colour import MAX_CONTRAST, SATURATION, vary_colours
+from arm_batch.training.augment_colour import MAX_CONTRAST, SATURATION, color_jitter
 
 COUNT = 400
 
@@ -17,7 +17,7 @@ def crops_of(one: torch.Tensor) -> torch.Tensor:
 
 
 def varied_levels(one: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    return vary_colours(crops_of(one), np.random.default_rng(seed)) * 255
+    return color_jitter(crops_of(one), np.random.default_rng(seed)) * 255
 
 
 def test_the_outcome_is_a_function_of_the_generator():

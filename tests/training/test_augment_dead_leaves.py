@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from arm_batch.training import augment_dead_leaves as leaves
+from arm_batch.training import augment_dead_leaves as dead_leaves
 from arm_batch.training.augment_dead_leaves import drop_leaves
 
 SIDE = 48
@@ -55,11 +55,11 @@ def test_a_crop_between_its_leaves_stays_as_it_was_and_leaves_are_cut_from_crops
 
 def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeypatch):
     crops = noise(40)
-    monkeypatch.setattr(leaves, "FLAT_SHARE", 0.0)
-    pieces = leaves._fill(crops, 40, np.random.default_rng(1))
+    monkeypatch.setattr(dead_leaves, "FLAT_SHARE", 0.0)
+    pieces = dead_leaves._fill(crops, 40, np.random.default_rng(1))
     assert all(any(torch.equal(piece, crop) for crop in crops) for piece in pieces)
-    monkeypatch.setattr(leaves, "FLAT_SHARE", 1.0)
-    flat = leaves._fill(crops, 40, np.random.default_rng(1))
+    monkeypatch.setattr(dead_leaves, "FLAT_SHARE", 1.0)
+    flat = dead_leaves._fill(crops, 40, np.random.default_rng(1))
     assert torch.equal(flat, flat[..., :1, :1].expand_as(flat))
     pixels = {tuple(p) for p in crops.permute(0, 2, 3, 1).reshape(-1, 3).tolist()}
     assert all(tuple(colour) in pixels for colour in flat[..., 0, 0].tolist())
@@ -68,7 +68,7 @@ def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeyp
 def test_an_ellipse_has_its_axes_and_its_distance_is_in_pixels(places):
     down, right = places
     one = np.ones(1)
-    outside = leaves._outside_ellipse(down, right, 16 * one, 0.5 * one, math.pi / 2 * one)[0, 0]
+    outside = dead_leaves._outside_ellipse(down, right, 16 * one, 0.5 * one, math.pi / 2 * one)[0, 0]
     # Its longer axis points down. Near the edge; half a pixel off the axes, where the middles of pixels are.
     for along, radius in ((outside[:, SIDE // 2], 16), (outside[SIDE // 2], 8)):
         expected = right.flatten().abs() - radius
@@ -81,7 +81,7 @@ def test_an_ellipse_has_its_axes_and_its_distance_is_in_pixels(places):
 def test_a_polygon_is_convex_and_its_sides_lie_about_the_radius_away(places, seed):
     down, right = places
     one = np.ones(1)
-    outside = leaves._outside_polygon(down, right, 12 * one, 0.3 * one, np.random.default_rng(seed))[0, 0]
+    outside = dead_leaves._outside_polygon(down, right, 12 * one, 0.3 * one, np.random.default_rng(seed))[0, 0]
     inside = outside < 0
     assert inside[SIDE // 2, SIDE // 2]
     # Nearer than the nearest side all is inside; a stripe's sides lie half as far.
@@ -94,7 +94,7 @@ def test_a_polygon_is_convex_and_its_sides_lie_about_the_radius_away(places, see
 
 def test_edges_are_soft_and_leaves_small_and_large():
     crops = torch.zeros(200, 1, SIDE, SIDE)
-    opacity = torch.cat([leaves._opacity(crops, np.random.default_rng(seed)) for seed in range(12)])
+    opacity = torch.cat([dead_leaves._opacity(crops, np.random.default_rng(seed)) for seed in range(12)])
     assert opacity.min() == 0
     assert opacity.max() == 1
     partly = ((opacity > 0) & (opacity < 1)).float().mean()

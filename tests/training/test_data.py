@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from arm_batch.errors import InputError, TrainingError
-from arm_batch.training.augment_colour import vary_colours
+from arm_batch.training.augment_colour import color_jitter
 from arm_batch.training.data import CropSampler, Pair, downscale, load_pair, split_images
 
 
@@ -124,8 +124,8 @@ def test_changed_crops_are_the_same_places_in_whole_levels_and_their_reductions(
     pairs = [Pair(downscale(hr, scale), hr)]
     sampler, rng = CropSampler(pairs, 8, scale), np.random.default_rng(4)
     natural = sampler.sample(rng, 20)[1]
-    varied = sampler.sample(np.random.default_rng(4), 20, vary_colours)
-    assert ((varied[1] * 255).round() == (vary_colours(natural, rng) * 255).round()).all()
+    varied = sampler.sample(np.random.default_rng(4), 20, color_jitter)
+    assert ((varied[1] * 255).round() == (color_jitter(natural, rng) * 255).round()).all()
     assert torch.allclose(varied[1] * 255, (varied[1] * 255).round(), atol=1e-4)
     for lr_crop, hr_crop in zip(*map(levels, varied), strict=True):
         assert (downscale(hr_crop, scale) == lr_crop).all()
@@ -134,7 +134,7 @@ def test_changed_crops_are_the_same_places_in_whole_levels_and_their_reductions(
 def test_small_images_are_left_out_and_only_small_ones_refused():
     small, large = coordinates(7, 50, 2), coordinates(8, 8, 2)
     sampler = CropSampler([small, large], 8, 2)
-    assert sampler.left_out == 1
+    assert sampler.skipped == 1
     lr, _ = sampler.sample(np.random.default_rng(0), 20)
     # Red is the row: a crop of the large image holds all its eight rows.
     assert len(lr[:, 0].unique()) == 8

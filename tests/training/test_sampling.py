@@ -55,8 +55,8 @@ def test_every_step_of_a_draw_gets_as_many_leaves():
 def test_without_a_change_crops_stay_as_they_are():
     assert change_of(False, 0.0) is None
     crops = torch.rand(6, 3, 16, 16)
-    for colours, leaves in ((True, 0.0), (False, 1.0), (True, 1.0)):
-        change = change_of(colours, leaves)
+    for colours, dead_leaves in ((True, 0.0), (False, 1.0), (True, 1.0)):
+        change = change_of(colours, dead_leaves)
         assert change is not None
         assert not torch.equal(change(crops, np.random.default_rng(0)), crops)
 

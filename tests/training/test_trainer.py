@@ -90,7 +90,7 @@ def same_weights(a: Supernet, b: Supernet) -> bool:
     [
         CONFIG,
         replace(CONFIG, optimizer="adam", strategy="distil"),
-        replace(CONFIG, loss="l2", vary_colours=True, leaves=0.5),
+        replace(CONFIG, loss="l2", color_jitter=True, dead_leaves=0.5),
         replace(CONFIG, steps_per_draw=3),
     ],
 )
@@ -215,7 +215,7 @@ def test_another_configuration_on_the_same_folder_is_refused(tmp_path, change, t
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("change", [{"vary_colours": True}, {"leaves": 0.5}, {"loss": "l2"}])
+@pytest.mark.parametrize("change", [{"color_jitter": True}, {"dead_leaves": 0.5}, {"loss": "l2"}])
 def test_changed_crops_and_another_loss_change_training_and_not_validation(tmp_path, change):
     config = replace(CONFIG, learning_rate=0, final_learning_rate=0)
     natural = run(fresh(), tmp_path / "natural", config)

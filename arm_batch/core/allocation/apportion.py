@@ -13,18 +13,18 @@ from arm_batch.core.arrays import Counts, Indices, Singles
 
 
 @dataclass(frozen=True)
-class Share:
+class ShardAllocation:
     """What of an allocation falls to one shard.
 
     Attributes:
         cells: that it has tiles of, ascending, ``(n,)``.
         tiles: ``(n, n_subnets)``.
-        epoch: the allocation's, see `runstate.allocation`.
+        revision: the allocation's, see `runstate.allocation`.
     """
 
     cells: Counts
     tiles: Counts
-    epoch: int = 0
+    revision: int = 0
 
     @property
     def per_subnet(self) -> Counts:
@@ -32,7 +32,7 @@ class Share:
         return np.asarray(self.tiles.sum(axis=0), np.int64)
 
 
-def share_out(tiles: Counts, cells: Counts, counts: Counts) -> Counts:
+def apportion(tiles: Counts, cells: Counts, counts: Counts) -> Counts:
     """Divide an allocation among shards, exactly and independently of the order they run in.
 
     For each cell and subnet the shards' shares follow their tile counts, rounded so that every running total is
@@ -58,7 +58,7 @@ def share_out(tiles: Counts, cells: Counts, counts: Counts) -> Counts:
     return shares
 
 
-def assign(scores: Singles, cells: Indices, share: Share) -> Indices:
+def assign(scores: Singles, cells: Indices, share: ShardAllocation) -> Indices:
     """The subnet of each tile of a shard, from the shard's share.
 
     Inside a cell the tiles with the higher score get the costlier subnets; equal scores go by position.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocation.curve import CurvePoint, Planner
-from arm_batch.core.allocation.histogram import ShardCensus
+from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.arrays import Counts, Floats
@@ -48,7 +48,7 @@ def mean_interval(values: Floats, draws: Counts, seen: float) -> Interval:
 
 
 def quality_intervals(
-    planner: Planner, images: Sequence[ShardCensus], points: Sequence[CurvePoint], draws: Counts, seen: float
+    planner: Planner, images: Sequence[ShardHistogram], points: Sequence[CurvePoint], draws: Counts, seen: float
 ) -> list[Interval]:
     """The intervals of the objective's figure at each of several spends.
 
@@ -57,7 +57,7 @@ def quality_intervals(
 
     Args:
         planner: of the sample.
-        images: of the sample, a census for each; one without tiles for an image that cannot be read.
+        images: of the sample, a histogram for each; one without tiles for an image that cannot be read.
         points: of the sample, in any order; many and close, so that one can read between them.
         draws: how often each draw has each image, ``(n_draws, n_images)``.
         seen: share of the archive that was sampled, 0..1.
@@ -82,7 +82,7 @@ def quality_intervals(
 class _Images:
     """The images of a sample side by side, to be added up for each draw."""
 
-    def __init__(self, planner: Planner, images: Sequence[ShardCensus]) -> None:
+    def __init__(self, planner: Planner, images: Sequence[ShardHistogram]) -> None:
         self._planner = planner
         self._cells = np.concatenate([image.cells for image in images])
         self._counts = np.concatenate([image.tiles for image in images])
@@ -95,11 +95,11 @@ class _Images:
             columns = np.searchsorted(used, image.classes)
             self._members[position, columns] = image.images
             self._pixels[position, columns] = image.pixels
-        self.tiles = self._sum(np.ones(planner.census.tiles.size))
+        self.tiles = self._sum(np.ones(planner.histogram.tiles.size))
 
     def under(self, allocation: Allocation) -> tuple[Floats, Floats, Floats]:
         """FLOPs, squared error in tiles times squared grey levels and summed tile PSNR of each image."""
-        counts = np.maximum(self._planner.census.tiles, 1)[..., None]
+        counts = np.maximum(self._planner.histogram.tiles, 1)[..., None]
         mix = allocation.tiles / counts
         lut, costs = self._planner.lut, self._planner.costs
         spends, errors, decibels = ((mix * worth).sum(axis=2).ravel() for worth in (costs, lut.mse, lut.psnr_db))

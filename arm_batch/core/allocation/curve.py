@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality, predict, solve
@@ -29,34 +29,34 @@ class Planner:
     Attributes:
         objective: what to make best.
         lut: predictions.
-        census: of the archive.
+        histogram: of the archive.
         costs: FLOPs of one tile per subnet, ascending.
         tile_px: LR pixels of a whole tile.
     """
 
     objective: Objective
     lut: Lut
-    census: Census
+    histogram: Histogram
     costs: Counts
     tile_px: int
 
     @property
     def floor(self) -> int:
         """FLOPs of interpolation everywhere."""
-        return spend_of(cheapest(self.census.tiles, len(self.costs)), self.costs)
+        return spend_of(cheapest(self.histogram.tiles, len(self.costs)), self.costs)
 
     @property
     def full(self) -> int:
         """FLOPs of the largest subnet everywhere."""
-        return int(self.census.tiles.sum()) * int(self.costs[-1])
+        return int(self.histogram.tiles.sum()) * int(self.costs[-1])
 
     def solve(self, budget: int) -> Allocation:
         """The best allocation within a budget of FLOPs; `BudgetError` where interpolation costs more."""
-        return solve(self.objective, self.lut, self.census, self.costs, budget)
+        return solve(self.objective, self.lut, self.histogram, self.costs, budget)
 
     def predict(self, allocation: Allocation) -> Quality:
         """The quality predicted of an allocation; of at least one image."""
-        return predict(self.lut, self.census, allocation.tiles, self.tile_px)
+        return predict(self.lut, self.histogram, allocation.tiles, self.tile_px)
 
     def reach(self, budget: int) -> float:
         """The objective's figure in dB that a budget of FLOPs is predicted to reach."""

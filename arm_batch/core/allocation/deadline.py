@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
-from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import Allocation
-from arm_batch.core.allocation.lp import Pool, PooledAllocation, allocate_pools
+from arm_batch.core.allocation.lp import DeviceAllocation, Pool, allocate_devices
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import optimise
 from arm_batch.core.arrays import Counts, Floats
@@ -31,18 +32,18 @@ CPU = "cpu"
 
 
 @dataclass(frozen=True)
-class Fleet:
+class ClusterProfile:
     """What a cluster was measured to need.
 
     Attributes:
         pools: its devices, without bounds; one of kind `CPU` among them.
         cores: that the CPU devices and all work beside the nets share.
-        beside_seconds: core seconds for a megapixel of input of everything but the nets.
+        host_seconds: core seconds for a megapixel of input of everything but the nets.
     """
 
     pools: tuple[Pool, ...]
     cores: int
-    beside_seconds: float
+    host_seconds: float
 
     @property
     def held(self) -> dict[str, int]:
@@ -55,11 +56,11 @@ class Deadline:
     """A time budget, as far as it has gone when there is an allocation to make.
 
     Attributes:
-        fleet: what it is for.
+        cluster profile: what it is for.
         passed_seconds: wall time since the run began.
     """
 
-    fleet: Fleet
+    cluster_profile: ClusterProfile
     passed_seconds: float
 
 
@@ -82,15 +83,14 @@ class PoolForecast:
     wall_seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Forecast:
+class TimeForecast(msgspec.Struct, frozen=True, kw_only=True):
     """How a time budget came to an allocation.
 
     Attributes:
         wall_seconds: of the budget, all in all.
         passed_seconds: of them before the allocation.
         expected_seconds: of the whole run.
-        beside_seconds: core seconds reserved for everything but the nets.
+        host_seconds: core seconds reserved for everything but the nets.
         cores: of the cluster.
         pools: its devices.
     """
@@ -98,7 +98,7 @@ class Forecast:
     wall_seconds: float
     passed_seconds: float
     expected_seconds: float
-    beside_seconds: float
+    host_seconds: float = msgspec.field(name="beside_seconds")
     cores: int
     pools: tuple[PoolForecast, ...]
 
@@ -108,7 +108,7 @@ class TimedAllocation:
     """An allocation, and the time that it is expected to take."""
 
     allocation: Allocation
-    forecast: Forecast
+    forecast: TimeForecast
 
     @property
     def tiles(self) -> Counts:
@@ -137,7 +137,7 @@ def wall_budget(budget: Budget, held: Mapping[str, int]) -> float:
 def solve_timed(
     objective: Objective,
     lut: Lut,
-    census: Census,
+    histogram: Histogram,
     costs: Counts,
     budget: Budget,
     deadline: Deadline,
@@ -148,7 +148,7 @@ def solve_timed(
     Args:
         objective: what to make best.
         lut: predictions.
-        census: of the archive.
+        histogram: of the archive.
         costs: FLOPs of one tile by subnet, ascending.
         budget: of time.
         deadline: what there is to meet it with.
@@ -157,75 +157,85 @@ def solve_timed(
     Raises:
         BudgetError: the time is less than everything but the nets needs, or it is of devices that are not there.
     """
-    fleet = deadline.fleet
-    wall = wall_budget(budget, fleet.held)
-    beside = fleet.beside_seconds * float(census.pixels.sum()) / 1e6
-    left = _seconds_left(budget, deadline, wall, beside)
-    bounded = [replace(p, most_seconds=left * fleet.cores - beside) if p.kind == CPU else p for p in fleet.pools]
+    cluster_profile = deadline.cluster_profile
+    wall = wall_budget(budget, cluster_profile.held)
+    host_overhead = cluster_profile.host_seconds * float(histogram.pixels.sum()) / 1e6
+    left = _seconds_left(budget, deadline, wall, host_overhead)
+    bounded = [
+        replace(p, most_seconds=left * cluster_profile.cores - host_overhead) if p.kind == CPU else p
+        for p in cluster_profile.pools
+    ]
 
     def allocate_by(value: Floats, weights: Floats) -> TimedAllocation:
         worth = (weights[:, None, None] * value).reshape(-1, len(costs))
-        found = allocate_pools(census.tiles.reshape(-1), worth, costs, bounded, flops, left)
-        tiles = found.tiles.sum(axis=2).reshape(*census.tiles.shape, len(costs))
+        found = allocate_devices(histogram.tiles.reshape(-1), worth, costs, bounded, flops, left)
+        tiles = found.tiles.sum(axis=2).reshape(*histogram.tiles.shape, len(costs))
         # The last FLOP is worth nothing where it is time that there is too little of.
-        return TimedAllocation(Allocation(tiles, found.flops, 0.0), _forecast(deadline, wall, beside, found))
+        return TimedAllocation(
+            Allocation(tiles, found.flops, 0.0), _forecast(deadline, wall, host_overhead, found)
+        )
 
-    return optimise(objective, lut, census, allocate_by)
+    return optimise(objective, lut, histogram, allocate_by)
 
 
-def _seconds_left(budget: Budget, deadline: Deadline, wall: float, beside: float) -> float:
-    """Of the `wall` seconds of a budget; `beside` are the core seconds of everything but the nets.
+def _seconds_left(budget: Budget, deadline: Deadline, wall: float, host_overhead: float) -> float:
+    """Of the `wall` seconds of a budget; `host_overhead` are the core seconds of everything but the nets.
 
     Raises:
         BudgetError: they are less than those need.
     """
-    left, cores = wall - deadline.passed_seconds, deadline.fleet.cores
-    if left * cores < beside or left <= 0:
+    left, cores = wall - deadline.passed_seconds, deadline.cluster_profile.cores
+    if left * cores < host_overhead or left <= 0:
         raise BudgetError(
             f"the budget {budget.text} is less than interpolation alone needs: it allows {wall:.1f} s, of which "
             f"{deadline.passed_seconds:.1f} s have passed; reading, interpolating and encoding take about "
-            f"{beside / cores:.1f} s"
+            f"{host_overhead / cores:.1f} s"
         )
     return left
 
 
-def _forecast(deadline: Deadline, wall: float, beside: float, found: PooledAllocation) -> Forecast:
-    """How long an allocation takes, out of `wall` seconds, with `beside` core seconds for all but the nets."""
-    fleet, passed = deadline.fleet, deadline.passed_seconds
-    pools = _forecast_pools(fleet, found.tiles.sum(axis=0), found.busy_seconds, beside)
-    run = max(beside / fleet.cores, *(pool.wall_seconds for pool in pools))
-    return Forecast(
+def _forecast(deadline: Deadline, wall: float, host_overhead: float, found: DeviceAllocation) -> TimeForecast:
+    """How long an allocation takes out of `wall` seconds, `host_overhead` core seconds of them beside the nets."""
+    cluster_profile, passed = deadline.cluster_profile, deadline.passed_seconds
+    pools = _forecast_pools(cluster_profile, found.tiles.sum(axis=0), found.busy_seconds, host_overhead)
+    run = max(host_overhead / cluster_profile.cores, *(pool.wall_seconds for pool in pools))
+    return TimeForecast(
         wall_seconds=wall,
         passed_seconds=passed,
         expected_seconds=passed + run,
-        beside_seconds=beside,
-        cores=fleet.cores,
+        host_seconds=host_overhead,
+        cores=cluster_profile.cores,
         pools=pools,
     )
 
 
-def alone_seconds(fleet: Fleet, tiles: Counts | Floats, pixels: float) -> dict[str, float]:
+def alone_seconds(cluster_profile: ClusterProfile, tiles: Counts | Floats, pixels: float) -> dict[str, float]:
     """Wall seconds of each kind of pool by itself, if it ran all nets; planning has gone before.
 
     Args:
-        fleet: as measured.
+        cluster profile: as measured.
         tiles: by subnet, ``(n_subnets,)``.
         pixels: of the input.
     """
-    beside = fleet.beside_seconds * pixels / 1e6
+    host_overhead = cluster_profile.host_seconds * pixels / 1e6
     return {
-        pool.kind: max(beside / fleet.cores, _wall_seconds(fleet, pool, float(pool.seconds @ tiles), beside))
-        for pool in fleet.pools
+        pool.kind: max(
+            host_overhead / cluster_profile.cores,
+            _wall_seconds(cluster_profile, pool, float(pool.seconds @ tiles), host_overhead),
+        )
+        for pool in cluster_profile.pools
     }
 
 
-def _wall_seconds(fleet: Fleet, pool: Pool, busy: float, beside: float) -> float:
+def _wall_seconds(cluster_profile: ClusterProfile, pool: Pool, busy: float, host_overhead: float) -> float:
     """Of a pool whose devices are busy so long together; with the work beside the nets, where they share that."""
     # Fewer devices than cores leave whole cores to the work beside them; else both take turns.
-    return max(busy / pool.devices, (busy + beside) / fleet.cores if pool.kind == CPU else 0.0)
+    return max(busy / pool.devices, (busy + host_overhead) / cluster_profile.cores if pool.kind == CPU else 0.0)
 
 
-def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) -> tuple[PoolForecast, ...]:
+def _forecast_pools(
+    cluster_profile: ClusterProfile, tiles: Counts, busy: Floats, host_overhead: float
+) -> tuple[PoolForecast, ...]:
     """Of each pool, from its tiles ``(n_subnets, n_pools)`` and the seconds that its devices are busy."""
     return tuple(
         PoolForecast(
@@ -233,7 +243,7 @@ def _forecast_pools(fleet: Fleet, tiles: Counts, busy: Floats, beside: float) ->
             devices=pool.devices,
             seconds=tuple(pool.seconds.tolist()),
             tiles=(0, *tiles[1:, place].tolist()),
-            wall_seconds=_wall_seconds(fleet, pool, seconds, beside),
+            wall_seconds=_wall_seconds(cluster_profile, pool, seconds, host_overhead),
         )
-        for place, (pool, seconds) in enumerate(zip(fleet.pools, busy.tolist(), strict=True))
+        for place, (pool, seconds) in enumerate(zip(cluster_profile.pools, busy.tolist(), strict=True))
     )

@@ -27,7 +27,7 @@ N_CLASSES = CLASSES_PER_OCTAVE * (_HIGHEST_OCTAVE - _LOWEST_OCTAVE)
 
 
 @dataclass(frozen=True)
-class Census:
+class Histogram:
     """What an allocation needs to know of an archive, or of a part of it; two parts add up.
 
     Attributes:
@@ -40,8 +40,8 @@ class Census:
     images: Counts
     pixels: Counts
 
-    def __add__(self, other: Census) -> Census:
-        return Census(self.tiles + other.tiles, self.images + other.images, self.pixels + other.pixels)
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram(self.tiles + other.tiles, self.images + other.images, self.pixels + other.pixels)
 
     @property
     def is_sound(self) -> bool:
@@ -50,14 +50,14 @@ class Census:
         return bool(((self.pixels > 0) == there).all() and ((self.tiles.sum(axis=1) > 0) == there).all())
 
     @staticmethod
-    def empty(objective: Objective, lut: Lut) -> Census:
+    def empty(objective: Objective, lut: Lut) -> Histogram:
         """Of no image at all."""
         return gather((), objective, lut)
 
 
 @dataclass(frozen=True)
-class ShardCensus:
-    """The census of a few images: of nearly all cells they have no tile.
+class ShardHistogram:
+    """The histogram of a few images: of nearly all cells they have no tile.
 
     Attributes:
         cells: that have tiles, ascending, ``(n,)``.
@@ -74,16 +74,16 @@ class ShardCensus:
     pixels: Counts
 
     @staticmethod
-    def of(census: Census) -> ShardCensus:
-        """What of a census is not zero."""
-        flat = census.tiles.ravel()
-        cells, classes = np.flatnonzero(flat), np.flatnonzero(census.images)
-        return ShardCensus(
+    def of(histogram: Histogram) -> ShardHistogram:
+        """What of a histogram is not zero."""
+        flat = histogram.tiles.ravel()
+        cells, classes = np.flatnonzero(flat), np.flatnonzero(histogram.images)
+        return ShardHistogram(
             cells=cells,
             tiles=flat[cells],
             classes=classes,
-            images=census.images[classes],
-            pixels=census.pixels[classes],
+            images=histogram.images[classes],
+            pixels=histogram.pixels[classes],
         )
 
     def lies_in(self, n_classes: int, n_bins: int) -> bool:
@@ -97,22 +97,22 @@ class ShardCensus:
         )
 
 
-def gather(parts: Iterable[ShardCensus], objective: Objective, lut: Lut) -> Census:
-    """The census of all parts together."""
+def gather(parts: Iterable[ShardHistogram], objective: Objective, lut: Lut) -> Histogram:
+    """The histogram of all parts together."""
     return add_up(parts, class_count(objective), lut.n_bins)
 
 
-def add_up(parts: Iterable[ShardCensus], n_classes: int, n_bins: int) -> Census:
-    """The census of all parts together, which must lie in so many classes and bins."""
-    census = Census(
+def add_up(parts: Iterable[ShardHistogram], n_classes: int, n_bins: int) -> Histogram:
+    """The histogram of all parts together, which must lie in so many classes and bins."""
+    histogram = Histogram(
         np.zeros((n_classes, n_bins), np.int64), np.zeros(n_classes, np.int64), np.zeros(n_classes, np.int64)
     )
-    flat = census.tiles.reshape(-1)
+    flat = histogram.tiles.reshape(-1)
     for part in parts:
         flat[part.cells] += part.tiles
-        census.images[part.classes] += part.images
-        census.pixels[part.classes] += part.pixels
-    return census
+        histogram.images[part.classes] += part.images
+        histogram.pixels[part.classes] += part.pixels
+    return histogram
 
 
 def class_count(objective: Objective) -> int:
@@ -136,15 +136,15 @@ def image_class(objective: Objective, lut: Lut, bins: Indices) -> int:
     return min(max(place, 0), N_CLASSES - 1)
 
 
-def take_census(objective: Objective, lut: Lut, images: Iterable[tuple[Indices, int]]) -> Census:
+def take_histogram(objective: Objective, lut: Lut, images: Iterable[tuple[Indices, int]]) -> Histogram:
     """Count images, each given by the bins of its tiles, ``(n_tiles,)``, and its LR pixels."""
-    census = Census.empty(objective, lut)
+    histogram = Histogram.empty(objective, lut)
     for bins, pixels in images:
         group = image_class(objective, lut, bins)
-        census.tiles[group] += np.bincount(bins, minlength=lut.n_bins)
-        census.images[group] += 1
-        census.pixels[group] += pixels
-    return census
+        histogram.tiles[group] += np.bincount(bins, minlength=lut.n_bins)
+        histogram.images[group] += 1
+        histogram.pixels[group] += pixels
+    return histogram
 
 
 def cells_of(objective: Objective, lut: Lut, bins: Indices) -> Indices:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.histogram import cells_of, take_census
+from arm_batch.core.allocation.apportion import ShardAllocation, assign
+from arm_batch.core.allocation.histogram import cells_of, take_histogram
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import solve
 from arm_batch.core.arrays import Indices, Singles
@@ -38,9 +38,9 @@ def choose_subnets(
     """
     lut = ladder.lut
     bins = [lut.bin_of(values) for values in scores]
-    census = take_census(objective, lut, zip(bins, pixels, strict=True))
-    tiles = solve(objective, lut, census, ladder.costs, flops).tiles.reshape(-1, len(ladder.subnets))
+    histogram = take_histogram(objective, lut, zip(bins, pixels, strict=True))
+    tiles = solve(objective, lut, histogram, ladder.costs, flops).tiles.reshape(-1, len(ladder.subnets))
     occupied = np.flatnonzero(tiles.sum(axis=1))
     cells = np.concatenate([cells_of(objective, lut, image) for image in bins])
-    subnets = assign(np.concatenate(scores)[:, 0], cells, Share(occupied, tiles[occupied]))
+    subnets = assign(np.concatenate(scores)[:, 0], cells, ShardAllocation(occupied, tiles[occupied]))
     return np.split(subnets, np.cumsum([len(values) for values in scores])[:-1])

@@ -29,12 +29,12 @@ class Allocation:
     Attributes:
         tiles: ``(n_classes, n_bins, n_subnets)``.
         spend: FLOPs in all.
-        price: value per FLOP of the last step bought (0 when none was): what one FLOP more would be worth.
+        marginal_value: value per FLOP of the last step bought (0 when none was): what one more FLOP is worth.
     """
 
     tiles: Counts
     spend: int
-    price: float
+    marginal_value: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Step:
     source: int
     target: int
     cost: int
-    price: float
+    marginal_value: float
 
 
 def allocate(histogram: Counts, value: Floats, weights: Floats, costs: Counts, budget: int) -> Allocation:
@@ -75,15 +75,15 @@ def allocate(histogram: Counts, value: Floats, weights: Floats, costs: Counts, b
     floor = spend_of(tiles, costs)
     if floor > budget:
         raise BudgetError(f"budget {budget:,} FLOPs is less than the {floor:,} that interpolation alone needs")
-    left, price = budget - floor, 0.0
+    left, marginal_value = budget - floor, 0.0
     for group, step, offered in steps_by_price(histogram, value, weights, costs):
         bought = min(int(tiles[group, step.bin, step.source]), left // step.cost)
         if bought:
             tiles[group, step.bin, step.source] -= bought
             tiles[group, step.bin, step.target] += bought
             left -= bought * step.cost
-            price = offered
-    return Allocation(tiles, budget - left, price)
+            marginal_value = offered
+    return Allocation(tiles, budget - left, marginal_value)
 
 
 def steps_by_price(
@@ -96,13 +96,13 @@ def steps_by_price(
     """
     steps = [step for b in range(len(value)) for step in _hull(b, value[b], costs)]
     bins = np.array([step.bin for step in steps], np.intp)
-    prices = weights[:, None] * np.array([step.price for step in steps])[None, :]
+    marginal_values = weights[:, None] * np.array([step.marginal_value for step in steps])[None, :]
     # The sort is stable, so the steps of one cell stay in order where their prices are equal.
-    order = np.argsort(-prices, axis=None, kind="stable")
-    groups, positions = np.unravel_index(order, prices.shape)
+    order = np.argsort(-marginal_values, axis=None, kind="stable")
+    groups, positions = np.unravel_index(order, marginal_values.shape)
     occupied = histogram[groups, bins[positions]] > 0
     for group, position in zip(groups[occupied].tolist(), positions[occupied].tolist(), strict=True):
-        yield group, steps[position], float(prices[group, position])
+        yield group, steps[position], float(marginal_values[group, position])
 
 
 def cheapest(histogram: Counts, n_subnets: int) -> Counts:
@@ -122,21 +122,27 @@ def _hull(bin_index: int, value: Floats, costs: Counts) -> list[Step]:
     """The steps along the upper concave hull of one bin, prices never rising, down to price 0."""
     hull = [0]
     for candidate in range(1, len(costs)):
-        while len(hull) > 1 and _price(hull[-1], candidate, value, costs) > _price(
+        while len(hull) > 1 and _marginal_value(hull[-1], candidate, value, costs) > _marginal_value(
             hull[-2], hull[-1], value, costs
         ):
             hull.pop()
         hull.append(candidate)
     steps: list[Step] = []
     for source, target in itertools.pairwise(hull):
-        price = _price(source, target, value, costs)
-        if price < 0:
+        marginal_value = _marginal_value(source, target, value, costs)
+        if marginal_value < 0:
             break
         steps.append(
-            Step(bin=bin_index, source=source, target=target, cost=int(costs[target] - costs[source]), price=price)
+            Step(
+                bin=bin_index,
+                source=source,
+                target=target,
+                cost=int(costs[target] - costs[source]),
+                marginal_value=marginal_value,
+            )
         )
     return steps
 
 
-def _price(source: int, target: int, value: Floats, costs: Counts) -> float:
+def _marginal_value(source: int, target: int, value: Floats, costs: Counts) -> float:
     return float((value[target] - value[source]) / (costs[target] - costs[source]))

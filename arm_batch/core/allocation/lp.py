@@ -43,7 +43,7 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PooledAllocation:
+class DeviceAllocation:
     """Which tiles get which subnet, and where.
 
     Attributes:
@@ -59,14 +59,14 @@ class PooledAllocation:
     wall_seconds: float
 
 
-def allocate_pools(
+def allocate_devices(
     histogram: Counts,
     value: Floats,
     costs: Counts,
     pools: Sequence[Pool],
     flops: float = np.inf,
     wall_seconds: float = np.inf,
-) -> PooledAllocation:
+) -> DeviceAllocation:
     """The allocation of most value that keeps every bound, up to a few tiles.
 
     Args:
@@ -89,7 +89,7 @@ def allocate_pools(
     used = np.tensordot(tiles.sum(axis=0), use, 2)
     wall = max(float(busy) / pool.devices for busy, pool in zip(used, pools, strict=False))
     spent = sum(int(n) * int(c) for n, c in zip(tiles.sum(axis=(0, 2)), costs, strict=True))
-    return PooledAllocation(tiles=tiles, flops=spent, busy_seconds=used[:-1], wall_seconds=wall)
+    return DeviceAllocation(tiles=tiles, flops=spent, busy_seconds=used[:-1], wall_seconds=wall)
 
 
 def _use(costs: Counts, pools: Sequence[Pool]) -> Floats:

@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import Allocation, allocate, cheapest
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.arrays import Counts, Floats
@@ -64,24 +64,24 @@ class HasTiles(Protocol):
 Plan = TypeVar("Plan", bound=HasTiles)
 
 
-def solve(objective: Objective, lut: Lut, census: Census, costs: Counts, budget: int) -> Allocation:
+def solve(objective: Objective, lut: Lut, histogram: Histogram, costs: Counts, budget: int) -> Allocation:
     """The allocation that makes an objective best within a budget of FLOPs.
 
     Raises:
         BudgetError: interpolation alone costs more.
     """
-    return optimise(objective, lut, census, lambda value, w: allocate(census.tiles, value, w, costs, budget))
+    return optimise(objective, lut, histogram, lambda value, w: allocate(histogram.tiles, value, w, costs, budget))
 
 
 def optimise(
-    objective: Objective, lut: Lut, census: Census, allocate_by: Callable[[Floats, Floats], Plan]
+    objective: Objective, lut: Lut, histogram: Histogram, allocate_by: Callable[[Floats, Floats], Plan]
 ) -> Plan:
     """What makes an objective best, from whatever allocates by the value of tiles, in FLOPs or in time.
 
     Args:
         objective: what to make best.
         lut: predictions.
-        census: of the archive.
+        histogram: of the archive.
         allocate_by: makes the best plan for the value of one tile, ``(n_bins, n_subnets)``, and what a unit of it
             counts for in each class, ``(n_classes,)``; called a few times.
     """
@@ -89,37 +89,37 @@ def optimise(
         return allocate_by(lut.psnr_db, np.ones(1))
     if objective == "mse":
         return allocate_by(-lut.mse, np.ones(1))
-    weights = image_weights(census.images, class_errors(lut, cheapest(census.tiles, lut.mse.shape[1])))
+    weights = image_weights(histogram.images, class_errors(lut, cheapest(histogram.tiles, lut.mse.shape[1])))
     best = allocate_by(-lut.mse, weights)
-    reached = _mean_log_error_db(lut, census, best.tiles)
+    reached = _mean_log_error_db(lut, histogram, best.tiles)
     for _ in range(MAX_ROUNDS):
-        weights = image_weights(census.images, class_errors(lut, best.tiles))
+        weights = image_weights(histogram.images, class_errors(lut, best.tiles))
         candidate = allocate_by(-lut.mse, weights)
-        error = _mean_log_error_db(lut, census, candidate.tiles)
+        error = _mean_log_error_db(lut, histogram, candidate.tiles)
         if error > reached - _LEAST_GAIN_DB:
             break
         best, reached = candidate, error
     return best
 
 
-def predict(lut: Lut, census: Census, tiles: Counts, tile_px: int) -> Quality:
+def predict(lut: Lut, histogram: Histogram, tiles: Counts, tile_px: int) -> Quality:
     """The quality that an allocation's tiles ``(n_classes, n_bins, n_subnets)`` are predicted to reach.
 
     Args:
         lut: predictions.
-        census: of the same images; at least one.
+        histogram: of the same images; at least one.
         tiles: of the allocation.
         tile_px: pixels of a whole tile, LR; tiles at the border have fewer, and errors count only there.
     """
     per_bin = tiles.sum(axis=0)
     errors = class_errors(lut, tiles) * tile_px
-    pooled = errors.sum() / census.pixels.sum()
-    there = census.images > 0
-    per_image = errors[there] / census.pixels[there]
+    pooled = errors.sum() / histogram.pixels.sum()
+    there = histogram.images > 0
+    per_image = errors[there] / histogram.pixels[there]
     return Quality(
         tile_psnr_db=float((lut.psnr_db * per_bin).sum() / per_bin.sum()),
         pooled_psnr_db=_db(pooled),
-        image_psnr_db=float(np.average([_db(e) for e in per_image], weights=census.images[there])),
+        image_psnr_db=float(np.average([_db(e) for e in per_image], weights=histogram.images[there])),
     )
 
 
@@ -141,9 +141,9 @@ def image_weights(images: Counts, errors: Floats) -> Floats:
     return np.where(images > 0, images / np.maximum(errors, _TINY), 0.0)
 
 
-def _mean_log_error_db(lut: Lut, census: Census, tiles: Counts) -> float:
+def _mean_log_error_db(lut: Lut, histogram: Histogram, tiles: Counts) -> float:
     logs = 10 * np.log10(np.maximum(class_errors(lut, tiles), _TINY))
-    return float((census.images * logs).sum() / max(census.images.sum(), 1))
+    return float((histogram.images * logs).sum() / max(histogram.images.sum(), 1))
 
 
 def _db(mse: float) -> float:

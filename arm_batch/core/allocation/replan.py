@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from arm_batch.core.allocation.deadline import Deadline, Fleet, alone_seconds
+from arm_batch.core.allocation.deadline import ClusterProfile, Deadline, alone_seconds
 from arm_batch.core.arrays import Floats
 
 ON_TIME = 0.02
@@ -52,27 +52,29 @@ class Progress:
     rest: Work
 
 
-def all_seconds(fleet: Fleet, work: Work) -> float:
+def all_seconds(cluster_profile: ClusterProfile, work: Work) -> float:
     """Wall seconds that all devices together need, by their speeds side by side; of one kind of devices exact."""
-    alone = alone_seconds(fleet, work.tiles, work.pixels).values()
+    alone = alone_seconds(cluster_profile, work.tiles, work.pixels).values()
     return 1 / sum(1 / seconds for seconds in alone) if all(alone) else 0.0
 
 
-def correct(fleet: Fleet, wall_seconds: float, unit: float, progress: Progress) -> Deadline | None:
+def correct(
+    cluster_profile: ClusterProfile, wall_seconds: float, unit: float, progress: Progress
+) -> Deadline | None:
     """What the rest has to be allocated for, from how long the work has taken so far.
 
     Args:
-        fleet: as it was measured.
+        cluster profile: as it was measured.
         wall_seconds: of the budget.
         unit: seconds that the forecast expects where `all_seconds` says 1.
         progress: of the run.
 
     Returns:
-        The fleet as slow as it has been, and the time that will have passed when all that is under way is done;
-        ``None`` where the run is on time.
+        The cluster profile, as slow as it has been, and the time that will have passed when all that is under way
+        is done; ``None`` where the run is on time.
     """
     done, under_way, rest = (
-        unit * all_seconds(fleet, work) for work in (progress.done, progress.under_way, progress.rest)
+        unit * all_seconds(cluster_profile, work) for work in (progress.done, progress.under_way, progress.rest)
     )
     trusted = _TRUST * (done + under_way + rest)
     slower = (progress.busy_seconds + trusted) / (done + trusted) if trusted else 1.0
@@ -80,5 +82,5 @@ def correct(fleet: Fleet, wall_seconds: float, unit: float, progress: Progress) 
     ends = begins + slower * rest
     if abs(ends - wall_seconds) <= ON_TIME * wall_seconds:
         return None
-    pools = tuple(replace(pool, seconds=pool.seconds * slower) for pool in fleet.pools)
-    return Deadline(Fleet(pools, fleet.cores, fleet.beside_seconds * slower), begins)
+    pools = tuple(replace(pool, seconds=pool.seconds * slower) for pool in cluster_profile.pools)
+    return Deadline(ClusterProfile(pools, cluster_profile.cores, cluster_profile.host_seconds * slower), begins)

@@ -8,7 +8,7 @@ import numpy as np
 
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.curve import Planner, budget_flops
-from arm_batch.core.allocation.deadline import Deadline, Forecast, solve_timed
+from arm_batch.core.allocation.deadline import Deadline, TimeForecast, solve_timed
 from arm_batch.core.allocation.knapsack import Allocation
 
 
@@ -24,7 +24,7 @@ class Allocated:
 
     allocation: Allocation
     total: int
-    forecast: Forecast | None = None
+    forecast: TimeForecast | None = None
 
 
 def allocate_for(
@@ -44,7 +44,9 @@ def allocate_for(
     """
     if budget.seconds is not None and deadline is not None:
         cap = np.inf if cap_flops is None else cap_flops
-        timed = solve_timed(planner.objective, planner.lut, planner.census, planner.costs, budget, deadline, cap)
+        timed = solve_timed(
+            planner.objective, planner.lut, planner.histogram, planner.costs, budget, deadline, cap
+        )
         return Allocated(timed.allocation, timed.allocation.spend, timed.forecast)
     total = budget_flops(planner, budget, best_effort)
     if cap_flops is not None:

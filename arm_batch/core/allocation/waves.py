@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 
 MAX_WAVES = 16
-"""Of equal size: where the budget is a time, each costs an epoch."""
+"""Of equal size: where the budget is a time, each costs a revision."""
 
 MAX_GROWN = 32
 """Gradual ones that have grown: more are fairer to who comes later, but each costs the pool a few requests."""

@@ -52,21 +52,21 @@ class Begin(_Event, frozen=True):
         job: its id.
         portion: which.
         flops: to reserve.
-        epoch: number of the job's allocation that they come from.
+        revision: number of the job's allocation that they come from.
     """
 
     job: Name
     portion: Index
     flops: Count
-    epoch: Index
+    revision: Index = msgspec.field(name="epoch")
 
 
 class Refuse(_Event, frozen=True):
-    """A portion may not begin under an epoch of its job, nor an earlier one, whoever still asks for that."""
+    """A portion may not begin under a revision of its job, nor an earlier one, whoever still asks for that."""
 
     job: Name
     portion: Index
-    epoch: Index
+    revision: Index = msgspec.field(name="epoch")
 
 
 class Settle(_Event, frozen=True):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_batch.core.allocation.apportion import share_out
-from arm_batch.core.allocation.histogram import Census, ShardCensus, class_count, gather
+from arm_batch.core.allocation.apportion import apportion
+from arm_batch.core.allocation.histogram import Histogram, ShardHistogram, class_count, gather
 from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
-from arm_batch.core.quota.pricing import Job, price_image_jobs, price_jobs
+from arm_batch.core.quota.pricing import Job, solve_image_jobs, solve_jobs
 from arm_batch.core.quota.state import Claim, QuotaState
 from arm_batch.errors import BudgetError
 
@@ -29,13 +29,13 @@ class Demand:
     Attributes:
         lut: predictions of its ladder.
         costs: FLOPs of one tile, ``(n_subnets,)``, ascending.
-        portions: the census of each.
+        portions: the histogram of each.
         sizes: shards of each portion; empty where a job has not told, as in pools that are older than this.
     """
 
     lut: Lut
     costs: Counts
-    portions: tuple[ShardCensus, ...]
+    portions: tuple[ShardHistogram, ...]
     sizes: tuple[int, ...] = ()
 
     def is_sound(self, objective: Objective) -> bool:
@@ -72,7 +72,7 @@ def price_grants(state: QuotaState, objective: Objective, demands: Mapping[str, 
     together = {
         members[0]: sum((rests[name] for name in members[1:]), rests[members[0]]) for members in ladders.values()
     }
-    allocations = _price(objective, demands, together, state.total - state.fixed)
+    allocations = _marginal_value(objective, demands, together, state.total - state.fixed)
     grants: dict[str, int] = {}
     for members in ladders.values():
         spends = _spends(allocations[members[0]], [rests[name] for name in members], demands[members[0]].costs)
@@ -123,18 +123,18 @@ def check_rest(state: QuotaState, objective: Objective, demand: Demand, job: str
         )
 
 
-def _rest(demand: Demand, claim: Claim, objective: Objective) -> Census:
+def _rest(demand: Demand, claim: Claim, objective: Objective) -> Histogram:
     """What of a job has not begun."""
     parts = [part for number, part in enumerate(demand.portions) if claim.begun(number) is None]
     return gather(parts, objective, demand.lut)
 
 
-def _floor(rest: Census, demand: Demand) -> int:
+def _floor(rest: Histogram, demand: Demand) -> int:
     return spend_of(cheapest(rest.tiles, len(demand.costs)), demand.costs)
 
 
-def _price(
-    objective: Objective, demands: Mapping[str, Demand], rests: Mapping[str, Census], left: int
+def _marginal_value(
+    objective: Objective, demands: Mapping[str, Demand], rests: Mapping[str, Histogram], left: int
 ) -> dict[str, Allocation]:
     jobs = {}
     for name, rest in rests.items():
@@ -142,14 +142,14 @@ def _price(
         value = demand.lut.psnr_db if objective == "psnr" else -demand.lut.mse
         jobs[name] = Job(histogram=rest.tiles, value=value, weights=np.ones(len(rest.images)), costs=demand.costs)
     if objective != "image-psnr":
-        return price_jobs(jobs, left)
-    return price_image_jobs({name: (demands[name].lut, rests[name], job) for name, job in jobs.items()}, left)
+        return solve_jobs(jobs, left)
+    return solve_image_jobs({name: (demands[name].lut, rests[name], job) for name, job in jobs.items()}, left)
 
 
-def _spends(allocation: Allocation, rests: Sequence[Census], costs: Counts) -> list[int]:
+def _spends(allocation: Allocation, rests: Sequence[Histogram], costs: Counts) -> list[int]:
     """FLOPs of each of several jobs that were allocated as one."""
     cells = [np.flatnonzero(rest.tiles) for rest in rests]
     counts = [rest.tiles.ravel()[there] for rest, there in zip(rests, cells, strict=True)]
     tiles = allocation.tiles.reshape(-1, len(costs))
-    shares = share_out(tiles, np.concatenate(cells), np.concatenate(counts))
+    shares = apportion(tiles, np.concatenate(cells), np.concatenate(counts))
     return [spend_of(share, costs) for share in np.split(shares, np.cumsum([len(there) for there in cells])[:-1])]

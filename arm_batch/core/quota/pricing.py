@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import Allocation, Step, cheapest, spend_of, steps_by_price
 from arm_batch.core.allocation.objective import MAX_ROUNDS, class_errors, image_weights
 from arm_batch.core.arrays import Counts, Floats
@@ -46,7 +46,7 @@ class Job:
         return self.fixed + spend_of(cheapest(self.histogram, len(self.costs)), self.costs)
 
 
-def price_jobs(jobs: Mapping[str, Job], pool: int) -> dict[str, Allocation]:
+def solve_jobs(jobs: Mapping[str, Job], pool: int) -> dict[str, Allocation]:
     """Allocate to all jobs at one common price that spends the pool.
 
     The steps of all jobs are bought in one order, by falling price; equal prices go by the jobs' names, so the
@@ -70,38 +70,41 @@ def price_jobs(jobs: Mapping[str, Job], pool: int) -> dict[str, Allocation]:
         raise BudgetError(f"the pool of {pool:,} FLOPs is less than the {floor:,} that its jobs need at least")
     left = pool - floor
     tiles = {name: cheapest(jobs[name].histogram, len(jobs[name].costs)) for name in names}
-    prices = dict.fromkeys(names, 0.0)
-    for name, group, step, price in _merged(jobs, names):
+    marginal_values = dict.fromkeys(names, 0.0)
+    for name, group, step, marginal_value in _merged(jobs, names):
         cells = tiles[name][group, step.bin]
         bought = min(int(cells[step.source]), left // step.cost)
         if bought:
             cells[step.source] -= bought
             cells[step.target] += bought
             left -= bought * step.cost
-            prices[name] = price
-    return {name: Allocation(tiles[name], spend_of(tiles[name], jobs[name].costs), prices[name]) for name in names}
+            marginal_values[name] = marginal_value
+    return {
+        name: Allocation(tiles[name], spend_of(tiles[name], jobs[name].costs), marginal_values[name])
+        for name in names
+    }
 
 
-def price_image_jobs(jobs: Mapping[str, tuple[Lut, Census, Job]], pool: int) -> dict[str, Allocation]:
-    """Like `price_jobs`, for the mean over the images of all jobs of the image PSNR.
+def solve_image_jobs(jobs: Mapping[str, tuple[Lut, Histogram, Job]], pool: int) -> dict[str, Allocation]:
+    """Like `solve_jobs`, for the mean over the images of all jobs of the image PSNR.
 
     Each round prices with the weights of the last, as `objective.solve` does for one job. Classes mean the same
     error in every job, so each has one weight in all of them.
 
     Args:
-        jobs: by name the job's table, the census of its tiles not yet begun, and the job itself, whose
+        jobs: by name the job's table, the histogram of its tiles not yet begun, and the job itself, whose
             weights do not matter.
         pool: FLOPs for all of them.
 
     Raises:
-        BudgetError: as `price_jobs`.
+        BudgetError: as `solve_jobs`.
     """
-    tiles = {name: cheapest(census.tiles, len(job.costs)) for name, (_, census, job) in jobs.items()}
+    tiles = {name: cheapest(histogram.tiles, len(job.costs)) for name, (_, histogram, job) in jobs.items()}
     for _ in range(MAX_ROUNDS):
-        images = np.sum([census.images for _, census, _ in jobs.values()], axis=0)
+        images = np.sum([histogram.images for _, histogram, _ in jobs.values()], axis=0)
         errors = np.sum([class_errors(lut, tiles[name]) for name, (lut, _, _) in jobs.items()], axis=0)
         weights = image_weights(images, errors)
-        allocations = price_jobs({name: replace(job, weights=weights) for name, (_, _, job) in jobs.items()}, pool)
+        allocations = solve_jobs({name: replace(job, weights=weights) for name, (_, _, job) in jobs.items()}, pool)
         settled = all(np.array_equal(allocations[name].tiles, tiles[name]) for name in jobs)
         tiles = {name: allocation.tiles for name, allocation in allocations.items()}
         if settled:
@@ -114,7 +117,7 @@ def _merged(jobs: Mapping[str, Job], names: list[str]) -> Iterator[tuple[str, in
     streams = []
     for place, job in enumerate(jobs[name] for name in names):
         steps = steps_by_price(job.histogram, job.value, job.weights, job.costs)
-        streams.append([(-price, place, group, step) for group, step, price in steps])
+        streams.append([(-marginal_value, place, group, step) for group, step, marginal_value in steps])
     # Only price and place are compared: a stable merge keeps each job's own order.
     for negative, place, group, step in heapq.merge(*streams, key=lambda item: item[:2]):
         yield names[place], group, step, -negative

@@ -28,8 +28,8 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         grant: FLOPs that it may spend in all; after it has left, what it has spent.
         reserved: by portion, begun and not settled.
         settled: by portion.
-        epochs: by portion, that under which it has begun.
-        refused: by portion, the last epoch under which it may not begin.
+        revisions: by portion, that under which it has begun.
+        refused: by portion, the last revision under which it may not begin.
         active: until it leaves.
     """
 
@@ -38,7 +38,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grant: Count = 0
     reserved: Mapping[Index, Count] = {}
     settled: Mapping[Index, Count] = {}
-    epochs: Mapping[Index, Index] = {}
+    revisions: Mapping[Index, Index] = {}
     refused: Mapping[Index, Index] = {}
     active: bool = True
 
@@ -58,7 +58,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         begun = {**self.reserved, **self.settled}
         return (
             len(begun) == len(self.reserved) + len(self.settled)
-            and begun.keys() == self.epochs.keys()
+            and begun.keys() == self.revisions.keys()
             and all(portion < self.portions for portion in (*begun, *self.refused))
             and self.fixed <= self.grant
         )
@@ -67,9 +67,9 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What a portion has reserved or spent; ``None`` before it has begun."""
         return self.settled.get(portion, self.reserved.get(portion))
 
-    def is_refused(self, portion: int, epoch: int) -> bool:
-        """Whether a portion may not begin under an epoch."""
-        return epoch <= self.refused.get(portion, -1)
+    def is_refused(self, portion: int, revision: int) -> bool:
+        """Whether a portion may not begin under a revision."""
+        return revision <= self.refused.get(portion, -1)
 
 
 class QuotaState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,7 +159,7 @@ def _after(state: QuotaState, event: Event) -> QuotaState:
         case Register():
             return _register(state, event)
         case Price():
-            return _price(state, event)
+            return _marginal_value(state, event)
         case Begin():
             return _begin(state, event)
         case Settle():
@@ -189,7 +189,7 @@ def _register(state: QuotaState, event: Register) -> QuotaState:
     return _with(state, event.job, Claim(event.demand, event.portions))
 
 
-def _price(state: QuotaState, event: Price) -> QuotaState:
+def _marginal_value(state: QuotaState, event: Price) -> QuotaState:
     jobs = dict(state.jobs)
     for job, grant in event.grants.items():
         claim = state.claim(job)
@@ -210,20 +210,20 @@ def _begin(state: QuotaState, event: Begin) -> QuotaState:
             raise BudgetError(f"portion {event.portion} of {event.job} has begun with {begun:,} FLOPs")
         return state
     possible = claim.active and 0 <= event.portion < claim.portions and event.flops >= 0
-    if not possible or claim.is_refused(event.portion, event.epoch):
+    if not possible or claim.is_refused(event.portion, event.revision):
         raise BudgetError(f"portion {event.portion} of {event.job} cannot begin with {event.flops:,} FLOPs")
     if claim.fixed + event.flops > claim.grant:
         raise BudgetError(f"{event.job} asks for {event.flops:,} of {claim.grant - claim.fixed:,} FLOPs")
     reserved = {**claim.reserved, event.portion: event.flops}
-    epochs = {**claim.epochs, event.portion: event.epoch}
-    return _with(state, event.job, replace(claim, reserved=reserved, epochs=epochs))
+    revisions = {**claim.revisions, event.portion: event.revision}
+    return _with(state, event.job, replace(claim, reserved=reserved, revisions=revisions))
 
 
 def _refuse(state: QuotaState, event: Refuse) -> QuotaState:
     claim = state.claim(event.job)
-    if claim.begun(event.portion) is not None or claim.is_refused(event.portion, event.epoch):
+    if claim.begun(event.portion) is not None or claim.is_refused(event.portion, event.revision):
         return state
-    return _with(state, event.job, replace(claim, refused={**claim.refused, event.portion: event.epoch}))
+    return _with(state, event.job, replace(claim, refused={**claim.refused, event.portion: event.revision}))
 
 
 def _settle(state: QuotaState, event: Settle) -> QuotaState:

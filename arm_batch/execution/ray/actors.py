@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.execution.messages import JobContext
@@ -45,7 +45,7 @@ class UpscaleActor:
         return None, self._loaded(files).run(subnet, windows)
 
     def run_image(
-        self, files: list[Any], context: JobContext, shard: ShardId, share: Share, position: int
+        self, files: list[Any], context: JobContext, shard: ShardId, share: ShardAllocation, position: int
     ) -> tuple[None, ImageRecord]:
         """Upscale one image of a shard by itself, from reading to encoding; returns like `run`."""
         return None, upscale_image(context, shard, share, position, self._loaded(files).run)
@@ -70,7 +70,7 @@ class UpscaleActor:
 
 @ray.remote(num_cpus=1, max_retries=0, num_returns=2)
 def lone_image_task(
-    context: JobContext, files: LadderFiles, shard: ShardId, share: Share, position: int
+    context: JobContext, files: LadderFiles, shard: ShardId, share: ShardAllocation, position: int
 ) -> tuple[None, ImageRecord]:
     """Upscale one image of a shard by itself, in a process that holds nothing else; returns like `run`."""
     grid, scale = files.ladder.grid, files.ladder.scale

@@ -12,8 +12,8 @@ from typing import Any, cast
 import ray
 
 from arm_batch.budget.protocol import GenerationBudget, Quota
-from arm_batch.core.allocation.apportion import Share
-from arm_batch.core.allocation.deadline import CPU, Fleet
+from arm_batch.core.allocation.apportion import ShardAllocation
+from arm_batch.core.allocation.deadline import CPU, ClusterProfile
 from arm_batch.core.allocation.lp import Pool
 from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import JobContext, ShardSummary
@@ -24,11 +24,11 @@ from arm_batch.execution.ray.actors import lone_image_task
 from arm_batch.execution.ray.faults import TRIES, WorkerLostError, get, persist
 from arm_batch.execution.ray.named_actor import NamedActor
 from arm_batch.execution.ray.planning import POLL_S, RayPlanner
-from arm_batch.execution.ray.profiling import queue_ranks, survey_beside, survey_pools
+from arm_batch.execution.ray.profiling import profile_host, profile_pools, queue_ranks
 from arm_batch.execution.ray.quota_actor import quota_actor
 from arm_batch.execution.ray.shard_scheduler import Lost, ShardFlow, ShardRun
 from arm_batch.execution.ray.tasks import commit_task
-from arm_batch.execution.streaming import may_hold_giant
+from arm_batch.execution.streaming import may_hold_large
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.plan_files import read_plan
@@ -107,16 +107,16 @@ class RayExecutor:
         """Some for each actor that the cluster has room for."""
         return SHARDS_PER_ACTOR * max(1, self._pool.wanted)
 
-    def survey(self, shards: Sequence[Sampled]) -> Fleet:
+    def profile(self, shards: Sequence[Sampled]) -> ClusterProfile:
         """Measure the actors, all at once, and then the work beside them."""
-        pools = self._survey_pools()
-        return Fleet(pools, self._pool.cores, survey_beside(self._context, shards, self._pool.cores))
+        pools = self._profile_pools()
+        return ClusterProfile(pools, self._pool.cores, profile_host(self._context, shards, self._pool.cores))
 
     def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
         """Run planned shards: cut, upscale on whichever actor is free, stitch and commit."""
         waiting = deque(shards)
         # With one kind of device there is nothing to compare.
-        pools = self._survey_pools() if shards and self._pool.is_mixed else ()
+        pools = self._profile_pools() if shards and self._pool.is_mixed else ()
         ranks = queue_ranks(pools, len(self._local_context.ladder.subnets))
         flow = ShardFlow(self._context, [self._files], self._pool, ranks)
         losses: Counter[ShardId] = Counter()
@@ -147,17 +147,17 @@ class RayExecutor:
         if self._budget is not None:
             self._budget.close()
 
-    def _survey_pools(self) -> tuple[Pool, ...]:
+    def _profile_pools(self) -> tuple[Pool, ...]:
         if not self._pools:
-            self._pools = survey_pools(self._pool, [self._files], self._local_context.ladder)
+            self._pools = profile_pools(self._pool, [self._files], self._local_context.ladder)
         return self._pools
 
-    def _start(self, flow: ShardFlow, shard: ShardId, share: Share) -> None:
-        """Start an attempt at a shard; the few that may hold a giant are looked at first."""
+    def _start(self, flow: ShardFlow, shard: ShardId, share: ShardAllocation) -> None:
+        """Start an attempt at a shard; the few that may hold a large image are looked at first."""
         context = self._local_context
-        if may_hold_giant(context, share):
+        if may_hold_large(context, share):
             plan = read_plan(context.output, shard)
-            if context.has_giants(plan):
+            if context.has_large(plan):
                 flow.start_alone(shard, share, plan.originals())
                 return
         flow.start(shard, share)
@@ -206,8 +206,8 @@ class RayExecutor:
                 records.append(refs[1])
             else:
                 poisonous[position] = error
-        epoch = run.share.epoch
-        return cast(Commit, get(commit_task.remote(self._context, run.shard, epoch, poisonous, *records)))
+        revision = run.share.revision
+        return cast(Commit, get(commit_task.remote(self._context, run.shard, revision, poisonous, *records)))
 
 
 def _settled(commit: Commit, budget: GenerationBudget) -> Commit:

@@ -16,7 +16,7 @@ from arm_batch.errors import ArmBatchError
 from arm_batch.execution.profiling import Sampled, per_megapixel, sample_shards, speed_key
 from arm_batch.execution.ray.actor_pool import ActorPool, Worker
 from arm_batch.execution.ray.faults import Ref, WorkerLostError, get
-from arm_batch.execution.ray.tasks import beside_task
+from arm_batch.execution.ray.tasks import host_overhead_task
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 
 SETTLE_S = 60.0
@@ -25,7 +25,7 @@ SETTLE_S = 60.0
 SAMPLES_PER_CORE = 2
 
 
-def survey_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Pool, ...]:
+def profile_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Pool, ...]:
     """The pools of a cluster with their seconds per tile, measured or remembered.
 
     All actors are measured at once, so that what they cost each other is in the figures. Devices of one kind that
@@ -58,10 +58,10 @@ def survey_pools(pool: ActorPool, files: list[Ref], ladder: Ladder) -> tuple[Poo
     )
 
 
-def survey_beside(context: Ref, shards: Sequence[Sampled], cores: int) -> float:
+def profile_host(context: Ref, shards: Sequence[Sampled], cores: int) -> float:
     """Core seconds per LR megapixel of everything but the nets, from a sample of shards."""
     samples = []
-    for task in [beside_task.remote(context, s) for s in sample_shards(shards, SAMPLES_PER_CORE * cores)]:
+    for task in [host_overhead_task.remote(context, s) for s in sample_shards(shards, SAMPLES_PER_CORE * cores)]:
         try:
             samples.append(get(task))
         except WorkerLostError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.execution.batches import batch_subnets
 from arm_batch.execution.ray.actor_pool import CALLS_PER_ACTOR, ActorPool, Worker
 from arm_batch.execution.ray.faults import Ref, WorkerLostError, get
@@ -32,7 +32,7 @@ class ShardRun:
     """
 
     shard: ShardId
-    share: Share
+    share: ShardAllocation
     head: Ref | None
     outputs: list[Ref | None]
     over: bool = False
@@ -95,7 +95,7 @@ class ShardFlow:
         """Attempts under way."""
         return len(self._runs)
 
-    def start(self, shard: ShardId, share: Share) -> None:
+    def start(self, shard: ShardId, share: ShardAllocation) -> None:
         """Start an attempt: read the shard and queue its batches; their number follows from the share."""
         subnets = batch_subnets(share)
         refs = cast(Any, prepare_task.options(num_returns=1 + len(subnets)).remote(self._context, shard, share))
@@ -108,8 +108,8 @@ class ShardFlow:
         if not subnets:
             self._reduce(run)
 
-    def start_alone(self, shard: ShardId, share: Share, images: Sequence[int]) -> None:
-        """Start an attempt at a shard with giants: each image, by position, runs by itself, on a GPU above all."""
+    def start_alone(self, shard: ShardId, share: ShardAllocation, images: Sequence[int]) -> None:
+        """Start an attempt at a shard with large images: each, by position, runs by itself, on a GPU above all."""
         run = ShardRun(shard, share, None, [None] * len(images))
         self._runs.add(run)
         rank = len(self._ranks) if self._pool.is_mixed else -1
@@ -168,7 +168,7 @@ class ShardFlow:
 
     def _reduce(self, run: ShardRun) -> None:
         if run.head is None:
-            commit = commit_task.remote(self._context, run.shard, run.share.epoch, {}, *run.outputs)
+            commit = commit_task.remote(self._context, run.shard, run.share.revision, {}, *run.outputs)
         else:
             commit = reduce_task.remote(self._context, run.share, run.head, *run.outputs)
         self._reduces[commit] = run

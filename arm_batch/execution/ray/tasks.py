@@ -12,11 +12,11 @@ from typing import Any
 
 import ray
 
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.tiling.grid import Upscaled
 from arm_batch.execution.messages import JobContext, ShardHead, ShardSummary
 from arm_batch.execution.planning import plan_image, plan_shards, planned_summary
-from arm_batch.execution.profiling import Beside, Sampled, measure_beside
+from arm_batch.execution.profiling import HostSample, Sampled, measure_host_overhead
 from arm_batch.execution.rows import failed_record
 from arm_batch.execution.stages import commit_shard, prepare_shard, stitch_shard
 from arm_batch.inputs.sources import Entry
@@ -50,35 +50,37 @@ def summarize_task(context: JobContext, shards: Sequence[ShardId]) -> list[Shard
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def beside_task(context: JobContext, shard: Sampled) -> Beside:
+def host_overhead_task(context: JobContext, shard: Sampled) -> HostSample:
     """Measure the work beside the nets on a shard."""
-    return measure_beside(context, shard)
+    return measure_host_overhead(context, shard)
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def prepare_task(context: JobContext, shard: ShardId, share: Share) -> Any:
+def prepare_task(context: JobContext, shard: ShardId, share: ShardAllocation) -> Any:
     """The head, then the windows of each batch as a return value of its own, or the head alone."""
     prepared = prepare_shard(context, shard, share)
     return (prepared.head, *prepared.windows) if prepared.windows else prepared.head
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE, max_retries=0)
-def reduce_task(context: JobContext, share: Share, head: ShardHead, *outputs: Sequence[Upscaled]) -> Commit:
+def reduce_task(
+    context: JobContext, share: ShardAllocation, head: ShardHead, *outputs: Sequence[Upscaled]
+) -> Commit:
     """Stitch, encode, write and commit one shard."""
     records = stitch_shard(context, head, share, outputs)
-    return commit_shard(context, head.plan, records, uuid.uuid4().hex, share.epoch)
+    return commit_shard(context, head.plan, records, uuid.uuid4().hex, share.revision)
 
 
 @ray.remote(num_cpus=SHARE_OF_A_CORE)
 def commit_task(
-    context: JobContext, shard: ShardId, epoch: int, poisonous: Mapping[int, str], *records: ImageRecord
+    context: JobContext, shard: ShardId, revision: int, poisonous: Mapping[int, str], *records: ImageRecord
 ) -> Commit:
     """Commit a shard whose images were upscaled one by one.
 
     Args:
         context: of the run.
         shard: which.
-        epoch: of the allocation that it was done by.
+        revision: of the allocation that it was done by.
         poisonous: position and error of each image that could not be, because it took its worker down.
         records: rows of the others, in plan order, without copies.
     """
@@ -89,4 +91,4 @@ def commit_task(
         for position, image in enumerate(plan.images)
         if image.entry.copy_of is None
     ]
-    return commit_shard(context, plan, rows, uuid.uuid4().hex, epoch)
+    return commit_shard(context, plan, rows, uuid.uuid4().hex, revision)

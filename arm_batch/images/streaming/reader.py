@@ -12,13 +12,13 @@ import numpy as np
 
 from arm_batch.core.arrays import Array, Pixels
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.core.tiling.alpha import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.images import decode
 from arm_batch.images.quiet import no_warnings
 from arm_batch.images.read_jpeg import check_damage
-from arm_batch.images.read_tiff import Opened, beside_pixels, open_page
+from arm_batch.images.read_tiff import Opened, embedded_metadata, open_page
 from arm_batch.images.reasons import reading_failed
 from arm_batch.images.samples import Samples, check_size, choose_frame, orientation, to_picture
 from arm_batch.images.sniff import sniff
@@ -35,23 +35,23 @@ _STRIP_PX = 2**23
 """Of what is decoded at once: of wide images fewer rows."""
 
 
-def open_strips(stream: BinaryIO, reading: Reading, giants: Giants) -> Strips:
+def open_strips(stream: BinaryIO, reading: Reading, large_images: LargeImages) -> Strips:
     """Open an image to be read from top to bottom.
 
-    Images of at most `Giants.streamed` pixels are decoded at once, by `decode`. Larger ones are read in strips, as
-    TIFF, PNG and JPEG allow, and then: their EXIF orientation is kept instead of applied; alpha is kept where it
-    is opaque everywhere; and colours under full transparency are found within the strip.
+    Images of at most `LargeImages.streamed` pixels are decoded at once, by `decode`. Larger ones are read in
+    strips, as TIFF, PNG and JPEG allow, and then: their EXIF orientation is kept instead of applied; alpha is kept
+    where it is opaque everywhere; and colours under full transparency are found within the strip.
 
     Args:
         stream: the file, seekable; in use as long as rows are read.
         reading: what is taken, and how.
-        giants: the limits.
+        large images: the limits.
 
     Raises:
         ImageError: as `decode`, here and when rows are read; and for what cannot be read in strips.
     """
     size = probe_size(stream, reading)
-    if size is None or not giants.has_input(*size):
+    if size is None or not large_images.has_input(*size):
         return of_picture(decode(stream.read(), reading))
     # Before any of it is decoded.
     check_size(size[1], size[0], reading)
@@ -133,7 +133,7 @@ def _open_tiff(source: VipsSource, stream: BinaryIO, reading: Reading) -> tuple[
     check_size(opened.width, opened.height, reading, opened.image.bands)
     black = np.zeros((1, opened.image.width, opened.image.bands), dtype_of(opened.image))
     bands = opened.samples(black)[:, :1]
-    return opened, beside_pixels(stream, page, bands, opened.model, opened.notes)
+    return opened, embedded_metadata(stream, page, bands, opened.model, opened.notes)
 
 
 def _as_they_are(rows: Array) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.images.embed import Beside, embed, room_for
+from arm_batch.images.embed import Embedded, embed, room_for
 from arm_batch.images.encode import SAVERS, save_options, with_metadata
 from arm_batch.images.exif import serialise
 from arm_batch.images.formats import choose_format
@@ -85,8 +85,8 @@ _IN_STRIPS: dict[str, dict[str, Any]] = {
 viewers read the tiles that they show."""
 
 
-def choose_giant_format(wanted: str, source: str, canvas: Canvas) -> tuple[str, str | None]:
-    """The format that a giant gets, known before any work is done: the wanted one if it fits, else TIFF.
+def choose_strip_format(wanted: str, source: str, canvas: Canvas) -> tuple[str, str | None]:
+    """The format that a large image gets, known before any work is done: the wanted one if it fits, else TIFF.
 
     Args:
         wanted: a key of `FORMATS`, or `AUTO`.
@@ -113,7 +113,7 @@ def choose_giant_format(wanted: str, source: str, canvas: Canvas) -> tuple[str, 
     )
 
 
-class GiantWriter:
+class StripWriter:
     """Writes one image, row by row, into a file that is complete once the context ends without an error.
 
     libvips compresses on a thread of its own, a few rows behind.
@@ -134,11 +134,11 @@ class GiantWriter:
         self._ours, self._theirs = socket.socketpair()
         self._exif = exif_for(canvas.metadata, format, canvas.orientation)
         texts = fitting(canvas.metadata.texts, format)
-        self._beside = Beside(serialise(self._exif), canvas.metadata.dpi, texts)
+        self._beside = Embedded(serialise(self._exif), canvas.metadata.dpi, texts)
         self._failure: str | None = None
         self._thread = threading.Thread(target=self._save, daemon=True)
 
-    def __enter__(self) -> GiantWriter:
+    def __enter__(self) -> StripWriter:
         canvas = self._canvas
         self._thread.start()
         samples = canvas.width * (canvas.colours + canvas.planes)

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from arm_batch.errors import StoreError
-from arm_batch.storage.retry import DEFAULT_PATIENCE, Patience
+from arm_batch.storage.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from arm_batch.storage.s3.errors import FAILURES, explained
 from arm_batch.storage.waiting import waits
 
@@ -30,7 +30,7 @@ _making = threading.Lock()
 _log = logging.getLogger(__name__)
 
 
-def s3_client(endpoint_url: str | None, patience: Patience = DEFAULT_PATIENCE) -> S3Client:
+def s3_client(endpoint_url: str | None, retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY) -> S3Client:
     """This process's client for an endpoint; clients are safe to share between threads.
 
     It sends every request once. botocore's own repetitions do not cover bodies that break off, must not repeat a
@@ -38,7 +38,7 @@ def s3_client(endpoint_url: str | None, patience: Patience = DEFAULT_PATIENCE) -
     """
     # Threads that come at once must not each make one, which takes longer than most requests.
     with _making:
-        return _client(endpoint_url, patience.connect_s, patience.read_s)
+        return _client(endpoint_url, retry_policy.connect_s, retry_policy.read_s)
 
 
 @functools.lru_cache(maxsize=8)
@@ -55,7 +55,7 @@ def _client(endpoint_url: str | None, connect_s: float, read_s: float) -> S3Clie
 
 def repeated(
     attempt: Callable[[], T],
-    patience: Patience,
+    retry_policy: RetryPolicy,
     where: str,
     reading: bool,
     again: Callable[[Exception], bool],
@@ -64,30 +64,32 @@ def repeated(
 
     Args:
         attempt: one request and taking in its answer.
-        patience: how often, and with what waits between.
+        retry policy: how often, and with what waits between.
         where: URL of what is asked for.
         reading: whether it is one object, whose own fault has an exception of its own.
         again: whether an attempt that failed so is to be repeated.
 
     Raises:
-        StoreError: it failed for good, or patience ran out; see `explained` for others.
+        StoreError: it failed for good, or retry policy ran out; see `explained` for others.
     """
-    outlook = f"given up when there is no answer within {patience.most_s:.0f} s in all"
-    with waits.over(where, outlook, patience.first_word_s) as tell_no_more:
-        return _repeated(attempt, patience, lambda error: explained(error, where, reading), again, tell_no_more)
+    forecast = f"given up when there is no answer within {retry_policy.most_s:.0f} s in all"
+    with waits.over(where, forecast, retry_policy.first_word_s) as tell_no_more:
+        return _repeated(
+            attempt, retry_policy, lambda error: explained(error, where, reading), again, tell_no_more
+        )
 
 
 def _repeated(
     attempt: Callable[[], T],
-    patience: Patience,
+    retry_policy: RetryPolicy,
     explain: Callable[[Exception], Exception],
     again: Callable[[Exception], bool],
     tell_no_more: Callable[[], None],
 ) -> T:
-    began = patience.now()
-    pauses = patience.waits(began)
+    began = retry_policy.now()
+    pauses = retry_policy.waits(began)
     for number in itertools.count(1):
-        sent = patience.now()
+        sent = retry_policy.now()
         try:
             return attempt()
         except FAILURES as error:
@@ -96,19 +98,19 @@ def _repeated(
                 raise failure from error
             pause_s = next(pauses, None)
             if pause_s is None:
-                taken = f"{number} attempts in {patience.now() - began:.0f} s"
+                taken = f"{number} attempts in {retry_policy.now() - began:.0f} s"
                 raise StoreError(f"{failure}; gave up after {taken}") from error
-        failed_s = patience.now() - sent
-        if failed_s + pause_s >= patience.silent_s:
+        failed_s = retry_policy.now() - sent
+        if failed_s + pause_s >= retry_policy.silent_s:
             tell_no_more()
             _log.warning(
                 "%s after %.0f s; attempt %d of %d follows in %.0f s, none later than in %.0f s",
                 failure,
                 failed_s,
                 number + 1,
-                patience.attempts,
+                retry_policy.attempts,
                 pause_s,
-                max(pause_s, patience.total_s - (patience.now() - began)),
+                max(pause_s, retry_policy.total_s - (retry_policy.now() - began)),
             )
-        patience.sleep(pause_s)
+        retry_policy.sleep(pause_s)
     raise AssertionError("unreachable")

@@ -33,12 +33,12 @@ from arm_batch.storage.s3.responses import BadAnswerError
 FAILURES = (ClientError, BotoCoreError, BadAnswerError, ResponseParserError, HTTPError)
 """All that a request can raise; the last two leave botocore when an answer breaks off while it is parsed."""
 
-_PASSING_BELOW_500 = frozenset({408, 425, 429})
+_TRANSIENT_BELOW_500 = frozenset({408, 425, 429})
 
 _LASTING_FROM_500 = frozenset({501, 505, 507, 508})
 """Not implemented, and a full disk; all others from 500 pass, those of gateways and their makers included."""
 
-_PASSING_CODES = frozenset(
+_TRANSIENT_CODES = frozenset(
     {
         # With status 400, 403 or 409; SlowDown and its like come with a status that says enough.
         "BadDigest",
@@ -60,7 +60,7 @@ _PASSING_CODES = frozenset(
 _THROTTLED = "ThrottlingException"
 """How codes end, of S3 itself and of the keys that objects are encrypted with."""
 
-_PASSING_EXCEPTIONS = (
+_TRANSIENT_EXCEPTIONS = (
     BadAnswerError,
     ConnectionError,
     FlexibleChecksumError,
@@ -128,16 +128,16 @@ def code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same request may succeed a little later. It may have taken effect this time already."""
     if isinstance(error, ClientError):
         number, name = status(error), code(error)
-        if number in _PASSING_BELOW_500 or (number >= 500 and number not in _LASTING_FROM_500):
+        if number in _TRANSIENT_BELOW_500 or (number >= 500 and number not in _LASTING_FROM_500):
             return True
-        return name in _PASSING_CODES or name.endswith(_THROTTLED)
+        return name in _TRANSIENT_CODES or name.endswith(_THROTTLED)
     if isinstance(error, SSLError) and any(cause in str(error) for cause in _NEVER_IN_TLS):
         return False
-    return isinstance(error, _PASSING_EXCEPTIONS)
+    return isinstance(error, _TRANSIENT_EXCEPTIONS)
 
 
 def is_missing(error: Exception) -> bool:
@@ -158,7 +158,7 @@ def explained(error: Exception, where: str, reading: bool) -> Exception:
         return StoreError(f"{where}: {message}: {_CORRECT}")
     if name in _OF_THE_RUN:
         return StoreError(f"{where}: {message}: {_OF_THE_RUN[name]}")
-    if reading and not is_passing(error) and (found := _of_the_object(error, where, message)) is not None:
+    if reading and not is_transient(error) and (found := _of_the_object(error, where, message)) is not None:
         return found
     if status(error) == 501:
         return UnsupportedError(f"{where}: {message}")

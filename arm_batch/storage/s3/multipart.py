@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from arm_batch.errors import StoreError, UnsupportedError
-from arm_batch.storage.s3.errors import FAILURES, code, is_missing, is_passing
+from arm_batch.storage.s3.errors import FAILURES, code, is_missing, is_transient
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,7 +30,7 @@ _TOKEN = "arm-batch-upload"
 class Tried(Protocol):
     """Runs an attempt as often as it takes, as `S3Store` does."""
 
-    def __call__(self, attempt: Callable[[], T], *, again: Callable[[Exception], bool] = is_passing) -> T: ...
+    def __call__(self, attempt: Callable[[], T], *, again: Callable[[Exception], bool] = is_transient) -> T: ...
 
 
 class _GoneError(Exception):

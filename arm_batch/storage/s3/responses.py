@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from arm_batch.storage.retry import Patience
+from arm_batch.storage.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -21,7 +21,7 @@ class BadAnswerError(Exception):
     """An answer that reports success and is not what was asked for, or comes too slowly."""
 
 
-def read_body(answer: GetObjectOutputTypeDef, patience: Patience) -> bytes:
+def read_body(answer: GetObjectOutputTypeDef, retry_policy: RetryPolicy) -> bytes:
     """The whole body of an object or a range.
 
     botocore, at the body's end, compares its length and, where S3 sent one, its checksum with the headers.
@@ -29,13 +29,13 @@ def read_body(answer: GetObjectOutputTypeDef, patience: Patience) -> bytes:
     Raises:
         BadAnswerError: it comes too slowly; besides, what botocore and urllib3 raise while they read.
     """
-    size, started = answer.get("ContentLength", 0), patience.now()
-    limit_s = patience.read_s + size / patience.slowest_bytes_per_s
+    size, started = answer.get("ContentLength", 0), retry_policy.now()
+    limit_s = retry_policy.read_s + size / retry_policy.slowest_bytes_per_s
     data = io.BytesIO()
     with contextlib.closing(answer["Body"]) as body:
         while piece := body.read(_PIECE):
             data.write(piece)
-            if patience.now() - started > limit_s:
+            if retry_policy.now() - started > limit_s:
                 raise BadAnswerError(f"only {data.tell()} of {size} bytes came in {limit_s:.0f} s")
     return data.getvalue()
 

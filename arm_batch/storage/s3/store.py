@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 
 from arm_batch.errors import StoreError
 from arm_batch.storage.base import ObjectInfo, checked_key
-from arm_batch.storage.retry import DEFAULT_PATIENCE, Patience
+from arm_batch.storage.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from arm_batch.storage.s3.client import repeated, s3_client
-from arm_batch.storage.s3.errors import FAILURES, code, is_missing, is_passing, status
+from arm_batch.storage.s3.errors import FAILURES, code, is_missing, is_transient, status
 from arm_batch.storage.s3.multipart import Tried, remove_uploads, upload
 from arm_batch.storage.s3.responses import BadAnswerError, RangeReader, etag_of, read_body
 
@@ -37,20 +37,20 @@ _LARGEST_PUT = 5 << 30
 class S3Store:
     """A prefix in a bucket. Credentials and region are found by boto3 in each process and never stored here.
 
-    What may pass by itself (throttling, 5xx, time-outs, broken connections and bodies) is repeated as `patience`
-    says; anything else is raised at once.
+    What may pass by itself (throttling, 5xx, time-outs, broken connections and bodies) is repeated as
+    `retry_policy` says; anything else is raised at once.
 
     Attributes:
         bucket: its name.
         prefix: without slashes at its ends; empty for the whole bucket.
         endpoint_url: of a server other than AWS.
-        patience: time-outs and repetitions; the same place with another patience is an equal store.
+        retry policy: time-outs and repetitions; the same place with another retry policy is an equal store.
     """
 
     bucket: str
     prefix: str
     endpoint_url: str | None = None
-    patience: Patience = field(default=DEFAULT_PATIENCE, compare=False)
+    retry_policy: RetryPolicy = field(default=DEFAULT_RETRY_POLICY, compare=False)
 
     @property
     def url(self) -> str:
@@ -61,7 +61,7 @@ class S3Store:
     def client(self) -> S3Client:
         """This process's boto3 client for the store."""
         try:
-            return s3_client(self.endpoint_url, self.patience)
+            return s3_client(self.endpoint_url, self.retry_policy)
         except ValueError as error:
             raise StoreError(f"{self.url}: {error}") from error
 
@@ -139,7 +139,7 @@ class S3Store:
                 Range=f"bytes={start}-{start + length - 1}",
                 IfMatch=f'"{etag}"',
             )
-            data = read_body(answer, self.patience)
+            data = read_body(answer, self.retry_policy)
             # Not every server knows If-Match and Range.
             if etag_of(answer) != etag:
                 raise FileNotFoundError(f"{self._where(key)} changed since it was listed")
@@ -225,7 +225,7 @@ class S3Store:
 
     def _get(self, key: str) -> tuple[bytes, ObjectInfo]:
         answer = self.client.get_object(Bucket=self.bucket, Key=self.readable(key))
-        data = read_body(answer, self.patience)
+        data = read_body(answer, self.retry_policy)
         return data, ObjectInfo(key, len(data), etag_of(answer))
 
     def _peek(self, key: str) -> bytes | None:
@@ -251,11 +251,11 @@ class S3Store:
         attempt: Callable[[], T],
         *,
         reading: bool = False,
-        again: Callable[[Exception], bool] = is_passing,
+        again: Callable[[Exception], bool] = is_transient,
     ) -> T:
-        return repeated(attempt, self.patience, self._where(key), reading, again)
+        return repeated(attempt, self.retry_policy, self._where(key), reading, again)
 
 
 def _may_be_there(error: Exception) -> bool:
     """Whether an object may exist under the key after a conditional PUT that failed so."""
-    return status(error) == 412 or is_passing(error)
+    return status(error) == 412 or is_transient(error)

@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.apportion import Share, assign
-from arm_batch.core.allocation.apportion import share_out as share_out_entries
+from arm_batch.core.allocation.apportion import ShardAllocation, assign
+from arm_batch.core.allocation.apportion import apportion as share_out_entries
 
 
-def share_out(tiles: np.ndarray, histograms: np.ndarray) -> np.ndarray:
-    """`share_out` for histograms ``(n_shards, n_cells)``, with entries only where a shard has tiles."""
+def apportion(tiles: np.ndarray, histograms: np.ndarray) -> np.ndarray:
+    """`apportion` for histograms ``(n_shards, n_cells)``, with entries only where a shard has tiles."""
     shards, cells = np.nonzero(histograms)
     shares = np.zeros((*histograms.shape, tiles.shape[1]), np.int64)
     shares[shards, cells] = share_out_entries(tiles, cells, histograms[shards, cells])
@@ -31,7 +31,7 @@ def shards(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(shards())
 def test_shares_add_up_over_shards_and_subnets(case):
     tiles, histograms = case
-    shares = share_out(tiles, histograms)
+    shares = apportion(tiles, histograms)
     assert shares.dtype == np.int64
     assert (shares >= 0).all()
     np.testing.assert_array_equal(shares.sum(axis=0), tiles)
@@ -41,12 +41,12 @@ def test_shares_add_up_over_shards_and_subnets(case):
 @given(st.integers(1, 9), st.integers(0, 50), st.integers(1, 9))
 def test_equal_shards_get_equal_shares_up_to_rounding(n_shards, each, denominator):
     costly = n_shards * each // denominator
-    shares = share_out(np.array([[n_shards * each - costly, costly]]), np.full((n_shards, 1), each))
+    shares = apportion(np.array([[n_shards * each - costly, costly]]), np.full((n_shards, 1), each))
     assert np.ptp(shares, axis=0).max() <= 1
 
 
 def test_shares_follow_the_tile_counts():
-    shares = share_out(np.array([[6, 4]]), np.array([[5], [0], [5]]))
+    shares = apportion(np.array([[6, 4]]), np.array([[5], [0], [5]]))
     assert shares.tolist() == [[[3, 2]], [[0, 0]], [[3, 2]]]
 
 
@@ -66,18 +66,18 @@ def shard_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @given(shard_tiles())
 def test_tiles_get_exactly_their_bins_share(case):
     scores, bins, share = case
-    subnets = assign(scores, bins, Share(np.arange(len(share)), share))
+    subnets = assign(scores, bins, ShardAllocation(np.arange(len(share)), share))
     counts = np.zeros_like(share)
     np.add.at(counts, (bins, subnets), 1)
     np.testing.assert_array_equal(counts, share)
-    again = assign(scores.copy(), bins.copy(), Share(np.arange(len(share)), share.copy()))
+    again = assign(scores.copy(), bins.copy(), ShardAllocation(np.arange(len(share)), share.copy()))
     np.testing.assert_array_equal(subnets, again)
 
 
 @given(shard_tiles())
 def test_inside_a_bin_the_higher_scores_get_the_costlier_subnets(case):
     scores, bins, share = case
-    subnets = assign(scores, bins, Share(np.arange(len(share)), share))
+    subnets = assign(scores, bins, ShardAllocation(np.arange(len(share)), share))
     for b in range(len(share)):
         inside = np.flatnonzero(bins == b)
         # By score from the highest, equal ones by position: the subnets never get costlier.

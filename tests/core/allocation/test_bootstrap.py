@@ -9,7 +9,7 @@ import pytest
 
 from arm_batch.core.allocation.bootstrap import mean_interval, quality_intervals
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, point_at
-from arm_batch.core.allocation.histogram import ShardCensus, gather, take_census
+from arm_batch.core.allocation.histogram import ShardHistogram, gather, take_histogram
 from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.arrays import Counts
 from tests.core.tables import COSTS, table
@@ -17,19 +17,19 @@ from tests.core.tables import COSTS, table
 LUT = table(6, seed=3)
 
 
-def draw_images(objective: Objective, number: int, seed: int) -> list[ShardCensus]:
+def draw_images(objective: Objective, number: int, seed: int) -> list[ShardHistogram]:
     """Images of 10 to 40 tiles, some flat and some busy; one in ten cannot be read."""
     rng = np.random.default_rng(seed)
     images = []
     for _ in range(number):
         bins = rng.binomial(5, rng.beta(1, 2), rng.integers(10, 40)).astype(np.intp)
         readable = [] if rng.random() < 0.1 else [(bins, 64 * len(bins))]
-        images.append(ShardCensus.of(take_census(objective, LUT, readable)))
+        images.append(ShardHistogram.of(take_histogram(objective, LUT, readable)))
     return images
 
 
-def planner(objective: Objective, images: Sequence[ShardCensus]) -> Planner:
-    return Planner(objective=objective, lut=LUT, census=gather(images, objective, LUT), costs=COSTS, tile_px=64)
+def planner(objective: Objective, images: Sequence[ShardHistogram]) -> Planner:
+    return Planner(objective=objective, lut=LUT, histogram=gather(images, objective, LUT), costs=COSTS, tile_px=64)
 
 
 def draws(number: int, images: int, seed: int = 0) -> Counts:

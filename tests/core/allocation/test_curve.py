@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, spend_for
-from arm_batch.core.allocation.histogram import Census
+from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.measures import OBJECTIVES
 from arm_batch.core.allocation.objective import Quality
@@ -17,7 +17,9 @@ from tests.core.tables import COSTS, archives, census_of, table
 
 def planner(archive: tuple, objective: str) -> Planner:
     lut, images = archive
-    return Planner(objective=objective, lut=lut, census=census_of(objective, lut, images), costs=COSTS, tile_px=64)
+    return Planner(
+        objective=objective, lut=lut, histogram=census_of(objective, lut, images), costs=COSTS, tile_px=64
+    )
 
 
 @given(archives(most=400), st.sampled_from(OBJECTIVES))
@@ -81,7 +83,9 @@ def test_a_budget_in_db_is_the_spend_for_it_and_others_are_bounds():
 
 
 def test_a_target_for_no_image_at_all_takes_nothing():
-    empty = Planner(objective="mse", lut=table(3), census=Census.empty("mse", table(3)), costs=COSTS, tile_px=64)
+    empty = Planner(
+        objective="mse", lut=table(3), histogram=Histogram.empty("mse", table(3)), costs=COSTS, tile_px=64
+    )
     assert budget_flops(empty, parse_budget("28dB")) == 0
 
 

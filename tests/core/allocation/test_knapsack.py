@@ -44,12 +44,12 @@ class Problem:
     def next_step(self, bin_index: int, source: int) -> int | None:
         """Where a tile goes next: the nearest of the subnets with the best value per FLOP, if it does not lose."""
         targets = range(source + 1, len(self.costs))
-        prices = [self.price(bin_index, source, t) for t in targets]
-        if not prices or max(prices) < 0:
+        marginal_values = [self.marginal_value(bin_index, source, t) for t in targets]
+        if not marginal_values or max(marginal_values) < 0:
             return None
-        return targets[prices.index(max(prices))]
+        return targets[marginal_values.index(max(marginal_values))]
 
-    def price(self, bin_index: int, source: int, target: int) -> float:
+    def marginal_value(self, bin_index: int, source: int, target: int) -> float:
         gain = self.value[bin_index, target] - self.value[bin_index, source]
         return float(gain / (self.costs[target] - self.costs[source]))
 
@@ -97,7 +97,7 @@ def unit_steps(problem: Problem) -> list[tuple[float, int]]:
         source, target = 0, problem.next_step(b, 0)
         while target is not None:
             cost = int(problem.costs[target] - problem.costs[source])
-            steps += [(problem.price(b, source, target), cost)] * int(count)
+            steps += [(problem.marginal_value(b, source, target), cost)] * int(count)
             source, target = target, problem.next_step(b, target)
     return sorted(steps, key=lambda s: -s[0])
 
@@ -107,10 +107,10 @@ def relaxation(problem: Problem) -> tuple[int, float, float]:
     start = np.zeros(problem.value.shape, np.int64)
     start[:, 0] = problem.histogram
     spend, value = problem.spend_of(start), problem.value_of(start)
-    for price, cost in unit_steps(problem):
+    for marginal_value, cost in unit_steps(problem):
         if spend + cost > problem.budget:
-            return spend, value, value + price * (problem.budget - spend)
-        spend, value = spend + cost, value + price * cost
+            return spend, value, value + marginal_value * (problem.budget - spend)
+        spend, value = spend + cost, value + marginal_value * cost
     return spend, value, value
 
 
@@ -156,21 +156,21 @@ def test_worked_example():
     result = Problem(np.array([[3, 2]]), value, np.ones(1), np.array([1, 3, 5]), 15).solve()
     # 5 for the floor; two tiles to 9 (price 4.5), both on to 12 (1.5), then one to 1 (0.5) fits.
     assert result.tiles.tolist() == [[2, 1, 0], [0, 0, 2]]
-    assert (result.spend, result.price) == (15, 0.5)
+    assert (result.spend, result.marginal_value) == (15, 0.5)
 
 
 def test_steps_may_leave_out_several_subnets_below_the_hull():
     value = np.array([[0.0, 3.0, 4.0, 12.0]])
     result = Problem(np.array([[2]]), value, np.ones(1), np.array([1, 2, 3, 4]), 5).solve()
     assert result.tiles.tolist() == [[1, 0, 0, 1]]
-    assert result.price == 4
+    assert result.marginal_value == 4
 
 
 def test_steps_that_change_nothing_are_bought_last_and_losing_ones_never():
     value = np.array([[5.0, 5.0, 4.0]])
     result = Problem(np.array([[4]]), value, np.ones(1), np.array([1, 2, 3]), 1000).solve()
     assert result.tiles.tolist() == [[0, 4, 0]]
-    assert result.price == 0
+    assert result.marginal_value == 0
 
 
 @given(problems())
@@ -182,14 +182,14 @@ def test_below_the_floor_is_an_error(problem):
 
 def test_nothing_to_do_costs_nothing():
     result = Problem(np.array([[0, 0]]), np.zeros((2, 2)), np.ones(1), np.array([1, 2]), 0).solve()
-    assert (result.spend, result.price, result.tiles.sum()) == (0, 0.0, 0)
+    assert (result.spend, result.marginal_value, result.tiles.sum()) == (0, 0.0, 0)
 
 
 def test_a_class_that_counts_for_more_is_served_first():
     value = np.array([[0.0, 1.0]])
     result = allocate(np.array([[2], [2]]), value, np.array([1.0, 3.0]), np.array([1, 2]), 7)
     assert result.tiles.tolist() == [[[1, 1]], [[0, 2]]]
-    assert (result.spend, result.price) == (7, 1.0)
+    assert (result.spend, result.marginal_value) == (7, 1.0)
 
 
 def test_a_thousand_million_tiles_take_no_more_memory_than_their_histogram_does():

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from arm_batch.core.allocation.knapsack import allocate
-from arm_batch.core.allocation.lp import Pool, allocate_pools
+from arm_batch.core.allocation.lp import Pool, allocate_devices
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, table
 
@@ -36,7 +36,7 @@ def test_every_bound_is_kept_by_whole_tiles(problem, wall_factor, flops_factor):
     wall = wall_factor * least_wall(histogram, pools) + 10 * max(float(p.seconds[0]) for p in pools)
     flops = int(flops_factor * histogram.sum()) + 10
     try:
-        result = allocate_pools(histogram, value, COSTS, pools, flops, wall)
+        result = allocate_devices(histogram, value, COSTS, pools, flops, wall)
     except BudgetError:
         assume(False)
     assert (result.tiles >= 0).all()
@@ -55,7 +55,7 @@ def test_with_flops_alone_it_is_the_allocation(problem, share):
     assume(histogram.sum() > 2000)
     floor, top = (int(histogram.sum()) * int(cost) for cost in (COSTS[0], COSTS[-1]))
     budget = floor + int(share * (top - floor))
-    pooled = allocate_pools(histogram, value, COSTS, pools, budget).tiles.sum(axis=2)
+    pooled = allocate_devices(histogram, value, COSTS, pools, budget).tiles.sum(axis=2)
     exact = allocate(histogram[None], value, np.ones(1), COSTS, budget).tiles[0]
     start = float((histogram * value[:, 0]).sum())
     gained, best = (float((tiles * value).sum()) - start for tiles in (pooled, exact))
@@ -67,7 +67,7 @@ def test_a_device_bound_makes_gpus_do_what_they_are_best_at():
     value = np.array([[0.0, 5.0, 5.0], [0.0, 0.0, 9.0]])
     cpu = Pool(kind="cpu", devices=4, seconds=np.array([0.001, 0.1, 1.0]))
     gpu = Pool(kind="gpu", devices=1, seconds=np.array([0.001, 0.1, 0.05]), most_seconds=50.0)
-    result = allocate_pools(np.array([400, 900]), value, np.array([1, 2, 3]), [cpu, gpu], wall_seconds=60)
+    result = allocate_devices(np.array([400, 900]), value, np.array([1, 2, 3]), [cpu, gpu], wall_seconds=60)
     assert result.tiles[1, 2, 1] > 850
     assert result.tiles[0, 1:].sum() > 390
     assert result.busy_seconds[1] <= 50
@@ -78,7 +78,7 @@ def test_more_time_is_worth_more_until_all_is_bought():
     histogram = np.full(5, 1000)
     pools = [Pool(kind="cpu", devices=2, seconds=np.array([0.001, 0.04, 0.07, 0.1]))]
     values = [
-        float((allocate_pools(histogram, value, COSTS, pools, wall_seconds=w).tiles.sum(axis=2) * value).sum())
+        float((allocate_devices(histogram, value, COSTS, pools, wall_seconds=w).tiles.sum(axis=2) * value).sum())
         for w in (5, 10, 50, 100, 300, 1000)
     ]
     assert values == sorted(values)
@@ -89,10 +89,10 @@ def test_more_time_is_worth_more_until_all_is_bought():
 def test_less_than_interpolation_is_refused(bound):
     pools = [Pool(kind="cpu", devices=2, seconds=np.array([0.001, 0.04, 0.07, 0.1]))]
     with pytest.raises(BudgetError, match="less than interpolation"):
-        allocate_pools(np.full(5, 1000), -table(5).mse, COSTS, pools, **bound)
+        allocate_devices(np.full(5, 1000), -table(5).mse, COSTS, pools, **bound)
 
 
 def test_an_empty_archive_needs_nothing():
     pools = [Pool(kind="cpu", devices=1, seconds=np.ones(4))]
-    result = allocate_pools(np.zeros(3, np.int64), -table(3).mse, COSTS, pools, flops=0)
+    result = allocate_devices(np.zeros(3, np.int64), -table(3).mse, COSTS, pools, flops=0)
     assert (result.tiles.sum(), result.flops, result.wall_seconds) == (0, 0, 0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.histogram import N_CLASSES, Census, class_count, image_class, take_census
+from arm_batch.core.allocation.histogram import N_CLASSES, Histogram, class_count, image_class, take_histogram
 from arm_batch.core.allocation.knapsack import spend_of
 from arm_batch.core.allocation.measures import OBJECTIVES
 from arm_batch.core.allocation.objective import class_errors, predict, solve
@@ -19,13 +19,13 @@ from tests.memory import peak_of_memory
 @given(archives(), st.sampled_from(OBJECTIVES), st.floats(0, 1))
 def test_every_objective_keeps_the_budget_and_every_tile(archive, objective, share):
     lut, images = archive
-    census = census_of(objective, lut, images)
+    histogram = census_of(objective, lut, images)
     count = sum(map(len, images))
     budget = count + int(share * 99 * count)
-    allocation = solve(objective, lut, census, COSTS, budget)
+    allocation = solve(objective, lut, histogram, COSTS, budget)
     assert allocation.spend == spend_of(allocation.tiles, COSTS) <= budget
-    np.testing.assert_array_equal(allocation.tiles.sum(axis=2), census.tiles)
-    assert census.tiles.sum() == count
+    np.testing.assert_array_equal(allocation.tiles.sum(axis=2), histogram.tiles)
+    assert histogram.tiles.sum() == count
     # Less than the dearest upgrade is left, unless all that helps is bought.
     full = allocation.tiles[..., -1].sum() == count
     assert full or budget - allocation.spend < COSTS[-1]
@@ -58,11 +58,11 @@ def gap_db(seed: int, share: float) -> float:
     rng = np.random.default_rng(seed)
     lut = table(4, seed)
     images = [rng.integers(0, 2, 300), rng.integers(1, 4, 900)]
-    census = census_of("image-psnr", lut, images)
-    if (census.images > 0).sum() < 2:
+    histogram = census_of("image-psnr", lut, images)
+    if (histogram.images > 0).sum() < 2:
         return 0.0
     budget = 1200 + int(share * 99 * 1200)
-    got = log_error(census, lut, solve("image-psnr", lut, census, COSTS, budget).tiles)
+    got = log_error(histogram, lut, solve("image-psnr", lut, histogram, COSTS, budget).tiles)
     best = np.inf
     parts = [census_of("mse", lut, [image]) for image in images]
     for first in np.linspace(300, min(budget - 900, 300 * 100), 60).astype(int):
@@ -101,15 +101,15 @@ def test_extreme_errors_have_a_class_and_an_allocation(level):
     lut = replace(table(2), mse=np.full((2, 4), level))
     bins = np.array([0, 1, 1])
     assert 0 <= image_class("image-psnr", lut, bins) < N_CLASSES
-    census = census_of("image-psnr", lut, [bins])
-    assert solve("image-psnr", lut, census, COSTS, 300).spend == 300
+    histogram = census_of("image-psnr", lut, [bins])
+    assert solve("image-psnr", lut, histogram, COSTS, 300).spend == 300
 
 
 @given(archives(), st.sampled_from(OBJECTIVES))
 def test_a_census_of_parts_adds_up(archive, objective):
     lut, images = archive
     whole = census_of(objective, lut, images)
-    parts = Census.empty(objective, lut)
+    parts = Histogram.empty(objective, lut)
     for image in images:
         parts = parts + census_of(objective, lut, [image])
     for name in ("tiles", "images", "pixels"):
@@ -122,9 +122,9 @@ def test_predictions_are_what_the_table_says():
     lut = table(3)
     images = [np.array([0, 0, 1]), np.array([2, 2, 2, 2])]
     # 16 px a tile; the second image fills only half of its tiles.
-    census = take_census("image-psnr", lut, [(images[0], 48), (images[1], 32)])
-    allocation = solve("image-psnr", lut, census, COSTS, 7)
-    quality = predict(lut, census, allocation.tiles, 16)
+    histogram = take_histogram("image-psnr", lut, [(images[0], 48), (images[1], 32)])
+    allocation = solve("image-psnr", lut, histogram, COSTS, 7)
+    quality = predict(lut, histogram, allocation.tiles, 16)
     errors = [lut.mse[b, 0].sum() * 16 for b in images]
     per_image = [10 * np.log10(255**2 * px / e) for px, e in zip((48, 32), errors, strict=True)]
     assert quality.image_psnr_db == pytest.approx(np.mean(per_image))
@@ -143,9 +143,9 @@ def test_a_thousand_million_tiles_take_no_more_memory_than_their_histogram_does(
     rng = np.random.default_rng(0)
     images = rng.integers(0, 10**5, N_CLASSES)
     tiles = rng.multinomial(10**9, np.full(N_CLASSES * 120, 1 / (N_CLASSES * 120))).reshape(N_CLASSES, 120)
-    census = Census(tiles.astype(np.int64), images, images * 10_000)
+    histogram = Histogram(tiles.astype(np.int64), images, images * 10_000)
     with peak_of_memory() as peak:
-        allocation = solve("image-psnr", lut, census, COSTS, 30 * 10**9)
+        allocation = solve("image-psnr", lut, histogram, COSTS, 30 * 10**9)
     # A byte for each tile would be a thousand times as much.
     assert peak() < 64 * 2**20
     assert 0 <= 30 * 10**9 - allocation.spend < 100

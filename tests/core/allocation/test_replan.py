@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from arm_batch.core.allocation.deadline import Fleet
+from arm_batch.core.allocation.deadline import ClusterProfile
 from arm_batch.core.allocation.lp import Pool
 from arm_batch.core.allocation.replan import Progress, Work, all_seconds, correct
 
-FLEET = Fleet((Pool(kind="cpu", devices=2, seconds=np.array([0.0, 1.0, 4.0])),), 2, beside_seconds=10.0)
+CLUSTER = ClusterProfile((Pool(kind="cpu", devices=2, seconds=np.array([0.0, 1.0, 4.0])),), 2, host_seconds=10.0)
 
 
 def work(small: float, large: float, megapixels: float) -> Work:
@@ -31,10 +31,10 @@ def progress(passed: float, busy: float, done: int, under_way: int = 1) -> Progr
 
 
 def test_one_kind_of_devices_takes_what_it_was_measured_to_take() -> None:
-    assert all_seconds(FLEET, TENTH) == pytest.approx(10)
-    assert all_seconds(FLEET, work(0, 0, 0)) == 0
-    two = Fleet(
-        (*FLEET.pools, Pool(kind="gpu", devices=1, seconds=np.array([0.0, 1.0, 1.0]))), 2, beside_seconds=0.0
+    assert all_seconds(CLUSTER, TENTH) == pytest.approx(10)
+    assert all_seconds(CLUSTER, work(0, 0, 0)) == 0
+    two = ClusterProfile(
+        (*CLUSTER.pools, Pool(kind="gpu", devices=1, seconds=np.array([0.0, 1.0, 1.0]))), 2, host_seconds=0.0
     )
     # Side by side: six seconds on the CPUs, six on the GPU.
     assert all_seconds(two, work(4, 2, 0)) == pytest.approx(3)
@@ -43,22 +43,22 @@ def test_one_kind_of_devices_takes_what_it_was_measured_to_take() -> None:
 @pytest.mark.parametrize(("wall", "unit"), [(110, 1), (111, 1), (109, 1), (210, 2)])
 def test_a_run_on_time_is_left_alone(wall: float, unit: float) -> None:
     # Planning took ten seconds, three tenths took what they should.
-    assert correct(FLEET, wall, unit, progress(10 + 30 * unit, 30 * unit, 3)) is None
+    assert correct(CLUSTER, wall, unit, progress(10 + 30 * unit, 30 * unit, 3)) is None
 
 
 @pytest.mark.parametrize(("busy", "slower"), [(60, 70 / 40), (15, 25 / 40)])
 def test_one_that_is_late_or_early_goes_by_its_own_speed(busy: float, slower: float) -> None:
-    found = correct(FLEET, 110, 1, progress(10 + busy, busy, 3))
+    found = correct(CLUSTER, 110, 1, progress(10 + busy, busy, 3))
     assert found is not None
     assert found.passed_seconds == pytest.approx(10 + busy + slower * 10)
-    assert found.fleet.pools[0].seconds == pytest.approx(slower * FLEET.pools[0].seconds)
-    assert found.fleet.beside_seconds == pytest.approx(slower * 10)
-    assert (found.fleet.cores, found.fleet.pools[0].devices) == (2, 2)
+    assert found.cluster_profile.pools[0].seconds == pytest.approx(slower * CLUSTER.pools[0].seconds)
+    assert found.cluster_profile.host_seconds == pytest.approx(slower * 10)
+    assert (found.cluster_profile.cores, found.cluster_profile.pools[0].devices) == (2, 2)
 
 
 def test_before_anything_is_done_the_forecast_holds() -> None:
-    assert correct(FLEET, 110, 1, progress(10, 0, 0)) is None
-    late = correct(FLEET, 110, 1, progress(30, 0, 0))
+    assert correct(CLUSTER, 110, 1, progress(10, 0, 0)) is None
+    late = correct(CLUSTER, 110, 1, progress(30, 0, 0))
     assert late is not None
     assert late.passed_seconds == pytest.approx(40)
 
@@ -66,7 +66,7 @@ def test_before_anything_is_done_the_forecast_holds() -> None:
 def test_a_run_without_work_is_not_divided_by() -> None:
     nothing = work(0, 0, 0)
     early = correct(
-        FLEET, 100, 1, Progress(passed_seconds=1, busy_seconds=0, done=nothing, under_way=nothing, rest=nothing)
+        CLUSTER, 100, 1, Progress(passed_seconds=1, busy_seconds=0, done=nothing, under_way=nothing, rest=nothing)
     )
     assert early is not None
     assert early.passed_seconds == 1

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.apportion import share_out
+from arm_batch.core.allocation.apportion import apportion
 from arm_batch.core.allocation.curve import Planner
-from arm_batch.core.allocation.histogram import ShardCensus, gather
+from arm_batch.core.allocation.histogram import ShardHistogram, gather
 from arm_batch.core.allocation.knapsack import steps_by_price
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.quota.events import Begin, Event, Price, Register, Settle
@@ -28,9 +28,9 @@ SHARE = 0.3
 """Of what all jobs would cost at the largest subnet."""
 
 
-def shards_of(job: int) -> list[ShardCensus]:
+def shards_of(job: int) -> list[ShardHistogram]:
     rng = np.random.default_rng(job)
-    return [ShardCensus.of(census_of("mse", LUT, [rng.integers(0, 6, 40)])) for _ in range(SHARDS)]
+    return [ShardHistogram.of(census_of("mse", LUT, [rng.integers(0, 6, 40)])) for _ in range(SHARDS)]
 
 
 @dataclass
@@ -49,12 +49,12 @@ class Pool:
     waves: dict[str, Waves] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
 
-    def come(self, job: str, parts: list[ShardCensus], waves: Waves) -> None:
+    def come(self, job: str, parts: list[ShardHistogram], waves: Waves) -> None:
         """Register a job; `BudgetError` where too little is left for it."""
         portions = [[parts[shard] for shard in waves.members(wave)] for wave in range(len(waves))]
-        census = tuple(ShardCensus.of(gather(each, "mse", LUT)) for each in portions)
+        histogram = tuple(ShardHistogram.of(gather(each, "mse", LUT)) for each in portions)
         event = Register(job, "mse", f"demands/{job}", len(waves))
-        demands = self.demands | {job: Demand(lut=LUT, costs=COSTS, portions=census)}
+        demands = self.demands | {job: Demand(lut=LUT, costs=COSTS, portions=histogram)}
         check_room(follow(self.state, [event]), "mse", demands, job)
         self.demands, self.waves[job], self.done[job] = demands, waves, 0
         self.note(event)
@@ -77,17 +77,17 @@ class Pool:
     def cost(self, job: str, wave: int) -> int:
         """Of a wave, by the allocation of what the grant leaves to it and all later ones."""
         claim, rest = self.state.jobs[job], self.demands[job].portions[wave:]
-        planner = Planner(objective="mse", lut=LUT, census=gather(rest, "mse", LUT), costs=COSTS, tile_px=64)
+        planner = Planner(objective="mse", lut=LUT, histogram=gather(rest, "mse", LUT), costs=COSTS, tile_px=64)
         tiles = planner.solve(claim.grant - claim.fixed).tiles.reshape(-1, len(COSTS))
         cells, counts = (np.concatenate([getattr(part, name) for part in rest]) for name in ("cells", "tiles"))
-        return int((share_out(tiles, cells, counts)[: len(rest[0].cells)] * COSTS).sum())
+        return int((apportion(tiles, cells, counts)[: len(rest[0].cells)] * COSTS).sum())
 
-    def price(self, job: str) -> float:
+    def marginal_value(self, job: str) -> float:
         """Value per FLOP of the last step that what a job has not begun gets."""
         claim, demand = self.state.jobs[job], self.demands[job]
         rest = [part for wave, part in enumerate(demand.portions) if claim.begun(wave) is None]
-        planner = Planner(objective="mse", lut=LUT, census=gather(rest, "mse", LUT), costs=COSTS, tile_px=64)
-        return planner.solve(claim.grant - claim.fixed).price
+        planner = Planner(objective="mse", lut=LUT, histogram=gather(rest, "mse", LUT), costs=COSTS, tile_px=64)
+        return planner.solve(claim.grant - claim.fixed).marginal_value
 
     def shares(self) -> list[float]:
         """FLOPs of each job, as a share of its largest subnet everywhere."""
@@ -135,10 +135,19 @@ def test_what_has_not_begun_when_all_are_there_has_one_price() -> None:
     for job, parts in PARTS.items():
         pool.come(job, parts, Waves.gradual(SHARDS))
         pool.run_a_shard(job)
-    prices = [pool.price(job) for job in PARTS]
+    marginal_values = [pool.marginal_value(job) for job in PARTS]
     steps = steps_by_price(np.ones((1, LUT.n_bins), np.int64), -LUT.mse, np.ones(1), COSTS)
     # The last step that is bought at all is bought for some tiles: by some jobs, and those have one step less.
-    assert len({price for _, _, price in steps if min(prices) <= price <= max(prices)}) <= 2
+    assert (
+        len(
+            {
+                marginal_value
+                for _, _, marginal_value in steps
+                if min(marginal_values) <= marginal_value <= max(marginal_values)
+            }
+        )
+        <= 2
+    )
 
 
 @pytest.mark.parametrize("at_once", [1, 4])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from arm_batch.core.allocation.knapsack import allocate
 from arm_batch.core.allocation.objective import solve
-from arm_batch.core.quota.pricing import Job, price_image_jobs, price_jobs
+from arm_batch.core.quota.pricing import Job, solve_image_jobs, solve_jobs
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, census_of, log_error, table
 
@@ -41,7 +41,7 @@ def value_of(jobs: dict[str, Job], allocations: dict) -> float:
 @given(pools())
 def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case):
     jobs, pool = case
-    allocations = price_jobs(jobs, pool)
+    allocations = solve_jobs(jobs, pool)
     spent = sum(a.spend for a in allocations.values()) + sum(job.fixed for job in jobs.values())
     assert spent <= pool
     left = pool - spent
@@ -57,7 +57,7 @@ def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case):
 @given(pools())
 def test_together_they_do_as_well_as_one_job_over_all_images(case):
     jobs, pool = case
-    allocations = price_jobs(jobs, pool)
+    allocations = solve_jobs(jobs, pool)
     fixed = sum(job.fixed for job in jobs.values())
     histogram = np.sum([job.histogram for job in jobs.values()], axis=0)
     first = next(iter(jobs.values()))
@@ -79,7 +79,7 @@ def test_twenty_jobs_lose_less_than_a_thousandth_of_the_value():
     pool = int(histogram.sum()) * 30
     one = allocate(histogram, value, np.ones(1), COSTS, pool)
     start = float((histogram[0, :, None] * value[:, :1]).sum())
-    gained = value_of(jobs, price_jobs(jobs, pool)) - start
+    gained = value_of(jobs, solve_jobs(jobs, pool)) - start
     assert gained >= 0.999 * (float((one.tiles * value).sum()) - start)
 
 
@@ -88,7 +88,7 @@ def test_the_order_of_arrival_does_not_matter(case, random):
     jobs, pool = case
     names = list(jobs)
     random.shuffle(names)
-    first, second = price_jobs(jobs, pool), price_jobs({name: jobs[name] for name in names}, pool)
+    first, second = solve_jobs(jobs, pool), solve_jobs({name: jobs[name] for name in names}, pool)
     for name in jobs:
         np.testing.assert_array_equal(first[name].tiles, second[name].tiles)
 
@@ -96,7 +96,7 @@ def test_the_order_of_arrival_does_not_matter(case, random):
 @given(pools(), st.floats(0, 1), st.data())
 def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(case, share, data):
     jobs, pool = case
-    allocations = price_jobs(jobs, pool)
+    allocations = solve_jobs(jobs, pool)
     # Part of each job begins at the first price; then a job leaves and another comes.
     later = {}
     for name, job in jobs.items():
@@ -106,7 +106,7 @@ def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(case, 
     gone = data.draw(st.sampled_from(sorted(jobs)))
     later[gone] = replace(later[gone], histogram=np.zeros_like(later[gone].histogram))
     floor = sum(job.floor for job in later.values())
-    again = price_jobs(later, max(pool, floor))
+    again = solve_jobs(later, max(pool, floor))
     assert sum(a.spend for a in again.values()) + sum(job.fixed for job in later.values()) <= pool
     assert again[gone].spend == 0
 
@@ -116,10 +116,10 @@ def test_prices_meet_across_jobs():
     costs = np.array([1, 2])
     rich = Job(histogram=np.array([[2, 0]]), value=value, weights=np.ones(1), costs=costs)
     poor = Job(histogram=np.array([[0, 5]]), value=value, weights=np.ones(1), costs=costs)
-    both = price_jobs({"rich": rich, "poor": poor}, 10)
+    both = solve_jobs({"rich": rich, "poor": poor}, 10)
     assert both["rich"].tiles.tolist() == [[[0, 2], [0, 0]]]
     assert both["poor"].tiles.tolist() == [[[0, 0], [4, 1]]]
-    assert (both["rich"].price, both["poor"].price) == (10, 1)
+    assert (both["rich"].marginal_value, both["poor"].marginal_value) == (10, 1)
 
 
 def test_a_pool_below_the_floors_is_refused():
@@ -131,9 +131,9 @@ def test_a_pool_below_the_floors_is_refused():
         fixed=4,
     )
     with pytest.raises(BudgetError, match="pool of 19 FLOPs is less than the 20"):
-        price_jobs({"a": job, "b": job}, 19)
-    assert sum(a.spend for a in price_jobs({"a": job, "b": job}, 20).values()) == 12
-    assert price_jobs({}, 5) == {}
+        solve_jobs({"a": job, "b": job}, 19)
+    assert sum(a.spend for a in solve_jobs({"a": job, "b": job}, 20).values()) == 12
+    assert solve_jobs({}, 5) == {}
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.9])
@@ -145,18 +145,18 @@ def test_twenty_jobs_serve_images_as_well_as_one_job_does(share):
     ]
     censuses = [census_of("image-psnr", lut, images) for images in archives]
     whole = censuses[0]
-    for census in censuses[1:]:
-        whole = whole + census
+    for histogram in censuses[1:]:
+        whole = whole + histogram
     pool = int(whole.tiles.sum() * (1 + share * 99))
     jobs = {
         f"{i:02}": (
             lut,
-            census,
-            Job(histogram=census.tiles, value=-lut.mse, weights=np.zeros(len(census.images)), costs=COSTS),
+            histogram,
+            Job(histogram=histogram.tiles, value=-lut.mse, weights=np.zeros(len(histogram.images)), costs=COSTS),
         )
-        for i, census in enumerate(censuses)
+        for i, histogram in enumerate(censuses)
     }
-    allocations = price_image_jobs(jobs, pool)
+    allocations = solve_image_jobs(jobs, pool)
     assert sum(a.spend for a in allocations.values()) <= pool
     together = sum(a.tiles for a in allocations.values())
     one = solve("image-psnr", lut, whole, COSTS, pool)

@@ -75,9 +75,9 @@ def test_who_leaves_keeps_only_what_it_has_begun() -> None:
     assert (state.granted, state.total) == (105, 105)
 
 
-def test_a_portion_that_was_refused_begins_under_a_later_epoch() -> None:
+def test_a_portion_that_was_refused_begins_under_a_later_revision() -> None:
     state = follow(POOL, [*BEGUN, Refuse("a", 1, 2), Begin("a", 1, 5, 3)])
-    assert (state.jobs["a"].epochs, state.jobs["a"].fixed) == ({0: 0, 1: 3}, 45)
+    assert (state.jobs["a"].revisions, state.jobs["a"].fixed) == ({0: 0, 1: 3}, 45)
 
 
 def test_who_comes_back_is_priced_again() -> None:

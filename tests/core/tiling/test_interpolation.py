@@ -6,7 +6,7 @@ import pytest
 from arm_batch.core.tiling.interpolation import enlarge_planes
 
 MARGIN = 4
-"""Rows beyond a piece that giants are enlarged with."""
+"""Rows beyond a piece that large images are enlarged with."""
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -21,7 +21,7 @@ from arm_batch.errors import ArmBatchError, StoppedError
 from arm_batch.execution.ray import actor_pool
 from arm_batch.execution.ray.faults import TRIES
 from arm_batch.execution.ray.named_actor import NAMESPACE
-from arm_batch.inputs.dedup import put_copies_behind
+from arm_batch.inputs.dedup import put_duplicates_behind
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.runstate.commit import listed
 from arm_batch.runstate.generation import list_generations
@@ -173,10 +173,10 @@ def test_copies_share_what_becomes_of_images_that_run_alone(
 ) -> None:
     def look(source: Source, *arguments: Any) -> list[Entry]:
         # The driver reads images too, and is to live.
-        return put_copies_behind(Source(source.store), *arguments)
+        return put_duplicates_behind(Source(source.store), *arguments)
 
     monkeypatch.setattr("arm_batch.inputs.listing.Source", HarmfulSource)
-    monkeypatch.setattr("arm_batch.pipeline.generations.put_copies_behind", look)
+    monkeypatch.setattr("arm_batch.pipeline.generations.put_duplicates_behind", look)
     archive = tmp_path / "in"
     for seed, path in enumerate(["a.png", "bug.png"]):
         write_png(archive / path, draw(seed, 50, 70))
@@ -187,7 +187,7 @@ def test_copies_share_what_becomes_of_images_that_run_alone(
     wake = once("run", 0, lambda: (harm / "asleep").unlink(missing_ok=True))
     spec = replanned(job(archive, tmp_path / "out", executor="ray", shard_images=6), dedup=True)
     summary = pipeline.upscale(spec, wake)
-    assert (summary.images, summary.failed, summary.copies) == (6, 3, 4)
+    assert (summary.images, summary.failed, summary.duplicates) == (6, 3, 4)
     found = {row["path"]: row for row in rows(tmp_path / "out").to_pylist()}
     for path in ("copy of bug.png", "zz bug.png"):
         assert (found[path]["copy_of"], found[path]["error"]) == ("bug.png", found["bug.png"]["error"])

@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.lp import Pool
 from arm_batch.execution.batches import BATCH_TILES
 from arm_batch.execution.ray import shard_scheduler
@@ -75,7 +75,7 @@ def taken(monkeypatch: pytest.MonkeyPatch, ranks: list[int], *batches: int) -> t
     cpu, gpu = FakeWorker(DeviceKind("cpu", "cpu")), FakeWorker(DeviceKind("gpu", "cuda"))
     flow = ShardFlow(object(), [], FakePool(cpu, gpu), ranks)  # type: ignore[arg-type]
     tiles = np.array([[5, *(n * BATCH_TILES for n in batches)]], np.int64)
-    flow.start(ShardId(0, 0), Share(np.array([0]), tiles))
+    flow.start(ShardId(0, 0), ShardAllocation(np.array([0]), tiles))
     flow.dispatch()
     return cpu.took, gpu.took
 

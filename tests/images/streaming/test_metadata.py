@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.images import Metadata, decode, enlarge_metadata
-from arm_batch.images.streaming import GiantWriter, open_strips
+from arm_batch.images.streaming import StripWriter, open_strips
 from arm_batch.images.streaming.writer import Canvas, canvas_of
 from arm_batch.images.vips import from_array, set_blob
 from tests import exif_blocks as blocks
@@ -23,7 +23,7 @@ from tests.images.exif.test_round_trip import camera
 from tests.images.test_described import DESCRIBED, SRGB_IN_WORDS
 from tests.images.test_xmp import packet, sources
 
-STREAMED = Giants(pixels=1, streamed=1)
+STREAMED = LargeImages(pixels=1, streamed=1)
 RGB8 = smooth(0)
 HEIGHT, WIDTH = RGB8.shape[:2]
 
@@ -77,7 +77,7 @@ def test_an_orientation_is_kept_wherever_it_stands(orientation: int, tmp_path: P
 
 def written(path: Path, format: str, rows: np.ndarray, canvas: Canvas) -> bytes:
     path.write_bytes(b"")
-    with GiantWriter(path, format, 95, canvas) as writer:
+    with StripWriter(path, format, 95, canvas) as writer:
         writer.add(rows)
     return path.read_bytes()
 

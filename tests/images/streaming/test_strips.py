@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import Giants
+from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.images import Metadata, Picture, decode, encode
-from arm_batch.images.streaming import GiantWriter, choose_giant_format, open_strips, probe_size, read_through
+from arm_batch.images.streaming import StripWriter, choose_strip_format, open_strips, probe_size, read_through
 from arm_batch.images.streaming.window import Window
 from arm_batch.images.streaming.writer import Canvas
 from arm_batch.images.vips import from_array
 from tests.image_files import tiff
 
-STREAMED = Giants(pixels=1, streamed=1)
+STREAMED = LargeImages(pixels=1, streamed=1)
 READING = Reading()
 
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_read_in_strips_is_refused_with_the_way_out():
 
 
 def read_all_at_once(data: bytes) -> np.ndarray:
-    strips = open_strips(io.BytesIO(data), READING, Giants())
+    strips = open_strips(io.BytesIO(data), READING, LargeImages())
     return strips.rows(0, strips.height)
 
 
@@ -236,7 +236,7 @@ def written(
         **{"metadata": Metadata(), **more},
     )
     path.write_bytes(b"")
-    with GiantWriter(path, format, 95, canvas) as writer:
+    with StripWriter(path, format, 95, canvas) as writer:
         for top in range(0, height, 70):
             writer.add(array[top : top + 70])
     return path.read_bytes()
@@ -276,7 +276,7 @@ def test_jpeg_is_written_with_its_profile_and_orientation(tmp_path):
 
 
 def write_noise(path: Path, format: str, canvas: Canvas, rows: int) -> None:
-    with GiantWriter(path, format, 95, canvas) as writer:
+    with StripWriter(path, format, 95, canvas) as writer:
         for _ in range(0, rows, 30):
             writer.add(noise(30, canvas.width, canvas.colours))
 
@@ -316,7 +316,7 @@ def test_a_writer_that_is_given_up_ends(tmp_path):
     )
 
     def give_up() -> None:
-        with GiantWriter(tmp_path / "a", "tiff", 95, canvas) as writer:
+        with StripWriter(tmp_path / "a", "tiff", 95, canvas) as writer:
             writer.add(noise(30, 1000, 3))
             raise ZeroDivisionError
 
@@ -336,7 +336,7 @@ def test_giants_fall_back_to_tiff():
             dtype=np.dtype(np.uint8),
             metadata=Metadata(),
         )
-        return choose_giant_format(wanted, "jpeg", canvas)
+        return choose_strip_format(wanted, "jpeg", canvas)
 
     assert chosen("auto", 20_000) == ("jpeg", None)
     assert chosen("png", 20_000) == ("png", None)

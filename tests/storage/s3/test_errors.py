@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from arm_batch.errors import ImageError, ObjectError, StoreError, UnsupportedError
 from arm_batch.inputs.sources import of_one_image
-from arm_batch.storage.s3.errors import explained, is_passing
+from arm_batch.storage.s3.errors import explained, is_transient
 
 WHERE = "s3://b/k.png"
 
@@ -34,7 +34,7 @@ OF_THE_RUN = [
     ("error", "advice"), OF_THE_RUN, ids=lambda value: getattr(value, "response", None) and ""
 )
 def test_what_no_request_survives_ends_the_run(error: ClientError, advice: str) -> None:
-    assert not is_passing(error)
+    assert not is_transient(error)
     for reading in (True, False):
         found = explained(error, WHERE, reading)
         assert type(found) is StoreError
@@ -82,7 +82,7 @@ OF_ONE_OBJECT = [
     ("error", "row"), OF_ONE_OBJECT, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_what_ails_one_object_is_its_row(error: Exception, row: str) -> None:
-    assert not is_passing(error)
+    assert not is_transient(error)
     with pytest.raises(ImageError) as caught, of_one_image("gone"):
         raise explained(error, WHERE, reading=True)
     assert str(caught.value) == row
@@ -113,15 +113,15 @@ def test_an_object_of_no_use_says_where_it_is() -> None:
     ids=lambda error: str(error.response["ResponseMetadata"]["HTTPStatusCode"]),
 )
 def test_what_passes(error: ClientError) -> None:
-    assert is_passing(error)
+    assert is_transient(error)
     # Not the object's fault, should it never pass.
     assert type(explained(error, WHERE, reading=True)) is StoreError
 
 
 def test_what_a_server_cannot_do() -> None:
-    assert not is_passing(answer(501, "NotImplemented", "x"))
+    assert not is_transient(answer(501, "NotImplemented", "x"))
     assert type(explained(answer(501, "NotImplemented", "x"), WHERE, reading=True)) is UnsupportedError
-    assert not is_passing(answer(507, "XMinioStorageFull", "x"))
+    assert not is_transient(answer(507, "XMinioStorageFull", "x"))
 
 
 def test_somebody_else_at_the_endpoint() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from arm_batch.storage.retry import Patience
+from arm_batch.storage.retry import RetryPolicy
 from arm_batch.storage.s3.responses import BadAnswerError, read_body
 
 
@@ -25,10 +25,10 @@ class Trickle(io.BytesIO):
 def test_a_body_that_trickles_in_is_given_up() -> None:
     # A KiB/s: after its grace of 5 s it is behind 16 KiB/s for good.
     body = Trickle(bytes(32 << 10), 1 << 10)
-    patience = Patience(read_s=5, slowest_bytes_per_s=16 << 10, now=lambda: body.seconds)
+    retry_policy = RetryPolicy(read_s=5, slowest_bytes_per_s=16 << 10, now=lambda: body.seconds)
     answer: Any = {"ContentLength": 32 << 10, "Body": body}
     with pytest.raises(BadAnswerError, match="only 8192 of 32768 bytes came in 7 s"):
-        read_body(answer, patience)
+        read_body(answer, retry_policy)
     assert body.closed
 
 
@@ -36,4 +36,4 @@ def test_a_slow_body_that_is_fast_enough_is_read_to_its_end() -> None:
     data = bytes(range(256)) * 128
     body = Trickle(data, 16 << 10)
     answer: Any = {"ContentLength": len(data), "Body": body}
-    assert read_body(answer, Patience(read_s=5, slowest_bytes_per_s=8 << 10, now=lambda: body.seconds)) == data
+    assert read_body(answer, RetryPolicy(read_s=5, slowest_bytes_per_s=8 << 10, now=lambda: body.seconds)) == data

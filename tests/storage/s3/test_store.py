@@ -10,7 +10,7 @@ from botocore.exceptions import NoCredentialsError, SSLError
 
 from arm_batch.errors import StoreError, UnsupportedError
 from arm_batch.storage.base import ObjectInfo
-from arm_batch.storage.retry import Patience
+from arm_batch.storage.retry import RetryPolicy
 from arm_batch.storage.s3 import client
 from arm_batch.storage.s3 import store as store_module
 from arm_batch.storage.s3.store import S3Store
@@ -24,7 +24,7 @@ def no_wait(seconds: float) -> None:
 
 
 # Time-outs that no machine is too busy for: an answer that comes late is repeated, and meets no fault then.
-FAST = Patience(attempts=6, first_wait_s=0.005, longest_wait_s=0.02, connect_s=60, read_s=60, sleep=no_wait)
+FAST = RetryPolicy(attempts=6, first_wait_s=0.005, longest_wait_s=0.02, connect_s=60, read_s=60, sleep=no_wait)
 
 
 class Clock:
@@ -68,7 +68,7 @@ def proxy(proxy_of_all: FaultyS3) -> FaultyS3:
 @pytest.fixture
 def store(direct: S3Store, proxy: FaultyS3) -> S3Store:
     """The same store through the proxy."""
-    return replace(direct, endpoint_url=proxy.url, patience=FAST)
+    return replace(direct, endpoint_url=proxy.url, retry_policy=FAST)
 
 
 OPERATIONS: dict[str, tuple[Callable[[S3Store, ObjectInfo], Any], Any]] = {
@@ -134,7 +134,7 @@ def test_what_is_not_answered_is_asked_again_and_told(
     store: S3Store, proxy: FaultyS3, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Attempts enough: a busy machine may let further requests run into so short a time-out.
-    impatient = replace(store, patience=replace(FAST, read_s=0.2, attempts=1000, silent_s=0.1))
+    impatient = replace(store, retry_policy=replace(FAST, read_s=0.2, attempts=1000, silent_s=0.1))
     proxy.script(fault, fault)
     assert impatient.read("there") == OLD
     assert proxy.counts[fault] == 2
@@ -200,7 +200,7 @@ def test_the_ceiling_in_seconds(store: S3Store, proxy: FaultyS3) -> None:
     hasty = replace(FAST, attempts=1000, longest_wait_s=0.1, total_s=0.5, now=clock.now, sleep=clock.sleep)
     proxy.script(*[Fault.ERROR] * 1000)
     with pytest.raises(StoreError, match=r"gave up after \d+ attempts in 0 s"):
-        replace(store, patience=hasty).read("there")
+        replace(store, retry_policy=hasty).read("there")
     assert 0.4 <= clock.seconds <= 0.5
     assert 5 < len(proxy.seen) < 20
 
@@ -217,7 +217,7 @@ def test_failures_of_one_object_do_not_use_up_the_patience_for_others(store: S3S
 
 def test_the_default_patience() -> None:
     for _ in range(20):
-        waits = list(Patience(now=lambda: 0.0).waits(0.0))
+        waits = list(RetryPolicy(now=lambda: 0.0).waits(0.0))
         full = [min(30.0, 0.2 * 2**number) for number in range(11)]
         assert len(waits) == 11
         assert all(whole / 2 <= wait <= whole for wait, whole in zip(waits, full, strict=True))
@@ -228,8 +228,10 @@ def test_the_default_patience() -> None:
 def test_long_waits_are_told(store: S3Store, proxy: FaultyS3, caplog: pytest.LogCaptureFixture) -> None:
     slept: list[float] = []
     proxy.script(Fault.SLOW_DOWN, Fault.SLOW_DOWN)
-    patience = replace(FAST, attempts=3, first_wait_s=0.9, longest_wait_s=9, now=lambda: 0.0, sleep=slept.append)
-    assert replace(store, patience=patience).read("there") == OLD
+    retry_policy = replace(
+        FAST, attempts=3, first_wait_s=0.9, longest_wait_s=9, now=lambda: 0.0, sleep=slept.append
+    )
+    assert replace(store, retry_policy=retry_policy).read("there") == OLD
     assert len(slept) == 2
     told = [record.getMessage() for record in caplog.records if record.name == client.__name__]
     assert len(told) == sum(wait >= 1 for wait in slept)
@@ -253,7 +255,7 @@ def test_a_put_that_takes_effect_late_is_still_ours(store: S3Store, direct: S3St
             time.sleep(0.01)
 
     with FaultyS3(s3_endpoint, delay_s=0.2) as proxy:
-        slow = replace(store, endpoint_url=proxy.url, patience=replace(FAST, sleep=until_it_has))
+        slow = replace(store, endpoint_url=proxy.url, retry_policy=replace(FAST, sleep=until_it_has))
         proxy.script(Fault.LOST_LATE, method="PUT")
         assert slow.create("new", NEW)
         # Nothing was there at the first look; the second PUT met the first one.
@@ -275,7 +277,7 @@ def test_a_lost_answer_to_the_loser(store: S3Store, proxy: FaultyS3) -> None:
 
 
 def test_what_is_there_is_found_even_after_the_last_attempt(store: S3Store, proxy: FaultyS3) -> None:
-    once = replace(store, patience=replace(FAST, attempts=1))
+    once = replace(store, retry_policy=replace(FAST, attempts=1))
     proxy.script(Fault.LOST)
     assert once.create("new", NEW)
 
@@ -325,7 +327,7 @@ def test_failures_without_an_answer_that_do_not_pass(
 
 
 def test_nobody_listens() -> None:
-    store = S3Store(bucket="bucket", prefix="p", endpoint_url="http://127.0.0.1:1", patience=FAST)
+    store = S3Store(bucket="bucket", prefix="p", endpoint_url="http://127.0.0.1:1", retry_policy=FAST)
     for act in (store.exists, lambda: store.create("a", b"")):
         with pytest.raises(
             StoreError, match=r": no connection to http://127.0.0.1:1: Connection refused; gave up after 6"
@@ -348,7 +350,7 @@ def test_servers_that_know_no_conditions_or_ranges(
     direct: S3Store, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FaultyS3(s3_endpoint, honours_conditions=False) as proxy:
-        store = replace(direct, endpoint_url=proxy.url, patience=FAST)
+        store = replace(direct, endpoint_url=proxy.url, retry_policy=FAST)
         info = store.stat("there")
         store.write("there", OLD[:-1])
         with pytest.raises(FileNotFoundError, match="changed since it was listed"):
@@ -359,5 +361,5 @@ def test_servers_that_know_no_conditions_or_ranges(
 
 
 def test_another_patience_is_the_same_place(direct: S3Store) -> None:
-    assert replace(direct, patience=FAST) == direct
-    assert hash(replace(direct, patience=FAST)) == hash(direct)
+    assert replace(direct, retry_policy=FAST) == direct
+    assert hash(replace(direct, retry_policy=FAST)) == hash(direct)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from arm_batch.storage.retry import Patience
+from arm_batch.storage.retry import RetryPolicy
 from arm_batch.storage.s3.store import S3Store
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultyS3
@@ -46,7 +46,9 @@ def proxy(s3_endpoint: str) -> Iterator[FaultyS3]:
 
 @pytest.fixture
 def store(direct: S3Store, proxy: FaultyS3) -> S3Store:
-    return replace(direct, endpoint_url=proxy.url, patience=Patience(first_wait_s=0.005, longest_wait_s=0.1))
+    return replace(
+        direct, endpoint_url=proxy.url, retry_policy=RetryPolicy(first_wait_s=0.005, longest_wait_s=0.1)
+    )
 
 
 def content(key: str, version: object) -> bytes:

@@ -1,6 +1,6 @@
 """One image far beyond memory: how long it takes, in how much memory, and whether its pixels are right.
 
-    python benchmarks/giants.py [--side 30000] [--budget 10%] [--executor ray]
+    python benchmarks/large images.py [--side 30000] [--budget 10%] [--executor ray]
 
 A TIFF of `side` x `side` RGB pixels is upscaled by the x2 ladder into one of four times as many. Memory is what
 all processes of the run hold together, Ray's included, each shared page counted once (PSS). A region in the middle
@@ -23,15 +23,15 @@ import numpy as np
 import pyvips
 
 from arm_batch import open_dataset, pipeline
-from arm_batch.core.allocation.apportion import Share
+from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.arrays import Pixels
-from arm_batch.core.large_images import DEFAULT_GIANTS
+from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES
 from arm_batch.core.tiling.grid import Stitcher, take
 from arm_batch.execution.batches import assign_images
 from arm_batch.execution.messages import JobContext
 from arm_batch.images import Metadata
-from arm_batch.images.streaming import Canvas, GiantWriter
+from arm_batch.images.streaming import Canvas, StripWriter
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.pipeline.job import open_job
@@ -59,13 +59,13 @@ def main() -> None:
     parser.add_argument("--executor", choices=("ray", "inline"), default="ray")
     parser.add_argument("--folder", help="where to put some tens of GB for a while")
     asked = parser.parse_args()
-    if not DEFAULT_GIANTS.has_output(asked.side * SCALE, asked.side * SCALE):
-        parser.error(f"--side {asked.side} is no giant")
+    if not DEFAULT_LARGE_IMAGES.has_output(asked.side * SCALE, asked.side * SCALE):
+        parser.error(f"--side {asked.side} is no large image")
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         source, output = Path(folder) / "in", Path(folder) / "out"
         source.mkdir()
-        draw(source / "giant.tif", asked.side)
-        size = (source / "giant.tif").stat().st_size
+        draw(source / "large.tif", asked.side)
+        size = (source / "large.tif").stat().st_size
         print(f"input: {asked.side} x {asked.side} px, {size / 1e9:.2f} GB of TIFF")
         plan = PlanSpec(input=str(source), ladder=LADDER, scale=SCALE, executor=asked.executor)
         spec = JobSpec(plan=plan, output=str(output), budget=parse_budget(asked.budget))
@@ -74,7 +74,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         report(output, seconds, whole, largest)
         started = time.perf_counter()
-        check_middle(spec, source / "giant.tif", output)
+        check_middle(spec, source / "large.tif", output)
         assert not verify_store(open_store(str(output)), list_generations(open_store(str(output)))).problems
         print(
             f"checks: {time.perf_counter() - started:.0f} s; the middle is what it is by itself, and all is sound"
@@ -99,7 +99,7 @@ def draw(path: Path, side: int) -> None:
         dtype=np.dtype(np.uint8),
         metadata=Metadata(),
     )
-    with GiantWriter(path, "tiff", 95, canvas) as writer:
+    with StripWriter(path, "tiff", 95, canvas) as writer:
         for top in range(0, side, STRIP):
             y = np.arange(top, min(top + STRIP, side), dtype=np.float32)[:, None]
             waves = np.sin(x / 61 + np.sin(y / 331)) * np.cos(y / 47)
@@ -199,8 +199,11 @@ def chosen(context: JobContext) -> np.ndarray:
     generation = list_generations(store)[0]
     found = read_allocation(store, generation)
     assert found is not None
-    verdict, parts = found
-    share = Share(parts[0].cells, verdict.allocation.tiles.reshape(-1, len(verdict.costs))[parts[0].cells])
+    allocation_record, parts = found
+    share = ShardAllocation(
+        parts[0].cells,
+        allocation_record.allocation.tiles.reshape(-1, len(allocation_record.costs))[parts[0].cells],
+    )
     return assign_images(context, read_plan(store, ShardId(0, 0)), share)[0]
 
 
