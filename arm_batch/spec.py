@@ -57,6 +57,10 @@ class Resume:
     add_budget: Budget | None = None
 
 
+BORDERS = "as the whole image"
+"""What nets make of the border of an image. Runs of 0.1 have it ``mirrored``, and none is both."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlanSpec:
     """What a run and a dry run of it have in common: everything that decides a plan, and where it is made.
@@ -77,7 +81,7 @@ class PlanSpec:
         selection: of the images of `input`. In a dry run its sample is what to look at, and stands for what is
             selected without it; its seed is also that of the intervals.
         dedup: whether an image that is there several times is upscaled once.
-        large images: from which size on images are not held in memory as a whole.
+        large_images: from which size on images are not held in memory as a whole.
     """
 
     input: str
@@ -150,6 +154,7 @@ class JobSpec:
             "budget": self.budget.text,
             "sink": self.sink,
             "runtime": self.plan.runtime,
+            "borders": BORDERS,
         }
 
 

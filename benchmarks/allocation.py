@@ -31,7 +31,7 @@ from arm_batch.core.allocation.objective import Quality, predict, solve
 from arm_batch.core.arrays import Counts, Floats, Indices, Pixels
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.prediction.metrics import PEAK
-from arm_batch.core.tiling.grid import TileGrid, take
+from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.core.tiling.scores import laplacian_map, score_tiles
 from arm_batch.evaluation.calibrate import DEFAULT_SCORES, TileSample, build_lut
 from arm_batch.evaluation.paper import PaperLut
@@ -163,7 +163,7 @@ def report_rules(tiles: Evaluation, costs: Counts, full: int, published: PaperLu
 def patch_scores(image: Pixels) -> Floats:
     """Edge scores as the published code computes them: each patch by itself, with the reflection that fills it."""
     patches = TileGrid(GRID.tile, 0)
-    windows = take(patches.windows(image), np.arange(patches.count(*image.shape[:2])))
+    windows = patches.windows(image).take(np.arange(patches.count(*image.shape[:2])))
     return np.array([laplacian_map(window).mean() for window in windows], np.float64)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.prediction.metrics import psnr
-from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher
 from arm_batch.images import Picture, decode, encode
 from arm_batch.images.vips import from_array
 from arm_batch.models.inference import Upscaler
@@ -106,7 +106,7 @@ def upscaled(folder: Path) -> list[Pixels]:
             height, width = pixels.shape[:2]
             tiles = np.arange(grid.count(height, width))
             stitcher = Stitcher(grid, height, width, 3, pixels.dtype, scale)
-            stitcher.add(tiles, upscaler.run(len(files.nets) - 1, [take(grid.windows(pixels), tiles)])[0].pixels)
+            stitcher.add(tiles, upscaler.run(len(files.nets) - 1, [grid.windows(pixels).take(tiles)])[0].pixels)
             outputs.append(np.ascontiguousarray(stitcher.image()))
     return outputs
 

@@ -27,7 +27,7 @@ from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES
-from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher
 from arm_batch.execution.batches import assign_images
 from arm_batch.execution.messages import JobContext
 from arm_batch.images import Metadata
@@ -184,7 +184,7 @@ def check_middle(spec: JobSpec, source: Path, output: Path) -> None:
     upscaler = Upscaler(files.nets, grid, SCALE, "cpu")
     for subnet in np.unique(mine):
         tiles = np.flatnonzero(mine == subnet)
-        stitcher.add(tiles, upscaler.run(int(subnet), [take(cells, tiles)])[0].pixels)
+        stitcher.add(tiles, upscaler.run(int(subnet), [cells.take(tiles)])[0].pixels)
     edge = grid.tile * SCALE
     ours = stitcher.image()[edge:-edge, edge:-edge]
     theirs = region(output / row["image"]["path"], [f * edge for f in first], [n * edge for n in sides])

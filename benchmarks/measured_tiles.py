@@ -11,7 +11,7 @@ import numpy as np
 from arm_batch.core.arrays import Floats, Indices, Pixels
 from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.prediction.metrics import PEAK
-from arm_batch.core.tiling.grid import TileGrid, take
+from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.evaluation.calibrate import Photographs, TileSample, sample_tiles
 from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.models.inference import Upscaler
@@ -62,7 +62,7 @@ def measure_images(upscaler: Upscaler, subnets: Sequence[Subnet], data: Path, ca
     if not cache.exists():
         errors: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for pair in pairs:
-            windows = take(GRID.windows(pair.lr), np.arange(GRID.count(*pair.lr.shape[:2])))
+            windows = GRID.windows(pair.lr).take(np.arange(GRID.count(*pair.lr.shape[:2])))
             outputs = [upscaler.run(s, [windows])[0].pixels for s in range(len(subnets))]
             for kept, shave in zip(errors, (SCALE, 0), strict=True):
                 kept.append(np.stack([tile_errors(output, pair.hr, shave) for output in outputs], axis=1))
@@ -80,8 +80,8 @@ def tile_errors(outputs: Pixels, hr: Pixels, shave: int) -> Floats:
     filled = ((0, shape[0] * side - hr.shape[0]), (0, shape[1] * side - hr.shape[1]))
     cells = TileGrid(side, 0)
     tiles = np.arange(len(outputs))
-    wanted = take(cells.windows(np.pad(hr, (*filled, (0, 0)))), tiles)
-    mask = take(cells.windows(np.pad(inside, filled)[..., None]), tiles)[..., 0]
+    wanted = cells.windows(np.pad(hr, (*filled, (0, 0)))).take(tiles).pixels
+    mask = cells.windows(np.pad(inside, filled)[..., None]).take(tiles).pixels[..., 0]
     squares = ((outputs.astype(np.float64) - wanted) ** 2).mean(axis=3)
     return np.asarray((squares * mask).sum(axis=(1, 2)), np.float64)
 

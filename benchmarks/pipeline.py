@@ -31,7 +31,7 @@ from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.knapsack import allocate
 from arm_batch.core.arrays import Indices, Scores
 from arm_batch.core.image_options import Writing
-from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher, Windows
 from arm_batch.core.tiling.scores import laplacian_map
 from arm_batch.execution.ray.cluster import ENVIRONMENT
 from arm_batch.images import Picture, decode, encode
@@ -80,7 +80,8 @@ def main() -> None:
 def measure_subnets(files: LadderFiles, upscaler: Upscaler) -> None:
     """Tiles per second and executed GFLOP/s of each subnet on one core."""
     window = files.ladder.grid.window
-    windows = np.random.default_rng(0).integers(0, 256, (TILES, window, window, 3)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (TILES, window, window, 3)).astype(np.uint8)
+    windows = Windows.within(pixels)
     print(f"subnets, one core, batches of {TILES} tiles of {files.ladder.grid.tile} px (+ halo):")
     for index, subnet in enumerate(files.ladder.subnets):
         upscaler.run(index, [windows])
@@ -131,7 +132,7 @@ def measure_parts(files: LadderFiles, upscaler: Upscaler, archive: Path, names: 
         for subnet in range(len(ladder.subnets)):
             tiles = np.flatnonzero(chosen == subnet)
             with clock("cut"):
-                windows = take(cells, tiles)
+                windows = cells.take(tiles)
             with clock("net"):
                 outputs = upscaler.run(subnet, [windows])[0].pixels
             with clock("stitch"):
@@ -194,7 +195,7 @@ def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Se
         pixels = decode((archive / name).read_bytes()).pixels
         started = time.perf_counter()
         tiles = np.arange(files.ladder.grid.count(*pixels.shape[:2]))
-        upscaler.run(len(files.nets) - 1, [take(files.ladder.grid.windows(pixels), tiles)])
+        upscaler.run(len(files.nets) - 1, [files.ladder.grid.windows(pixels).take(tiles)])
         ours += time.perf_counter() - started
         started = time.perf_counter()
         with torch.inference_mode():

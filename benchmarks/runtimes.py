@@ -76,13 +76,14 @@ def _variants(net: Net, window: int, precision: str, batch: int) -> Iterator[tup
 
     def run_eager(windows: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            return eager(windows)
+            return eager(windows, None)
 
     yield "torch", run_eager
     if is_there("openvino"):
         from arm_batch.models.runtimes.openvino import OpenVinoRuntime
 
-        yield "openvino", OpenVinoRuntime(1, batch=batch, precision=precision).materialise(net, window)
+        compiled = OpenVinoRuntime(1, batch=batch, precision=precision).materialise(net, window)
+        yield "openvino", lambda windows: compiled(windows, None)
 
 
 def _subnets(ladders: list[str], names: list[str]) -> Iterator[tuple[str, Net, int]]:

@@ -16,7 +16,6 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from arm_batch.core.tiling.grid import take
 from arm_batch.core.tiling.scores import Score, score_tiles
 from arm_batch.images import decode
 from arm_batch.models.inference import Upscaler
@@ -46,7 +45,7 @@ def main() -> None:
     for name, wanted in scores.items():
         work[name] = partial(score_tiles, wanted, image, ladder.grid)
     upscaler = Upscaler(files.nets, ladder.grid, ladder.scale, "cpu")
-    windows = take(ladder.grid.windows(image), np.arange(SMALLEST_TILES))
+    windows = ladder.grid.windows(image).take(np.arange(SMALLEST_TILES))
     work["network"] = lambda: upscaler.run(1, [windows])
     spent = {name: seconds / pixels for name, seconds in best_of(work).items()}
     smallest = spent.pop("network") * pixels / (SMALLEST_TILES * ladder.grid.tile**2)

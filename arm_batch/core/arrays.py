@@ -31,5 +31,8 @@ Counts = NDArray[np.int64]
 Indices = NDArray[np.intp]
 """Positions: of tiles in an image, of subnets in a ladder, of bins in a table."""
 
+Corners = NDArray[np.int16]
+"""Where something begins and ends in a window, px."""
+
 Flags = NDArray[np.bool_]
 """Whether, for each."""

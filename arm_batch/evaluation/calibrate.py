@@ -12,7 +12,7 @@ from arm_batch.core.arrays import Floats, Indices, Singles
 from arm_batch.core.prediction.calibrate_lut import N_BINS, MeasuredTiles, tabulate
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.tiling.detail import N_FEATURES
-from arm_batch.core.tiling.grid import TileGrid, take
+from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.core.tiling.loglinear import fit_log_linear
 from arm_batch.core.tiling.scores import FITTED, MEASURED, Score, score_tiles, tile_features
 from arm_batch.errors import InputError, UsageError
@@ -182,8 +182,8 @@ def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, num
     tiles = np.arange(min(count, most)) * count // min(count, most)
     features = tile_features(pair.lr, grid)[tiles]
     measured = score_tiles([Score(name) for name in MEASURED], pair.lr, grid)[tiles]
-    windows = take(grid.windows(pair.lr), tiles)
-    wanted = take(TileGrid(grid.tile * scale, 0).windows(pair.hr), tiles).astype(np.float64)
+    windows = grid.windows(pair.lr).take(tiles)
+    wanted = TileGrid(grid.tile * scale, 0).windows(pair.hr).take(tiles).pixels.astype(np.float64)
     errors = [
         ((upscaler.run(s, [windows])[0].pixels - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from arm_batch.core.allocation.in_memory import choose_subnets
 from arm_batch.core.arrays import Indices, Pixels8
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.grid import Stitcher
 from arm_batch.evaluation.evaluate import FLOPS_TILE_PX, Quality, mean_quality, measure, read_pairs
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles
@@ -103,7 +103,7 @@ def _run_needed(upscaler: Upscaler, ladder: Ladder, lr: Pixels8, chosen: Indices
     outputs: dict[int, Pixels8] = {}
     for subnet in np.unique(chosen).tolist():
         tiles = np.flatnonzero((chosen == subnet).any(axis=0))
-        (upscaled,) = upscaler.run(subnet, [take(windows, tiles)])
+        (upscaled,) = upscaler.run(subnet, [windows.take(tiles)])
         outputs[subnet] = np.empty((chosen.shape[1], *upscaled.pixels.shape[1:]), lr.dtype)
         outputs[subnet][tiles] = upscaled.pixels
     return outputs

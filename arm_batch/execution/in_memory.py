@@ -15,7 +15,7 @@ from arm_batch.core.arrays import Indices, Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.alpha import fill_hidden
 from arm_batch.core.tiling.dither import is_dithered
-from arm_batch.core.tiling.grid import Stitcher, take
+from arm_batch.core.tiling.grid import Cells, Stitcher
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import BudgetError, ImageError, UsageError
 from arm_batch.execution.batches import list_batches
@@ -154,7 +154,7 @@ def upscale_pictures(
     ]
     broken = [0] * len(pictures)
     for batch in list_batches(chosen, len(ladder.subnets)):
-        outputs = run(batch.subnet, [take(cells[piece.image], piece.tiles) for piece in batch.pieces])
+        outputs = run(batch.subnet, [cells[piece.image].take(piece.tiles) for piece in batch.pieces])
         for piece, upscaled in zip(batch.pieces, outputs, strict=True):
             stitchers[piece.image].add(piece.tiles, upscaled.pixels)
             broken[piece.image] += upscaled.not_finite
@@ -184,12 +184,12 @@ def _choose(
     return chosen
 
 
-def _interpolated(ladder: Ladder, pixels: Pixels, windows: Pixels, subnets: Indices) -> Stitcher:
+def _interpolated(ladder: Ladder, pixels: Pixels, windows: Cells, subnets: Indices) -> Stitcher:
     """A picture, of which the tiles that get no net are there already."""
     height, width, channels = pixels.shape
     stitcher = Stitcher(ladder.grid, height, width, channels, pixels.dtype, ladder.scale)
     interpolated = np.flatnonzero(subnets == 0)
-    stitcher.add(interpolated, interpolate_tiles(take(windows, interpolated), ladder.grid, ladder.scale))
+    stitcher.add(interpolated, interpolate_tiles(windows.take(interpolated).pixels, ladder.grid, ladder.scale))
     return stitcher
 
 

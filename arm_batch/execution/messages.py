@@ -13,7 +13,7 @@ from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.core.tiling.grid import Upscaled
+from arm_batch.core.tiling.grid import Upscaled, Windows
 from arm_batch.images.picture import Metadata
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
@@ -23,7 +23,7 @@ from arm_batch.storage.base import ObjectStore
 DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
 """What the row of such an image says."""
 
-RunBatch = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
+RunBatch = Callable[[int, Sequence[Windows]], Sequence[Upscaled]]
 """Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.arrays import Indices, Pixels
-from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
+from arm_batch.core.tiling.grid import Stitcher, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError
 from arm_batch.execution.batches import assign_images, interpolated, list_batches
@@ -42,7 +42,7 @@ class Prepared:
 
     head: ShardHead
     batches: list[Batch]
-    windows: list[list[Pixels]]
+    windows: list[list[Windows]]
 
 
 def prepare_shard(context: JobContext, shard: ShardId, share: ShardAllocation) -> Prepared:
@@ -134,7 +134,7 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
     headers = []
     # What an image that can no longer be read leaves in its place.
     nothing = np.empty((0, context.ladder.grid.window, context.ladder.grid.window, 1), np.uint8)
-    windows: list[list[Pixels]] = [[nothing] * len(batch.pieces) for batch in batches]
+    windows: list[list[Windows]] = [[Windows.within(nothing)] * len(batch.pieces) for batch in batches]
     contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
     for position, image in enumerate(plan.images):
         if image.entry.copy_of is not None:
@@ -150,8 +150,8 @@ def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> P
         for batch, cut in zip(batches, windows, strict=True):
             for place, piece in enumerate(batch.pieces):
                 if piece.image == position:
-                    cut[place] = take(cells, piece.tiles)
-        interpolated = take(cells, np.flatnonzero(assigned[position] == 0))
+                    cut[place] = cells.take(piece.tiles)
+        interpolated = cells.take(np.flatnonzero(assigned[position] == 0)).pixels
         kind = str(pixels.dtype)
         headers.append(
             ImageHeader(

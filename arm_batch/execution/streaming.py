@@ -12,7 +12,7 @@ import numpy as np
 
 from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.arrays import Indices, Pixels
-from arm_batch.core.tiling.grid import Stitcher, Upscaled, take
+from arm_batch.core.tiling.grid import Stitcher, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError, ObjectError, StoreError
 from arm_batch.execution.batches import BATCH_TILES, interpolated
@@ -100,7 +100,7 @@ def interpolate_strip(context: JobContext, image: ImagePlan) -> int:
     return height * image.width
 
 
-def _no_net(subnet: int, pieces: Sequence[Pixels]) -> Sequence[Upscaled]:
+def _no_net(subnet: int, pieces: Sequence[Windows]) -> Sequence[Upscaled]:
     raise AssertionError(f"subnet {subnet} is asked for on {len(pieces)} images where all is interpolated")
 
 
@@ -145,7 +145,7 @@ def _upscale_band(
     """Rows of tiles ``[top, bottom)`` of the image, upscaled, and how many tiles nets failed on."""
     grid, scale = context.ladder.grid, context.ladder.scale
     # Asked for once, with all that either colours or planes look at.
-    start = max(0, top - grid.tile - grid.halo - _PLANE_MARGIN)
+    start = max(0, top - grid.halo - _PLANE_MARGIN)
     stop = min(strips.height, bottom + grid.halo + _PLANE_MARGIN)
     piece = strips.rows(start, stop)
     colours, planes = np.ascontiguousarray(piece[..., : strips.colours]), piece[..., strips.colours :]
@@ -156,9 +156,9 @@ def _upscale_band(
         members = np.flatnonzero(subnets == subnet)
         for place in range(0, len(members), BATCH_TILES):
             tiles = members[place : place + BATCH_TILES]
-            windows = take(cells, tiles)
+            windows = cells.take(tiles)
             if subnet == 0:
-                stitcher.add(tiles, interpolate_tiles(windows, grid, scale))
+                stitcher.add(tiles, interpolate_tiles(windows.pixels, grid, scale))
                 continue
             upscaled = run(int(subnet), [windows])[0]
             stitcher.add(tiles, upscaled.pixels)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from arm_batch.core.arrays import Flags, Pixels
-from arm_batch.core.tiling.grid import TileGrid, Upscaled
+from arm_batch.core.arrays import Corners, Flags, Floats, Indices, Pixels, Singles
+from arm_batch.core.tiling.grid import TileGrid, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import interpolate_tiles
+from arm_batch.models.borders import inside_image
 from arm_batch.models.ladder_files import Nets
 from arm_batch.models.runtimes.open import open_runtime
 from arm_batch.models.runtimes.protocol import Forward
@@ -56,15 +59,16 @@ class Upscaler:
         """Windows that run at once."""
         return self._runtime.batch
 
-    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
+    def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
         """Upscale windows with one subnet and cut their halos away.
 
         The pieces of a batch may differ in channels and depth (they come from different images); they are run
-        together, grey as three equal channels. Where a net's output is not finite, the tile is interpolated.
+        together, grey as three equal channels, and those at the border of an image after all others. Where a
+        net's output is not finite, the tile is interpolated.
 
         Args:
             subnet: index in the ladder.
-            pieces: uint8 or uint16 ``(n, window, window, c)`` each, c of 1 or 3.
+            pieces: of pixels with 1 or 3 channels each.
 
         Returns:
             For each piece its tiles, same dtype and channels.
@@ -72,53 +76,87 @@ class Upscaler:
         grid, scale = self._grid, self._scale
         net = self._nets[subnet]
         if net is None:
-            return [Upscaled(interpolate_tiles(piece, grid, scale), 0) for piece in pieces]
+            return [Upscaled(interpolate_tiles(piece.pixels, grid, scale), 0) for piece in pieces]
         if subnet not in self._forwards:
             self._forwards[subnet] = self._runtime.materialise(net, grid.window)
         forward = self._forwards[subnet]
-        sizes = [len(piece) for piece in pieces]
-        inputs = np.concatenate([_to_rgb_float(piece) for piece in pieces])
-        peaks = np.repeat([float(np.iinfo(piece.dtype).max) for piece in pieces], sizes)
-        grey = np.repeat([piece.shape[3] == 1 for piece in pieces], sizes)
+        joined = _Joined.of(pieces)
         side = grid.tile * scale
-        finite = np.empty(len(inputs), np.bool_)
-        outputs = np.empty((len(inputs), side, side, 3), np.result_type(*(piece.dtype for piece in pieces)))
-        for start in range(0, len(inputs), self.batch):
-            part = slice(start, start + self.batch)
-            finite[part] = self._run_batch(forward, inputs[part], peaks[part], grey[part], outputs[part])
-        cuts = np.cumsum(sizes)[:-1]
+        finite = np.empty(len(joined.peaks), np.bool_)
+        outputs = np.empty((len(joined.peaks), side, side, 3), np.result_type(*(p.pixels.dtype for p in pieces)))
+        for part in joined.passes(self.batch):
+            finite[part], outputs[part] = self._run_batch(forward, joined, part, outputs.dtype)
+        cuts = np.cumsum([len(piece.pixels) for piece in pieces])[:-1]
         return [
-            self._finish(piece, part[..., : piece.shape[3]].astype(piece.dtype, copy=False), ~sound)
+            self._finish(piece.pixels, part, ~sound)
             for piece, part, sound in zip(pieces, np.split(outputs, cuts), np.split(finite, cuts), strict=True)
         ]
 
-    def _finish(self, piece: Pixels, pixels: Pixels, broken: Flags) -> Upscaled:
+    def _finish(self, piece: Pixels, outputs: Pixels, broken: Flags) -> Upscaled:
+        pixels = outputs[..., : piece.shape[3]].astype(piece.dtype, copy=False)
         if broken.any():
             pixels[broken] = interpolate_tiles(piece[broken], self._grid, self._scale)
         return Upscaled(pixels, int(broken.sum()))
 
     def _run_batch(
-        self, forward: Forward, windows: np.ndarray, peaks: np.ndarray, grey: np.ndarray, out: np.ndarray
-    ) -> np.ndarray:
-        """Levels in 0..peak of float32 NHWC in [0, 1], without halos, into `out`; says which are finite."""
+        self, forward: Forward, joined: _Joined, part: Indices, dtype: np.dtype[Any]
+    ) -> tuple[Flags, Pixels]:
+        """Which of some windows have a finite output, and levels in 0..peak, without halos."""
         with torch.inference_mode():
-            nhwc = torch.from_numpy(windows).to(self._device)
-            cropped = self._grid.crop_halo(forward(nhwc), self._scale)
-            if grey.any():
-                members = torch.from_numpy(grey).to(self._device)
+            nhwc = torch.from_numpy(joined.windows[part]).to(self._device)
+            corners = joined.inside[part]
+            inside = inside_image(corners, self._grid.window, self._device) if joined.at_border[part[0]] else None
+            cropped = self._grid.crop_halo(forward(nhwc, inside), self._scale)
+            if joined.grey[part].any():
+                members = torch.from_numpy(joined.grey[part]).to(self._device)
                 cropped[members] = cropped[members].mean(dim=3, keepdim=True)
             # A sum is not finite where a summand is not, and takes one pass.
-            finite: np.ndarray = cropped.sum(dim=(1, 2, 3)).isfinite().cpu().numpy()
-            scale = torch.from_numpy(peaks).to(self._device, torch.float32)
-            levels = cropped.clamp(0, 1).mul_(scale[:, None, None, None]).round_()
+            finite: Flags = cropped.sum(dim=(1, 2, 3)).isfinite().cpu().numpy()
+            peaks = torch.from_numpy(joined.peaks[part]).to(self._device, torch.float32)
+            levels = cropped.clamp(0, 1).mul_(peaks[:, None, None, None]).round_()
             if self._device.type != "cpu":
                 # A quarter of the bytes to copy. On CPUs numpy casts seven times as fast as torch.
-                levels = levels.to(torch.from_numpy(out).dtype)
+                levels = levels.to(torch.from_numpy(np.empty(0, dtype)).dtype)
             with np.errstate(invalid="ignore"):
-                np.copyto(out, levels.cpu().numpy(), casting="unsafe")
-            return finite
+                return finite, levels.cpu().numpy().astype(dtype, copy=False)
 
 
-def _to_rgb_float(piece: Pixels) -> np.ndarray:
+@dataclass(frozen=True)
+class _Joined:
+    """The windows of several pieces.
+
+    Attributes:
+        windows: RGB in [0, 1], float32 ``(n, window, window, 3)``.
+        inside: see `Windows`.
+        at_border: see `Windows`.
+        peaks: the highest level of each.
+        grey: which of them are.
+    """
+
+    windows: Singles
+    inside: Corners
+    at_border: Flags
+    peaks: Floats
+    grey: Flags
+
+    @classmethod
+    def of(cls, pieces: Sequence[Windows]) -> _Joined:
+        sizes = [len(piece.pixels) for piece in pieces]
+        return cls(
+            windows=np.concatenate([_to_rgb_float(piece.pixels) for piece in pieces]),
+            inside=np.concatenate([piece.inside for piece in pieces]),
+            at_border=np.concatenate([piece.at_border for piece in pieces]),
+            peaks=np.repeat([float(np.iinfo(piece.pixels.dtype).max) for piece in pieces], sizes),
+            grey=np.repeat([piece.pixels.shape[3] == 1 for piece in pieces], sizes),
+        )
+
+    def passes(self, size: int) -> Iterator[Indices]:
+        """At most so many windows at once, each time all or none of them at a border."""
+        for members in (np.flatnonzero(~self.at_border), np.flatnonzero(self.at_border)):
+            for start in range(0, len(members), size):
+                yield members[start : start + size]
+
+
+def _to_rgb_float(piece: Pixels) -> Singles:
     scaled = piece.astype(np.float32) / np.float32(np.iinfo(piece.dtype).max)
     return np.broadcast_to(scaled, (*scaled.shape[:3], 3))

@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arm_batch.core.arrays import Pixels
-from arm_batch.core.tiling.grid import TileGrid, Upscaled
+from arm_batch.core.tiling.grid import TileGrid, Upscaled, Windows
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.models.runtimes.pytorch import BATCH
 from arm_batch.spec import RuntimeName
 
-Run = Callable[[int, Sequence[Pixels]], Sequence[Upscaled]]
+Run = Callable[[int, Sequence[Windows]], Sequence[Upscaled]]
 """Upscales windows with the subnet of this number, as `Upscaler.run` does."""
 
 ROUNDS = 3
@@ -44,16 +43,17 @@ def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list
         grid: of the ladder.
         device: ``cpu`` or ``cuda``.
     """
-    windows = np.full((PASSES * BATCH[device], grid.window, grid.window, 3), 128, np.uint8)
+    pixels = np.full((PASSES * BATCH[device], grid.window, grid.window, 3), 128, np.uint8)
+    first, windows = Windows.within(pixels[: BATCH[device]]), Windows.within(pixels)
     seconds = [0.0]
     for subnet in range(1, n_subnets):
-        run(subnet, [windows[: BATCH[device]]])
+        run(subnet, [first])
         rounds: list[float] = []
         while sum(rounds) < (PLENTY_S if len(rounds) < ROUNDS else ENOUGH_S):
             started = time.perf_counter()
             run(subnet, [windows])
             rounds.append(time.perf_counter() - started)
-        seconds.append(statistics.median(rounds) / len(windows))
+        seconds.append(statistics.median(rounds) / len(pixels))
     return seconds
 
 
@@ -63,7 +63,8 @@ def compare_runtimes(files: LadderFiles, runtimes: Sequence[RuntimeName]) -> lis
     They take turns, so that what else runs on the machine slows all of them.
     """
     ladder = files.ladder
-    windows = np.full((BATCH["cpu"], ladder.grid.window, ladder.grid.window, 3), 128, np.uint8)
+    pixels = np.full((BATCH["cpu"], ladder.grid.window, ladder.grid.window, 3), 128, np.uint8)
+    windows = Windows.within(pixels)
     upscalers = [Upscaler(files.nets, ladder.grid, ladder.scale, "cpu", runtime=name) for name in runtimes]
     seconds: list[list[float]] = [[] for _ in runtimes]
     for number in range(1 + ROUNDS):
@@ -71,7 +72,7 @@ def compare_runtimes(files: LadderFiles, runtimes: Sequence[RuntimeName]) -> lis
             started = time.perf_counter()
             upscaler.run(len(files.nets) - 1, [windows])
             if number:
-                of_runtime.append((time.perf_counter() - started) / len(windows))
+                of_runtime.append((time.perf_counter() - started) / len(pixels))
     return [statistics.median(of_runtime) for of_runtime in seconds]
 
 

@@ -194,7 +194,7 @@ def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
     """What of the settings is not as it was; a budget may be that of any generation, or new with --extend."""
     free = {"budget"} | ({"runtime"} if job.spec.plan.runtime == "auto" else set())
     told = differences(
-        {"runtime": recorded_runtime(generations[0])} | generations[0].settings,
+        {"runtime": recorded_runtime(generations[0]), "borders": "mirrored"} | generations[0].settings,
         {name: value for name, value in job.settings.items() if name not in free},
     )
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))

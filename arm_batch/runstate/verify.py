@@ -63,7 +63,7 @@ def verify_store(
     Args:
         store: the output.
         generations: of the run.
-        large images: which images are read in strips.
+        large_images: which images are read in strips.
 
     Raises:
         StoreError: the store cannot be reached.

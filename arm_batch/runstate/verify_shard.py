@@ -116,7 +116,7 @@ def verify_shard(
         costs: FLOPs of a tile by subnet; empty where they are not known.
         replaced: whether a retry has taken the place of its failed rows, which then may be gone.
         staged: where images lie that are not yet at their places.
-        large images: which images are read in strips.
+        large_images: which images are read in strips.
         wanted: what its plan has to be about; None where its listing is damaged.
     """
     shard = commit.shard

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from arm_batch.core.tiling.grid import TileGrid, Upscaled
+from arm_batch.core.tiling.grid import TileGrid, Upscaled, Windows
 from arm_batch.core.tiling.scores import MEASURED, Score, score_tiles, tile_features
 from arm_batch.errors import InputError, LadderError, UsageError
 from arm_batch.evaluation.calibrate import (
@@ -28,8 +28,8 @@ SCALE = 2
 class Repeater:
     """Stands for an `Upscaler`: subnet `s` repeats pixels and adds `s` grey levels."""
 
-    def run(self, subnet: int, pieces: Sequence[np.ndarray]) -> list[Upscaled]:
-        enlarged = (piece.repeat(SCALE, axis=1).repeat(SCALE, axis=2) for piece in pieces)
+    def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
+        enlarged = (p.pixels.repeat(SCALE, axis=1).repeat(SCALE, axis=2) for p in pieces)
         return [Upscaled(GRID.crop_halo(e, SCALE) + np.uint8(subnet), 0) for e in enlarged]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arm_batch.core.arrays import Flags, Floats, Pixels
-from arm_batch.core.tiling.grid import Stitcher, TileGrid, take
+from arm_batch.core.tiling.grid import Stitcher, TileGrid
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.training.data import downscale
@@ -66,5 +66,5 @@ def upscale(grid: TileGrid, upscaler: Upscaler, n_subnets: int, lr: Pixels, scal
     stitcher = Stitcher(grid, *lr.shape[:2], 3, lr.dtype, scale)
     for subnet in range(n_subnets):
         tiles = np.flatnonzero(subnets == subnet)
-        stitcher.add(tiles, upscaler.run(subnet, [take(windows, tiles)])[0].pixels)
+        stitcher.add(tiles, upscaler.run(subnet, [windows.take(tiles)])[0].pixels)
     return stitcher.image().astype(np.float64)

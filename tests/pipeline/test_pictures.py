@@ -16,7 +16,7 @@ from PIL import Image
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading, Writing
-from arm_batch.core.tiling.grid import Upscaled
+from arm_batch.core.tiling.grid import Upscaled, Windows
 from arm_batch.execution import inline
 from arm_batch.images import Picture, decode
 from arm_batch.models.inference import Upscaler
@@ -224,7 +224,7 @@ def test_what_nobody_sees_earns_no_flops(tmp_path: Path) -> None:
 class Faulty(Upscaler):
     """Finds one tile of each image in each batch not finite."""
 
-    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
+    def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
         return [Upscaled(upscaled.pixels, 1) for upscaled in super().run(subnet, pieces)]
 
 

@@ -23,7 +23,7 @@ import arm_batch.report as report_module
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Subnet
-from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled
+from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.spec import PlanSpec, ShardLimits
@@ -56,9 +56,9 @@ class ToyUpscaler:
     def __init__(self, *_: object, runtime: str = "torch") -> None:
         assert runtime == "torch"
 
-    def run(self, subnet: int, pieces: Sequence[Pixels]) -> list[Upscaled]:
+    def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
         """See `Upscaler.run`."""
-        return [Upscaled(_tiles(subnet, piece), 0) for piece in pieces]
+        return [Upscaled(_tiles(subnet, piece.pixels), 0) for piece in pieces]
 
 
 def _tiles(subnet: int, windows: Pixels) -> Pixels:
@@ -78,7 +78,9 @@ def by_subnet(source: bytes) -> tuple[Pixels, ...] | None:
     pixels = decoded(source)
     if pixels is None:
         return None
-    windows = ladder.grid.windows(pixels).reshape(-1, ladder.grid.window, ladder.grid.window, pixels.shape[2])
+    windows = ladder.grid.windows(pixels).pixels.reshape(
+        -1, ladder.grid.window, ladder.grid.window, pixels.shape[2]
+    )
     everywhere = np.arange(len(windows))
     images = []
     for subnet in range(len(COSTS)):

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from arm_batch.core.arrays import Array, Pixels, Singles
-from arm_batch.core.tiling.grid import reflect
 
 N_FEATURES = 4
 
@@ -37,7 +36,7 @@ def octave_energy(grey: Singles) -> Singles:
         float32 ``(h, w)``.
     """
     height, width = grey.shape
-    even = reflect(grey, 0, height % 2, 0, width % 2)
+    even = np.asarray(cv2.copyMakeBorder(grey, 0, height % 2, 0, width % 2, cv2.BORDER_REFLECT_101), np.float32)
     half = _shrink(even, 2)
     double = cv2.resize(half, (even.shape[1], even.shape[0]), interpolation=cv2.INTER_CUBIC)
     lost = cv2.subtract(even, double)

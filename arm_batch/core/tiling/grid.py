@@ -9,10 +9,54 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from arm_batch.core.arrays import Indices, Pixels
+from arm_batch.core.arrays import Corners, Flags, Indices, Pixels
 
 Rows = Callable[[int, int], Pixels]
 """Rows ``[start, stop)`` of an image, asked for from top to bottom: neither limit ever becomes less."""
+
+
+class Windows(NamedTuple):
+    """Tiles with their surroundings, as nets are given them.
+
+    Attributes:
+        pixels: uint8 or uint16 ``(n, window, window, c)``; beyond the image's border its outermost pixels again.
+        inside: int16 ``(n, 4)``: top, bottom, left and right of what of each window lies in the image, px.
+    """
+
+    pixels: Pixels
+    inside: Corners
+
+    @property
+    def at_border(self) -> Flags:
+        """Which of them lie partly beyond the image, ``(n,)``."""
+        side = self.pixels.shape[1]
+        return np.asarray((self.inside != np.array([0, side, 0, side], np.int16)).any(axis=1))
+
+    @classmethod
+    def within(cls, pixels: Pixels) -> Windows:
+        """Windows of which all lies in an image."""
+        inside = np.array([[0, pixels.shape[1], 0, pixels.shape[2]]], np.int16)
+        return cls(pixels, np.broadcast_to(inside, (len(pixels), 4)))
+
+
+class Cells(NamedTuple):
+    """All windows of an image, or of some rows of its tiles.
+
+    Attributes:
+        pixels: a view ``(rows, columns, window, window, c)``.
+        rows: int16 ``(rows, 2)``: top and bottom of what of each row's windows lies in the image, px.
+        columns: int16 ``(columns, 2)``: left and right.
+    """
+
+    pixels: Pixels
+    rows: Corners
+    columns: Corners
+
+    def take(self, tiles: Indices) -> Windows:
+        """A copy of the windows of the tiles with these indices, row by row."""
+        rows, columns = np.divmod(tiles, self.pixels.shape[1])
+        pixels = np.ascontiguousarray(self.pixels[rows, columns])
+        return Windows(pixels, np.concatenate([self.rows[rows], self.columns[columns]], axis=1))
 
 
 class Upscaled(NamedTuple):
@@ -32,8 +76,8 @@ class TileGrid:
     """Square tiles that cover an image completely, row by row from the top left.
 
     Each tile is read together with `halo` px of its true surroundings, so that neighbours served by different
-    subnets meet without a seam; where there are no surroundings (at the image's border, and to fill up
-    the last row and column) the image is reflected.
+    subnets meet without a seam. Where there are none (at the image's border, and to fill up the last row and
+    column) its outermost pixels are repeated, as interpolation has it; nets are told where the image ends.
 
     Attributes:
         tile: side of a tile, LR px.
@@ -65,14 +109,14 @@ class TileGrid:
         rows, columns = self.shape(height, width)
         return rows * columns
 
-    def windows(self, image: Pixels) -> Pixels:
-        """All tiles with their halos, as a view ``(rows, columns, window, window, channels)``.
+    def windows(self, image: Pixels) -> Cells:
+        """All tiles of an image with their halos.
 
         The image is copied once (to pad it); overlapping halos are not.
         """
         return self.windows_between(lambda start, stop: image[start:stop], 0, len(image), len(image))
 
-    def windows_between(self, rows: Rows, top: int, bottom: int, height: int) -> Pixels:
+    def windows_between(self, rows: Rows, top: int, bottom: int, height: int) -> Cells:
         """`windows` of the tiles in rows ``[top, bottom)`` of an image that is never there as a whole.
 
         Args:
@@ -81,23 +125,27 @@ class TileGrid:
             bottom: where one ends; the image's height for the last.
             height: of the image.
         """
-        # The last row of tiles is filled up by reflection, from as far above as it may reach below.
-        above = self.halo if bottom < height else self.tile + self.halo
-        start, stop = max(0, top - above), min(height, bottom + self.halo)
+        start, stop = max(0, top - self.halo), min(height, bottom + self.halo)
         piece = rows(start, stop)
         width = piece.shape[1]
         n_rows, columns = self.shape(bottom - top, width)
         missing = n_rows * self.tile - (bottom - top) + self.halo - (stop - bottom)
-        mirrored = max(0, self.halo - top)
-        padded = reflect(piece, mirrored, missing, self.halo, columns * self.tile - width + self.halo)
-        padded = padded[mirrored + top - self.halo - start :]
+        repeated = self.halo - (top - start)
+        padded = _repeat_border(piece, repeated, missing, self.halo, columns * self.tile - width + self.halo)
         down, across, channel = padded.strides
-        return np.lib.stride_tricks.as_strided(
+        cells = np.lib.stride_tricks.as_strided(
             padded,
             (n_rows, columns, self.window, self.window, piece.shape[2]),
             (down * self.tile, across * self.tile, down, across, channel),
             writeable=False,
         )
+        return Cells(cells, self._inside(top, n_rows, height), self._inside(0, columns, width))
+
+    def _inside(self, first: int, count: int, length: int) -> Corners:
+        """Along one axis: where an image of this length begins and ends in windows of tiles from `first` on."""
+        begins = first + self.tile * np.arange(count) - self.halo
+        ends = np.minimum(length - begins, self.window)
+        return np.stack([np.maximum(-begins, 0), ends], axis=1).astype(np.int16)
 
     def crop_halo(self, outputs: Any, scale: int) -> Any:
         """Upscaled windows ``(n, scale*window, ...)`` without their halos ``(n, scale*tile, ...)``.
@@ -143,21 +191,7 @@ class Stitcher:
         return self._canvas[: self._size[0], : self._size[1]]
 
 
-def take(windows: Pixels, tiles: Indices) -> Pixels:
-    """Copy the windows of the tiles with these indices.
-
-    Args:
-        windows: as `TileGrid.windows` gives them.
-        tiles: indices, row by row.
-
-    Returns:
-        Contiguous, ``(n, window, window, channels)``.
-    """
-    rows, columns = np.divmod(tiles, windows.shape[1])
-    return np.ascontiguousarray(windows[rows, columns])
-
-
-def reflect(image: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:
-    """Pad HW or HWC by reflection about the border pixel; also where the pad exceeds the image."""
-    padded = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
-    return padded.reshape(*padded.shape[:2], *image.shape[2:])
+def _repeat_border(image: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:
+    """Pad HWC with its outermost pixels."""
+    padded = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    return padded.reshape(*padded.shape[:2], image.shape[2])

@@ -8,8 +8,7 @@ from typing import Any
 import ray
 
 from arm_batch.core.allocation.apportion import ShardAllocation
-from arm_batch.core.arrays import Pixels
-from arm_batch.core.tiling.grid import Upscaled
+from arm_batch.core.tiling.grid import Upscaled, Windows
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.stages import upscale_image
 from arm_batch.models.inference import Upscaler
@@ -33,7 +32,7 @@ class UpscaleActor:
     def ready(self) -> None:
         """Answers once the actor has a place in the cluster."""
 
-    def run(self, files: list[Any], subnet: int, windows: Sequence[Pixels]) -> tuple[None, list[Upscaled]]:
+    def run(self, files: list[Any], subnet: int, windows: Sequence[Windows]) -> tuple[None, list[Upscaled]]:
         """Upscale one batch.
 
         The ladder comes with every call, as a reference that only the first call of an actor follows: an actor

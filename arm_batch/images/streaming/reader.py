@@ -45,7 +45,7 @@ def open_strips(stream: BinaryIO, reading: Reading, large_images: LargeImages) -
     Args:
         stream: the file, seekable; in use as long as rows are read.
         reading: what is taken, and how.
-        large images: the limits.
+        large_images: the limits.
 
     Raises:
         ImageError: as `decode`, here and when rows are read; and for what cannot be read in strips.

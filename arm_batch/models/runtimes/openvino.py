@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arm_batch.models.borders import Bordered
 from arm_batch.models.ladder_files import Net
 from arm_batch.models.runtimes.exports import exported, net_digest
 from arm_batch.models.runtimes.protocol import Forward
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 BATCH = 8
 """Windows of every pass, a shorter one being filled up with black: one shape, so that a tile's bytes do not depend
 on what runs beside it. Passes of 16 are hardly faster, and waste more on filling up."""
+
+Shapes = tuple[tuple[int, ...], ...]
+"""Of what a model takes: windows and, where it is told of borders, what of each lies in the image."""
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -54,30 +59,42 @@ class OpenVinoRuntime:
         return self._batch
 
     def materialise(self, net: Net, window: int) -> Forward:
-        """See `Runtime`; it runs windows of this size only."""
-        shape = (self._batch, window, window, 3)
-        version = importlib.metadata.version("openvino")
-        name = f"openvino-{version}-{net_digest(net)[:32]}-{'x'.join(map(str, shape))}"
-        folder = exported(name, lambda into: _export(net, shape, into / "net.xml"))
-        if folder is None:
-            compiled = self._core.compile_model(_convert(net, shape), "CPU", self._options)
-        else:
-            compiled = self._core.compile_model(str(folder / "net.xml"), "CPU", self._options)
-        request = compiled.create_infer_request()
-        filled = np.zeros(shape, np.float32)
+        """See `Runtime`; it runs windows of this size only. What knows borders is compiled when first needed."""
+        digest = net_digest(net)[:32]
+        shapes = tuple((self._batch, window, window, channels) for channels in (3, 1))
+        passes = {False: self._compiled(net, digest, shapes[:1])}
 
-        def forward(windows: Tensor) -> Tensor:
-            given = windows.numpy()
-            count = len(given)
-            if count < len(filled):
-                filled[:count] = given
-                filled[count:] = 0
-                given = filled
-            outputs: np.ndarray[Any, Any] = request.infer([given], share_inputs=True, share_outputs=True)[0]
+        def forward(windows: Tensor, inside: Tensor | None) -> Tensor:
+            if inside is None:
+                return passes[False](windows)
+            if True not in passes:
+                passes[True] = self._compiled(net, digest, shapes)
+            return passes[True](windows, inside)
+
+        return forward
+
+    def _compiled(self, net: Net, digest: str, shapes: Shapes) -> Callable[..., Tensor]:
+        """A subnet that takes tensors of these shapes, or fewer windows; warm."""
+        version = importlib.metadata.version("openvino")
+        name = f"openvino-{version}-{digest}-{'x'.join(map(str, shapes[0]))}{'-borders' * (len(shapes) - 1)}"
+        folder = exported(name, lambda into: _export(net, shapes, into / "net.xml"))
+        model = _convert(net, shapes) if folder is None else str(folder / "net.xml")
+        request = self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        filled = [np.zeros(shape, np.float32) for shape in shapes]
+
+        def run(*given: Tensor) -> Tensor:
+            count = len(given[0])
+            inputs = [tensor.numpy() for tensor in given]
+            if count < self._batch:
+                for whole, part in zip(filled, inputs, strict=True):
+                    whole[:count] = part
+                    whole[count:] = 0
+                inputs = filled
+            outputs: np.ndarray[Any, Any] = request.infer(inputs, share_inputs=True, share_outputs=True)[0]
             return torch.from_numpy(outputs[:count])
 
-        forward(torch.zeros(shape))
-        return forward
+        run(*(torch.zeros(shape) for shape in shapes))
+        return run
 
 
 class _ChannelsLast(torch.nn.Module):
@@ -85,20 +102,22 @@ class _ChannelsLast(torch.nn.Module):
 
     def __init__(self, net: torch.nn.Module) -> None:
         super().__init__()
-        self.net = net
+        self.net = Bordered(net)
 
-    def forward(self, windows: Tensor) -> Tensor:
-        outputs: Tensor = self.net(windows.permute(0, 3, 1, 2))
+    def forward(self, windows: Tensor, inside: Tensor | None = None) -> Tensor:
+        outputs: Tensor = self.net(
+            windows.permute(0, 3, 1, 2), None if inside is None else inside.permute(0, 3, 1, 2)
+        )
         return outputs.permute(0, 2, 3, 1)
 
 
-def _export(net: Net, shape: tuple[int, ...], path: Path) -> None:
+def _export(net: Net, shapes: Shapes, path: Path) -> None:
     import openvino
 
-    openvino.save_model(_convert(net, shape), path, compress_to_fp16=False)
+    openvino.save_model(_convert(net, shapes), path, compress_to_fp16=False)
 
 
-def _convert(net: Net, shape: tuple[int, ...]) -> openvino.Model:
+def _convert(net: Net, shapes: Shapes) -> openvino.Model:
     """By the frontend itself: the converter of the package around it asks whether it may report its use."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
@@ -109,10 +128,11 @@ def _convert(net: Net, shape: tuple[int, ...]) -> openvino.Model:
         warnings.simplefilter("ignore", DeprecationWarning)
         # Traced here, as the decoder's own tracing prints the graph where it meets what it does not expect.
         channels_last = _ChannelsLast(supernet.subnet(width)).eval()
-        traced = torch.jit.trace(channels_last, torch.zeros(shape))  # type: ignore[no-untyped-call]
+        inputs = tuple(torch.zeros(shape) for shape in shapes)
+        traced = torch.jit.trace(channels_last, inputs)  # type: ignore[no-untyped-call]
     frontend = FrontEndManager().load_by_framework("pytorch")
     # It is called while the frontend works, which does not hold it.
     decoder = TorchScriptPythonDecoder(traced)
     model: openvino.Model = frontend.convert(frontend.load(decoder))
-    model.reshape(list(shape))
+    model.reshape(dict(zip(model.inputs, map(list, shapes), strict=True)))
     return model

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from arm_batch.models.ladder_files import Net
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor, Tensor | None], Tensor]
 """RGB in [0, 1], float32 ``(n, h, w, 3)`` and contiguous, to ``(n, scale * h, scale * w, 3)``, not clamped.
 
-Input and output are on the runtime's device; an output is valid until the next call.
+With it goes what of each window lies in the image, ``(n, h, w, 1)``, see `borders`; None where all of it does. All
+are on the runtime's device; an output is valid until the next call.
 """
 
 

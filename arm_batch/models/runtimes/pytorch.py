@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from arm_batch.models.borders import Bordered
 from arm_batch.models.ladder_files import Net
 from arm_batch.models.runtimes.protocol import Forward
 
@@ -35,10 +36,13 @@ class TorchRuntime:
         del window
         supernet, width = net
         module = supernet.subnet(width).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        bordered = Bordered(module)
 
-        def forward(windows: Tensor) -> Tensor:
+        def forward(windows: Tensor, inside: Tensor | None) -> Tensor:
             # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
-            outputs: Tensor = module(windows.permute(0, 3, 1, 2))
+            outputs: Tensor = bordered(
+                windows.permute(0, 3, 1, 2), None if inside is None else inside.permute(0, 3, 1, 2)
+            )
             return outputs.permute(0, 2, 3, 1)
 
         return forward

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.tiling.grid import Stitcher, TileGrid, reflect, take
+from arm_batch.core.tiling.grid import Cells, Stitcher, TileGrid, Windows
 
 grids = st.builds(TileGrid, st.integers(1, 9), st.integers(0, 4))
 
@@ -22,7 +22,7 @@ def stitch(grid: TileGrid, image: np.ndarray, order: np.ndarray, scale: int) -> 
     """Upscale by repetition, tile by tile in the given order."""
     stitcher = Stitcher(grid, *image.shape, image.dtype, scale)
     for tile in order:
-        window = take(grid.windows(image), np.array([tile]))
+        window = grid.windows(image).take(np.array([tile])).pixels
         enlarged = window.repeat(scale, axis=1).repeat(scale, axis=2)
         stitcher.add(np.array([tile]), grid.crop_halo(enlarged, scale))
     return stitcher.image()
@@ -40,7 +40,8 @@ def test_cut_crop_and_stitch_give_the_whole_image_in_any_order(image, grid, scal
 
 @given(images(), grids)
 def test_halos_are_the_true_neighbours(image, grid):
-    windows = grid.windows(image)
+    cells = grid.windows(image)
+    windows = cells.pixels
     height, width = image.shape[:2]
     rows, columns = grid.shape(height, width)
     assert windows.shape == (rows, columns, grid.window, grid.window, image.shape[2])
@@ -51,6 +52,13 @@ def test_halos_are_the_true_neighbours(image, grid):
             inside_x = slice(max(-x, 0), min(grid.window, width - x))
             truth = image[max(y, 0) : y + inside_y.stop, max(x, 0) : x + inside_x.stop]
             np.testing.assert_array_equal(windows[row, column, inside_y, inside_x], truth)
+            inside = [inside_y.start, inside_y.stop, inside_x.start, inside_x.stop]
+            taken = cells.take(np.array([row * columns + column]))
+            assert taken.inside.tolist() == [inside]
+            assert taken.at_border.tolist() == [inside != [0, grid.window, 0, grid.window]]
+            beyond = ((inside_y.start, grid.window - inside_y.stop), (inside_x.start, grid.window - inside_x.stop))
+            expected = np.pad(truth, (*beyond, (0, 0)), "edge")
+            np.testing.assert_array_equal(windows[row, column], expected)
 
 
 @given(images(), grids, st.integers(1, 5))
@@ -66,17 +74,20 @@ def test_windows_band_by_band_are_those_of_the_whole_image(image, grid, tile_row
 
     step = tile_rows * grid.tile
     bands = [grid.windows_between(rows, top, min(top + step, height), height) for top in range(0, height, step)]
-    np.testing.assert_array_equal(np.concatenate(bands), grid.windows(image))
-    margin = 2 * (grid.tile + grid.halo)
+    whole = grid.windows(image)
+    joined = Cells(*map(np.concatenate, zip(*(band[:2] for band in bands), strict=True)), bands[0].columns)
+    for found, expected in zip(joined, whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    margin = 2 * grid.halo
     assert max(stop - start for start, stop in asked) <= step + margin
 
 
 @given(images(), grids)
 def test_cut_is_contiguous_and_row_major(image, grid):
     tiles = np.arange(grid.count(*image.shape[:2]))
-    cut = take(grid.windows(image), tiles)
+    cut = grid.windows(image).take(tiles).pixels
     assert cut.flags.c_contiguous
-    np.testing.assert_array_equal(cut, grid.windows(image).reshape(cut.shape))
+    np.testing.assert_array_equal(cut, grid.windows(image).pixels.reshape(cut.shape))
 
 
 @pytest.mark.parametrize(
@@ -90,16 +101,8 @@ def test_shape_covers_the_image_completely(height, width, shape):
     assert grid.window == 36
 
 
-def test_reflection_is_about_the_border_pixel_and_may_exceed_the_image():
-    row = np.array([[1, 2, 3]], np.uint8)
-    assert reflect(row, 0, 0, 2, 5).tolist() == [[3, 2, 1, 2, 3, 2, 1, 2, 3, 2]]
-    assert reflect(np.array([[7]], np.uint8), 2, 1, 0, 3).tolist() == [[7] * 4] * 4
-
-
-def test_reflect_keeps_a_single_channel_and_takes_reversed_views():
-    image = np.arange(24, dtype=np.uint16).reshape(4, 2, 3)
-    assert reflect(image[..., :1], 1, 1, 1, 1).shape == (6, 4, 1)
-    np.testing.assert_array_equal(reflect(image[..., ::-1], 0, 0, 0, 0), image[..., ::-1])
+def test_windows_within_an_image_are_not_at_its_border():
+    assert not Windows.within(np.zeros((3, 5, 5, 1), np.uint8)).at_border.any()
 
 
 @pytest.mark.parametrize(("tile", "halo"), [(0, 2), (-1, 0), (32, -1)])

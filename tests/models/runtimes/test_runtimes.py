@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from arm_batch.core.arrays import Pixels
-from arm_batch.core.tiling.grid import TileGrid
+from arm_batch.core.tiling.grid import TileGrid, Windows
 from arm_batch.errors import UsageError
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
@@ -40,10 +40,12 @@ def smooth(piece: Pixels) -> Pixels:
     return (piece // 2 + np.iinfo(piece.dtype).max // 4).astype(piece.dtype)
 
 
-def pieces_of(window: int, count: int) -> list[Pixels]:
-    """Windows of every kind that images may have."""
+def pieces_of(window: int, count: int) -> list[Windows]:
+    """Windows of every kind that images may have; the first of each lies at a corner."""
     made = [noise(seed, count * window, window, *kind) for seed, kind in enumerate(KINDS)]
-    return [smooth(piece).reshape(count, window, window, -1) for piece in made]
+    pieces = [Windows.within(smooth(piece).reshape(count, window, window, -1)) for piece in made]
+    at_corner = np.array([3, window, 0, window - 7], np.int16)
+    return [Windows(pixels, np.concatenate([[at_corner], inside[1:]])) for pixels, inside in pieces]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -71,9 +73,9 @@ def test_a_tile_does_not_depend_on_what_runs_beside_it() -> None:
     net = (Supernet(get_backbone("plain"), 2).eval(), 16)
     upscaler = Upscaler((None, net), TileGrid(8, 2), 2, "cpu", runtime="openvino")
     windows = smooth(noise(0, 9 * 12, 12)).reshape(9, 12, 12, 3)
-    (together,) = upscaler.run(1, [windows])
-    alone = np.concatenate([upscaler.run(1, [windows[i : i + 1]])[0].pixels for i in range(9)])
-    np.testing.assert_array_equal(together.pixels, alone)
+    (together,) = upscaler.run(1, [Windows.within(windows)])
+    alone = [upscaler.run(1, [Windows.within(windows[i : i + 1])])[0].pixels for i in range(9)]
+    np.testing.assert_array_equal(together.pixels, np.concatenate(alone))
 
 
 @NEEDS_OPENVINO
@@ -82,7 +84,7 @@ def test_what_is_not_finite_is_interpolated() -> None:
     with torch.no_grad():
         supernet.net.tail.bias.fill_(float("nan"))  # type: ignore[union-attr,operator]
     upscaler = Upscaler((None, (supernet, 16)), TileGrid(8, 2), 2, "cpu", runtime="openvino")
-    windows = noise(0, 3 * 12, 12).reshape(3, 12, 12, 3)
+    windows = Windows.within(noise(0, 3 * 12, 12).reshape(3, 12, 12, 3))
     (found,) = upscaler.run(1, [windows])
     assert found.not_finite == 3
     np.testing.assert_array_equal(found.pixels, upscaler.run(0, [windows])[0].pixels)
