@@ -1,7 +1,7 @@
 """What tiles cost in quality against whole images: `python benchmarks/borders.py DATA LADDER ...`.
 
-DATA holds HR/ and LRx<scale>/ of the same names. Each subnet upscales all of it. Prints the mean Y PSNR of tiled and
-of whole images and how far apart they are, in dB. What is left is what halos cut off.
+DATA holds HR/ and LRx<scale>/ of the same names. Each subnet upscales all of it. Prints the mean Y PSNR of
+tiled and of whole images and how far apart they are, in dB. What is left is what halos cut off.
 """
 
 from __future__ import annotations

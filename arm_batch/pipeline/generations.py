@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import BudgetError, InputError, OutputError
 from arm_batch.execution.messages import shard_entries
 from arm_batch.inputs.columns import fitted
@@ -47,7 +48,10 @@ def find_run(job: Job) -> list[Generation]:
         raise OutputError(f"{job.output.url} holds a plan: give it as --plan, and another OUTPUT")
     told = _differences(job, generations)
     if told:
-        raise OutputError(f"{job.output.url} belongs to another run: {'; '.join(told)}")
+        raise OutputError(
+            f"{job.output.url} belongs to another run: {'; '.join(told)}. Go on as it was begun, or give another "
+            "OUTPUT"
+        )
     return generations
 
 
@@ -198,7 +202,8 @@ def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
         {name: value for name, value in job.settings.items() if name not in free},
     )
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))
-    if job.spec.budget.text not in budgets and not job.spec.resume.extend:
+    same = any(job.spec.budget.is_same(parse_budget(text)) for text in budgets)
+    if not same and not job.spec.resume.extend:
         told.append(f"budget was {' and '.join(map(repr, budgets))}, is {job.spec.budget.text!r}")
     return told
 

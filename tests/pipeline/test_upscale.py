@@ -174,9 +174,11 @@ def test_the_output_of_another_run_is_refused_naming_what_differs(tmp_path: Path
     archive = make_archive(tmp_path / "in")
     pipeline.upscale(job(archive, tmp_path / "out", budget="50%"), silent)
     before = sorted((p, p.read_bytes()) for p in (tmp_path / "out").rglob("*") if p.is_file())
-    with pytest.raises(OutputError, match="budget was '50%', is '60%'"):
+    with pytest.raises(OutputError, match=r"is '60%'\. Go on as it was begun"):
         pipeline.upscale(job(archive, tmp_path / "out", budget="60%"), silent)
     assert sorted((p, p.read_bytes()) for p in (tmp_path / "out").rglob("*") if p.is_file()) == before
+    # The same, written otherwise.
+    pipeline.upscale(job(archive, tmp_path / "out", budget="50.0 %"), silent)
 
 
 def test_a_folder_with_other_things_in_it_is_not_written_to(tmp_path: Path) -> None:

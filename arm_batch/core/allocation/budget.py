@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -18,16 +19,27 @@ what a pool grants."""
 POOL = "pool:"
 """What the name of a pool is written after."""
 
+_TIMES = {
+    **dict.fromkeys(("s", "sec", "second"), Decimal(1)),
+    **dict.fromkeys(("m", "min", "minute"), Decimal(60)),
+    **dict.fromkeys(("h", "hour"), Decimal(3600)),
+    **dict.fromkeys(("d", "day"), Decimal(86_400)),
+}
+
 UNITS: dict[str, tuple[Kind, Decimal]] = {
     "%": ("share", Decimal("0.01")),
     **{f"{prefix}flop": ("flops", Decimal(10) ** (3 * i)) for i, prefix in enumerate(["", *"kmgtpe"])},
-    **{unit: ("wall", Decimal(n)) for unit, n in (("s", 1), ("min", 60), ("h", 3600), ("hour", 3600))},
+    **{unit: ("wall", seconds) for unit, seconds in _TIMES.items()},
     **{f"{kind}-{unit}": (kind, Decimal(n)) for kind in ("cpu", "gpu") for unit, n in (("s", 1), ("hour", 3600))},
     "db": ("quality", Decimal(1)),
 }
 """By the name of the unit in lower case and singular: what it bounds, and in how many of its base units."""
 
 _PATTERN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(%|[A-Za-z]+(?:-[A-Za-z]+)?)\s*")
+_PARTS_OF_TIME = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([A-Za-z]+)")
+"""Of times such as ``1h30m``."""
+
+_RATE = re.compile(r"[0-9\s][kmgtpeKMGTPE]?(FLOPS|flops/s|FLOPs?/s)")
 _MAGNITUDES = 30
 """Powers of ten within which amounts are exact."""
 
@@ -64,6 +76,10 @@ class Budget:
             raise BudgetError(f"the budget {self.text!r} is {what}, and only shares and FLOPs are taken here")
         return int(self.amount * full) if self.kind == "share" else int(self.amount)
 
+    def is_same(self, other: Budget) -> bool:
+        """Whether it bounds the same by as much, however the two are written."""
+        return (self.kind, self.amount, self.pool) == (other.kind, other.amount, other.pool)
+
     @property
     def seconds(self) -> float | None:
         """The bound on seconds, wall or device; ``None`` where it bounds something else."""
@@ -81,6 +97,8 @@ def parse_budget(text: str) -> Budget:
     >>> parse_budget("40%").flops(1000)
     400
     >>> parse_budget("1.5 gpu-hours").seconds
+    5400.0
+    >>> parse_budget("1h30m").seconds
     5400.0
     """
     _check_text(text)
@@ -104,7 +122,11 @@ def parse_budget(text: str) -> Budget:
 
 
 def _number_and_unit(text: str) -> tuple[Decimal, str]:
+    if _RATE.search(text):
+        raise BudgetError(f"the budget {text!r} is a rate, and what is spent is an amount: write FLOP for FLOPS")
     match = _PATTERN.fullmatch(text)
+    if match is None and (seconds := _sum_of_times(text)) is not None:
+        return seconds, "s"
     if match is None:
         raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
     unit = match[2].lower()
@@ -115,6 +137,18 @@ def _number_and_unit(text: str) -> tuple[Decimal, str]:
         return Decimal(match[1]), unit
     except InvalidOperation:
         raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
+
+
+def _sum_of_times(text: str) -> Decimal | None:
+    """Seconds of a time of several parts, such as ``1h30m``; None where it is none, or not in falling units."""
+    parts = _PARTS_OF_TIME.findall(text)
+    sizes = [_TIMES.get(u, _TIMES.get(u.removesuffix("s"))) for u in (unit.lower() for _, unit in parts)]
+    if len(parts) < 2 or _PARTS_OF_TIME.sub("", text).strip() or None in sizes:
+        return None
+    known = [size for size in sizes if size is not None]
+    falls = all(larger > smaller for larger, smaller in itertools.pairwise(known))
+    seconds = (Decimal(number) * size for (number, _), size in zip(parts, known, strict=True))
+    return sum(seconds, Decimal(0)) if falls else None
 
 
 def _check_text(given: object) -> None:

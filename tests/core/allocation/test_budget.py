@@ -37,6 +37,13 @@ def test_reads_what_people_write(text: str, flops: int) -> None:
         ("2h", "wall", 7200),
         ("2 hours", "wall", 7200),
         ("45s", "wall", 45),
+        ("30minutes", "wall", 1800),
+        ("5m", "wall", 300),
+        ("1 day", "wall", 86_400),
+        ("2 days", "wall", 172_800),
+        ("90 seconds", "wall", 90),
+        ("1h30m", "wall", 5400),
+        ("1d 2.5 hours 10s", "wall", 95_410),
         ("3gpu-hours", "gpu", 10_800),
         ("1cpu-hour", "cpu", 3600),
         ("0.5 CPU-Hours", "cpu", 1800),
@@ -61,6 +68,17 @@ def test_reads_targets(text: str) -> None:
     assert (budget.kind, budget.target_db, budget.seconds) == ("quality", 28, None)
     with pytest.raises(BudgetError, match="is a quality"):
         budget.flops(1000)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [("40%", "40.0%", "40 %", "4e1%"), ("1GFLOP", "1000MFLOP"), ("90min", "1.5h", "1h30m"), ("28dB", "28.0 dB")],
+)
+def test_budgets_are_compared_by_value(texts: tuple[str, ...]) -> None:
+    first, *others = map(parse_budget, texts)
+    assert all(first.is_same(other) for other in others)
+    assert not first.is_same(parse_budget("41%"))
+    assert not parse_budget("pool:/a").is_same(parse_budget("pool:/b"))
 
 
 def test_targets_have_one_name_however_they_are_written() -> None:
@@ -93,6 +111,13 @@ def test_targets_that_mean_nothing_are_refused_in_one_line(target: float) -> Non
         ("5 apples", "unknown unit 'apples'"),
         ("5tpu-hours", "unknown unit 'tpu-hours'"),
         ("5gpu-", "cannot read"),
+        ("2.5TFLOPS", "is a rate"),
+        ("7 FLOPS", "is a rate"),
+        ("5 GFLOP/s", "is a rate"),
+        ("30m1h", "cannot read"),
+        ("1h30m2m", "cannot read"),
+        ("1h30", "cannot read"),
+        ("1h 5GFLOP", "cannot read"),
         ("5PB", "unknown unit 'PB'"),
         (".%", "not a number"),
         ("1e999999999FLOP", "too large"),
