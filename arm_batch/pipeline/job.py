@@ -5,18 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.prediction.ladder import Ladder
-from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, UsageError
+from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, StoreError, UsageError
 from arm_batch.execution.messages import JobContext
 from arm_batch.inputs.listing import Input, Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.rows import SCHEMA
 from arm_batch.spec import JobSpec, RuntimeName
-from arm_batch.storage.base import ObjectStore, honours_create
+from arm_batch.storage.base import PROBE, ObjectStore, honours_create
 from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
 
@@ -128,21 +129,40 @@ def check_ladder(ladder: Ladder, asked: str, scale: int) -> None:
 
 
 def open_output(url: str, input_url: str, endpoint_url: str | None) -> ObjectStore:
-    """The store at `url`; `InputError` where it lies inside the input."""
+    """The store at `url`.
+
+    Raises:
+        InputError: it lies inside the input.
+        OutputError: it is a file, or below one.
+    """
     output = open_store(url, endpoint_url)
+    path = Path(output.url)
+    if not _is_remote(output) and any(place.is_file() for place in (path, *path.parents)):
+        raise OutputError(f"OUTPUT {output.url} is a file, or below one: give a folder")
     if (output.url.rstrip("/") + "/").startswith(input_url.rstrip("/") + "/"):
         raise InputError(f"OUTPUT {output.url} lies inside INPUT {input_url}: results would become input")
     return output
+
+
+def _is_remote(store: ObjectStore) -> bool:
+    return "://" in store.url
 
 
 def check_writers(job: Job) -> None:
     """Refuse a store on which two writers could both win, unless the user vouches that there is only one.
 
     Raises:
-        OutputError: the store overwrites where it should refuse.
+        OutputError: the store overwrites where it should refuse, or is a folder that cannot be made or written.
         StoreError: it cannot be reached or written.
     """
-    if not job.spec.single_writer and not honours_create(job.output, job.attempt):
+    try:
+        sound = job.spec.single_writer or honours_create(job.output, job.attempt)
+    except StoreError as error:
+        if _is_remote(job.output):
+            raise
+        told = str(error).replace(f"/{PROBE}{job.attempt}", "")
+        raise OutputError(f"OUTPUT cannot be written: {told}") from error
+    if not sound:
         raise OutputError(
             f"{job.output.url}: this store ignores If-None-Match, so two writers could overwrite each other; "
             "if no other process writes there, say so with --single-writer"

@@ -155,6 +155,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(tmp_path: Pat
     archive = make_archive(tmp_path / "in")
     good = job(archive, tmp_path / "out")
     (tmp_path / "empty").mkdir()
+    file = tmp_path / "file"
+    file.touch()
     for spec, error in [
         (replanned(good, input=str(tmp_path / "missing")), InputError),
         (replanned(good, input=str(tmp_path / "empty")), InputError),
@@ -162,10 +164,14 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(tmp_path: Pat
         (replanned(good, scale=2), LadderError),
         (replace(good, output=str(archive / "out")), InputError),
         (replace(good, output=str(archive)), UsageError),
+        (replace(good, output=str(file)), OutputError),
+        (replace(good, output=str(file / "out")), OutputError),
+        (replace(good, output="/proc/none/out"), OutputError),
     ]:
         with pytest.raises(error) as caught:
             pipeline.upscale(spec, silent)
         assert "\n" not in str(caught.value)
+        assert "probe" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert not (archive / "out").exists()
 
