@@ -62,6 +62,35 @@ def test_a_part_of_an_archive_is_taken_and_the_rest_told_of(
     assert (code, "selection was" in err) == (exit_codes.USAGE, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["upscale"], "missing argument 'INPUT'; see `arm-batch upscale --help`"),
+        (["upscale", "in"], "missing argument 'OUTPUT'"),
+        (["upscale", "in", "out", "--nonsense"], "no such option: --nonsense"),
+        (["upscale", "in", "out", "--quality", "500"], "invalid value for '--quality'"),
+        (["upscale", "in", "out", "--sink", "paper"], "'paper' is not one of"),
+        (["upscale", "in", "out", "--budget"], "'--budget' requires an argument"),
+        (["nothing"], "no such command 'nothing'; see `arm-batch --help`"),
+        (["budget", "show"], "see `arm-batch budget show --help`"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_told_in_one_line(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (exit_codes.USAGE, "")
+    assert err.startswith("arm-batch: ")
+    assert err.count("\n") == 1
+    assert told in err
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    assert code == exit_codes.USAGE
+    assert "upscale" in out + err
+
+
 def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = make_messy_archive(tmp_path / "in")
     code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline")

@@ -14,6 +14,9 @@ from typer.main import get_command
 from arm_batch.cli import exit_codes
 from arm_batch.errors import ArmBatchError, StoppedError, UsageError
 
+_REFUSED: Any = typer.BadParameter.__mro__[1]
+"""What typer raises for a command line that makes no sense. The name lies in click, or in typer's copy of it."""
+
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS = {
@@ -85,7 +88,17 @@ def _about(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 crash, 2 wrong usage, 3 some images failed, 4 undone."""
     try:
-        app(arguments, prog_name="arm-batch")
+        sys.exit(app(arguments, prog_name="arm-batch", standalone_mode=False))
+    except _REFUSED as error:
+        if not error.format_message():
+            # No arguments at all: the help is shown.
+            error.show()
+            sys.exit(exit_codes.USAGE)
+        command = error.ctx.command_path if error.ctx else "arm-batch"
+        told = error.format_message().rstrip(".").replace(": Value error, ", ": ")
+        _fail(UsageError(f"{told[:1].lower()}{told[1:]}; see `{command} --help`"), exit_codes.USAGE)
+    except typer.Abort:
+        sys.exit(exit_codes.CRASH)
     except UsageError as error:
         _fail(error, exit_codes.USAGE)
     except StoppedError as error:
