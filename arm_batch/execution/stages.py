@@ -18,7 +18,8 @@ from arm_batch.execution.messages import Batch, ImageHeader, JobContext, RunBatc
 from arm_batch.execution.rows import Encoded, copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.execution.streaming import upscale_large
 from arm_batch.execution.world_files import world_sidecar
-from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
+from arm_batch.images import Picture, decode, encode, fit_metadata
+from arm_batch.metadata import Metadata, enlarge_metadata
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord, StoredImage

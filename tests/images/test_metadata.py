@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
-from arm_batch.images.xmp import lasting_xmp
+from arm_batch.images import FORMATS, Picture, decode, encode, fit_metadata
+from arm_batch.metadata import Metadata, enlarge_metadata
+from arm_batch.metadata.xmp import lasting_xmp
 from tests.image_files import GREY_GAMMA, SRGB, saved, smooth, tiff, with_alpha, with_chunk
 
 RGB8 = smooth(0)

@@ -13,7 +13,8 @@ import tifffile
 from PIL import Image
 
 from arm_batch.core.arrays import Pixels
-from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, fit_metadata
+from arm_batch.images import FORMATS, Picture, decode, encode, fit_metadata
+from arm_batch.metadata import Metadata
 from tests.image_files import GREY_GAMMA, SRGB, exif, saved, smooth
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'

@@ -20,11 +20,12 @@ from PIL import Image, ImageCms
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.images import Metadata, Picture, decode, encode
+from arm_batch.images import Picture, decode, encode
 from arm_batch.images.streaming import StripWriter, choose_strip_format, open_strips, probe_size, read_through
 from arm_batch.images.streaming.window import Window
 from arm_batch.images.streaming.writer import Canvas
 from arm_batch.images.vips import from_array
+from arm_batch.metadata import Metadata
 from tests.image_files import tiff
 
 STREAMED = LargeImages(pixels=1, streamed=1)

@@ -14,8 +14,8 @@ from arm_batch import open_dataset, pipeline
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import LargeImages
 from arm_batch.images import decode
-from arm_batch.images.geotiff import affine
 from arm_batch.images.streaming import StripWriter, canvas_of, open_strips
+from arm_batch.metadata.geotiff import affine
 from tests.archives import job, replanned, silent
 from tests.image_files import exif, saved, smooth, tiff
 
