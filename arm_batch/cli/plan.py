@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -39,6 +39,9 @@ from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
 from arm_batch.inputs.paths import shown
 from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
+
+if TYPE_CHECKING:
+    from arm_batch.forecast import Forecast
 
 
 def plan_command(
@@ -84,10 +87,7 @@ def plan_command(
     from arm_batch.api import plans
     from arm_batch.forecast import forecast_document
 
-    if plot is not None:
-        check_plot(plot)
-    if json is not None and not json.parent.is_dir():
-        raise UsageError(f"--json {json}: there is no folder {json.parent}")
+    _check_files(plot, json)
     with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
         forecast = plans.plan(
             input,
@@ -116,16 +116,33 @@ def plan_command(
             progress=progress,
             stop=stop,
         )
-    if forecast.curve:
-        Console().print(forecast_table(forecast))
-    for line in forecast_lines(forecast):
-        typer.echo(line)
+    _tell(forecast)
     if plot is not None and forecast.curve:
         plot_forecast(forecast, plot)
     if json is not None:
         json.write_text(forecast_document(forecast))
+    _tell_failures(forecast)
+    if forecast.failures:
+        raise typer.Exit(exit_codes.FAILED_IMAGES)
+
+
+def _check_files(plot: Path | None, json: Path | None) -> None:
+    """Refuse files that could not be written, before the work."""
+    if plot is not None:
+        check_plot(plot)
+    if json is not None and not json.parent.is_dir():
+        raise UsageError(f"--json {json}: there is no folder {json.parent}")
+
+
+def _tell(forecast: Forecast) -> None:
+    if forecast.curve:
+        Console().print(forecast_table(forecast))
+    for line in forecast_lines(forecast):
+        typer.echo(line)
+
+
+def _tell_failures(forecast: Forecast) -> None:
     if forecast.failures:
         typer.echo(f"{len(forecast.failures)} of {forecast.scored} images cannot be upscaled:", err=True)
-        for path, reason in forecast.failures[:FAILURES_SHOWN]:
-            typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
-        raise typer.Exit(exit_codes.FAILED_IMAGES)
+    for path, reason in forecast.failures[:FAILURES_SHOWN]:
+        typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)

@@ -19,9 +19,10 @@ from arm_batch.budget import quota_journal
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.histogram import ShardHistogram
+from arm_batch.core.quota.claim import Claim
 from arm_batch.core.quota.events import Event
 from arm_batch.core.quota.grants import Demand
-from arm_batch.core.quota.state import Claim, QuotaState
+from arm_batch.core.quota.state import QuotaState
 from arm_batch.errors import BudgetError, StoreError
 from arm_batch.storage.base import ObjectInfo
 from arm_batch.storage.open import open_store

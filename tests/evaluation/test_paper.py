@@ -14,13 +14,13 @@ from arm_batch.errors import InputError, LadderError
 from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.evaluation.paper import (
     MEAN,
-    PaperLut,
     PatchOutputs,
     evaluate_paper,
     load_subnets,
     policies,
     run_subnets,
 )
+from arm_batch.evaluation.paper_lut import PaperLut
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import save_weights
