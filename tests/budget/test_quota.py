@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,12 +20,13 @@ from arm_batch.budget import quota_journal
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.histogram import ShardHistogram
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.claim import Claim
 from arm_batch.core.quota.events import Event, Price
 from arm_batch.core.quota.grants import Demand, price_grants
 from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.storage.base import ObjectInfo
+from arm_batch.storage.base import ObjectInfo, ObjectStore
 from arm_batch.storage.open import open_store
 from tests.core.tables import COSTS, census_of, table
 
@@ -32,7 +34,7 @@ PORTIONS = 3
 LUT = table(6)
 
 
-def demand_of(seed: int, objective: str = "image-psnr", images: int = 3, ladder: int = 0) -> Demand:
+def demand_of(seed: int, objective: Objective = "image-psnr", images: int = 3, ladder: int = 0) -> Demand:
     rng = np.random.default_rng(seed)
     lut = table(6, ladder)
     portions = tuple(
@@ -392,7 +394,7 @@ def test_opening_reads_few_records(tmp_path: Path) -> None:
     for number in range(23):
         pool.add(str(number), 1)
     store = CountingStore(str(tmp_path))
-    assert SharedQuota(store).state() == pool.state()
+    assert SharedQuota(cast(ObjectStore, store)).state() == pool.state()
     assert len(store.reads) <= 5 + 2
 
 
