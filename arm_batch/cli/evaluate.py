@@ -31,17 +31,21 @@ BUDGETS = "5,10,20,30,50,75,100"
 def evaluate_command(
     subject: Annotated[str, typer.Argument(help="Shipped ladder, ladder folder or, with --backbone, weights.")],
     data: Annotated[Path, typer.Option(help="Folder with HR/ and LRx<scale>/ of the same names.")],
-    protocol: Annotated[Protocol, typer.Option(help="whole images, or the published code's patches.")] = "whole",
+    protocol: Annotated[
+        Protocol, typer.Option(help="Measure whole images, or patches as the published code does.")
+    ] = "whole",
     lut: Annotated[Path | None, typer.Option(help="Published table (JSON), for --protocol paper.")] = None,
-    backbone: Annotated[str, typer.Option(help="Of weights given by file.")] = "fsrcnn",
-    scale: Annotated[int, typer.Option(help="Of weights given by file.")] = 4,
+    backbone: Annotated[str, typer.Option(help="Family of networks, for weights given by file.")] = "fsrcnn",
+    scale: Annotated[int, typer.Option(help="Upscaling factor, for weights given by file.")] = 4,
     against: Annotated[
-        list[str] | None, typer.Option(help="BACKBONE=WEIGHTS to measure beside it; may be repeated.")
+        list[str] | None, typer.Option(help="BACKBONE=WEIGHTS to measure beside it. Repeatable.")
     ] = None,
     budgets: Annotated[str, typer.Option(help="Shares of a ladder's largest subnet, in per cent.")] = BUDGETS,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here, too.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw quality over FLOPs here (png, svg, pdf).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures into this file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw quality over FLOPs into this file (.png, .svg, .pdf).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure at most N images, the first.")] = None,
     degrade: Annotated[
         str | None,
         typer.Option(
