@@ -34,7 +34,7 @@ from arm_batch.core.prediction.metrics import PEAK
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.core.tiling.scores import laplacian_map, score_tiles
 from arm_batch.evaluation.calibrate import DEFAULT_SCORES, TileSample, build_lut
-from arm_batch.evaluation.paper import PaperLut
+from arm_batch.evaluation.paper_lut import PaperLut
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.checkpoint import load_supernet
 from arm_batch.models.inference import Upscaler

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import ray
+from makespans import Devices, least_makespan, simulate_dispatch
 
 from arm_batch.core.allocation.apportion import ShardAllocation
-from arm_batch.core.allocation.makespan import Devices, least_makespan, simulate_dispatch
 from arm_batch.execution.batches import BATCH_TILES
 from arm_batch.execution.ray import shard_scheduler
 from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind

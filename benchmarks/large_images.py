@@ -30,8 +30,8 @@ from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES
 from arm_batch.core.tiling.grid import Stitcher
 from arm_batch.execution.batches import assign_images
 from arm_batch.execution.messages import JobContext
-from arm_batch.images import Metadata
 from arm_batch.images.streaming import Canvas, StripWriter
+from arm_batch.metadata import Metadata
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.pipeline.job import open_job

@@ -26,7 +26,7 @@ def draw(seed: int, height: int, width: int, channels: int = 3, depth: int = 8) 
     across = np.linspace(0, 1, width)[None, :, None]
     noise = rng.normal(0, 0.25, (height, width, channels)) * across**2
     levels = np.clip(0.2 + 0.5 * across + noise, 0, 1) * (2**depth - 1)
-    return levels.astype(np.uint8 if depth == 8 else np.uint16)
+    return np.asarray(levels, np.uint8 if depth == 8 else np.uint16)
 
 
 def write_png(path: Path, pixels: Pixels) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from itertools import count
@@ -51,7 +52,9 @@ def no_tokens() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One local Ray for the tests of a module that ask for it; `connected` finds it."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+    )
     yield
     ray.shutdown()
 

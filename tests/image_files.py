@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ def smooth(seed: int, height: int = 40, width: int = 60, channels: int = 3, dept
     """What survives upscaling and lossy formats: a few levels, interpolated, far from black and white."""
     coarse = np.random.default_rng(seed).uniform(0.2, 0.8, (5, 6, channels))
     fine = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, channels)
-    return np.rint(fine * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+    return np.asarray(np.rint(fine * (2**depth - 1)), np.uint8 if depth == 8 else np.uint16)
 
 
 def saved(image: Image.Image | Pixels, format: str, **options: object) -> bytes:
@@ -36,7 +37,7 @@ def saved(image: Image.Image | Pixels, format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def tiff(pixels: np.ndarray, **options: object) -> bytes:
+def tiff(pixels: np.ndarray, **options: Any) -> bytes:
     """By tifffile."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, pixels, metadata=None, **options)
@@ -142,3 +143,10 @@ def to_srgb_by_pillow(image: Image.Image, icc: bytes) -> Pixels:
     )
     assert converted is not None
     return np.asarray(converted)
+
+
+def by_opencv(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Pixels:
+    """As OpenCV decodes a file: BGR."""
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    assert found is not None
+    return np.asarray(found)

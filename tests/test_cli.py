@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -485,6 +486,29 @@ def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.Capt
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
     assert code == exit_codes.USAGE
     assert "not the file that ladder.json names" in err
+
+
+PANELS = ("Input:", "Output:", "Budget:", "Images:", "Cluster:", "Resume:")
+
+
+@pytest.mark.parametrize(("command", "panels"), [("upscale", PANELS), ("plan", PANELS[:-1])])
+def test_help_comes_in_panels_with_examples_at_the_end(
+    capsys: pytest.CaptureFixture[str], command: str, panels: tuple[str, ...]
+) -> None:
+    code, out, _ = run(capsys, command, "--help")
+    places = [out.index(f"─ {panel}") for panel in panels]
+    assert (code, places) == (0, sorted(places))
+    examples = out[out.index("Examples:") :]
+    assert places[-1] < out.index("Examples:")
+    for line in examples.splitlines():
+        words = line.split()
+        # What stands there is read without complaint.
+        if words[:1] == ["arm-batch"]:
+            assert run(capsys, *words[1:], "--help")[0] == 0
+    assert examples.count(f"arm-batch {command} ") >= 2
+    # Every other option is in a panel.
+    rest = out[out.index("─ Options") : places[0]]
+    assert re.findall(r"--[\w-]+", rest) == ["--help"]
 
 
 def test_status_and_verify_tell_how_a_run_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

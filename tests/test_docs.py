@@ -12,7 +12,7 @@ DOCUMENTS = sorted(
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_that_a_document_names_are_there(document: Path):
+def test_files_that_a_document_names_are_there(document: Path) -> None:
     text = document.read_text()
     named = set(re.findall(r"`((?:arm_batch|tests|benchmarks|jobs|docs|cluster)/[\w./-]+\.(?:py|md|yaml))`", text))
     linked = {link for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) if "://" not in link}
@@ -22,7 +22,7 @@ def test_files_that_a_document_names_are_there(document: Path):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_sections_that_a_document_links_to_are_there(document: Path):
+def test_sections_that_a_document_links_to_are_there(document: Path) -> None:
     broken = []
     for link, section in re.findall(r"\]\(([^)#]*)#([^)]+)\)", document.read_text()):
         if "://" in link:

@@ -101,7 +101,7 @@ def wheel(folder: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     shutil.copytree(REPOSITORY / "arm_batch", source / "arm_batch", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "venv", folder / "builder"]
+    command = [sys.executable, "-m", "venv", str(folder / "builder")]
     subprocess.run(command, check=True)
     built = Environment(folder / "builder", folder).python(
         *("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source)

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from arm_batch import open_dataset
+from tests.image_files import by_opencv
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -150,7 +151,7 @@ def test_submitted_with_the_token_from_s3_to_s3(cluster: Cluster, s3_endpoint: s
     assert [row["path"] for row in rows] == ["0.png", "1.png", "2.png"]
     assert [(row["height"], row["width"]) for row in rows] == [(4 * h, 4 * w) for h, w in SIZES]
     for row in rows:
-        image = cv2.imdecode(np.frombuffer(row["image"]["bytes"], np.uint8), cv2.IMREAD_UNCHANGED)
+        image = by_opencv(row["image"]["bytes"], cv2.IMREAD_UNCHANGED)
         assert image.shape == (row["height"], row["width"], 3)
 
 

@@ -111,7 +111,7 @@ def test_files_are_written_as_asked() -> None:
         ({"ladder": "no-such"}, LadderError, "no-such"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, str], error: type[Exception], told: str) -> None:
+def test_what_makes_no_sense_is_refused(options: dict[str, Any], error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         Upscaler(**options)
 

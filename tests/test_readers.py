@@ -6,6 +6,7 @@ import io
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import duckdb
@@ -18,6 +19,7 @@ from ray.data.expressions import col
 
 from arm_batch import pipeline
 from arm_batch.images import decode
+from arm_batch.spec import Sink
 from tests.archives import LR_SIZES, job, make_archive, silent
 
 
@@ -27,7 +29,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("parquet"), "parquet")
 
 
-def run(folder: Path, sink: str) -> Path:
+def run(folder: Path, sink: Sink) -> Path:
     archive = make_archive(folder / "in")
     (archive / "broken.png").write_bytes(b"no image")
     pipeline.upscale(replace(job(archive, folder / "out", shard_images=3), sink=sink), silent)
@@ -47,12 +49,16 @@ def test_pandas(output: Path) -> None:
     assert sizes(list(done.path), [image["bytes"] for image in done.image]) == LR_SIZES
 
 
+def queried(query: str) -> list[tuple[Any, ...]]:
+    relation = duckdb.sql(query)
+    assert relation is not None
+    return relation.fetchall()
+
+
 def test_duckdb(output: Path) -> None:
-    rows = duckdb.sql(
-        f"select path, image.bytes from '{output}/data/*.parquet' where status = 'ok' and flops > 0"
-    ).fetchall()
+    rows = queried(f"select path, image.bytes from '{output}/data/*.parquet' where status = 'ok' and flops > 0")
     assert sizes([path for path, _ in rows], [data for _, data in rows]) == LR_SIZES
-    ((spent, errors),) = duckdb.sql(f"select sum(flops), count(error) from '{output}/data/*.parquet'").fetchall()
+    ((spent, errors),) = queried(f"select sum(flops), count(error) from '{output}/data/*.parquet'")
     assert spent > 0
     assert errors == 1
 

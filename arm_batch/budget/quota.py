@@ -45,11 +45,6 @@ class SharedQuota:
         """Take no further job."""
         return self._record(lambda _: [Close()])
 
-    def reprice(self) -> dict[str, int]:
-        """Grant every active job what the common price gives it now; returns the grants."""
-        state = self._record(lambda state: self._priced(state, []))
-        return {job: claim.grant for job, claim in state.jobs.items() if claim.active}
-
     def register(self, job: str, objective: Objective, demand: Demand) -> int:
         """Come to the pool with all that is to be done; the jobs that are there are priced anew.
 

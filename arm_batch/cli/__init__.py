@@ -33,6 +33,23 @@ COMMANDS = {
 commands: those take seconds to load, and ``--help`` needs none of them."""
 
 
+EXAMPLES = {
+    "plan": """Examples:
+
+arm-batch plan photos/ --sample 2%
+
+arm-batch plan photos/ --budget 40% --plan-out plan/ --plot curve.png""",
+    "upscale": """Examples:
+
+arm-batch upscale photos/ out/ --budget 40%
+
+arm-batch upscale s3://bucket/in s3://bucket/out --budget 90min --sink files --format webp
+
+arm-batch upscale photos/ out/ --retry-failed""",
+}
+"""What stands at the end of a command's ``--help``."""
+
+
 class _Commands(TyperGroup):
     # Which click typer builds on, its own or the real one, depends on its version: so Any.
     def list_commands(self, ctx: Any) -> list[str]:
@@ -49,7 +66,7 @@ class _Commands(TyperGroup):
             single = typer.Typer(
                 add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
             )
-            single.command(cmd_name)(found)
+            single.command(cmd_name, epilog=EXAMPLES.get(cmd_name))(found)
             found = single
         command = get_command(found)
         command.name = cmd_name

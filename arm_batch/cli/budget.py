@@ -20,20 +20,20 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Pools of FLOPs that several jobs draw from.",
+    help="Manage pools of FLOPs that several jobs share.",
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the pool.")]
-Amount = Annotated[str, typer.Argument(metavar="FLOPS", help="Such as 5PFLOP.")]
-Store = Annotated[str, typer.Option(help="Folder or s3:// prefix that pools lie in; the same for all jobs.")]
-Endpoint = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the pool.")]
+Amount = Annotated[str, typer.Argument(metavar="FLOPS", help="Amount of FLOPs, such as 5PFLOP.")]
+Store = Annotated[str, typer.Option(help="Folder or s3:// prefix of the pools, the same for all jobs.")]
+Endpoint = Annotated[str | None, typer.Option(help="URL of an S3-compatible service other than AWS.")]
 
 
 @app.command("create")
 def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
-    """Make a pool."""
+    """Create a pool of FLOPs. It tells what --budget has to be for jobs that draw from it."""
     from arm_batch.budget.quota_journal import QuotaJournal
     from arm_batch.storage.base import honours_create
 
@@ -51,21 +51,21 @@ def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoi
 
 @app.command("show")
 def show_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
-    """Tell what a pool has granted and its jobs have spent."""
+    """Show what a pool has granted, and what its jobs have spent."""
     for line in _describe(_pool(store, name, endpoint_url).state()):
         typer.echo(line)
 
 
 @app.command("add")
 def add_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoint = None) -> None:
-    """Raise a pool; what jobs have not begun gets its part."""
+    """Add FLOPs to a pool. Jobs get their part for what they have not begun."""
     state = _pool(store, name, endpoint_url).add(uuid.uuid4().hex, _flops(flops))
     typer.echo(f"{name} holds {human_flops(state.total)}")
 
 
 @app.command("close")
 def close_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
-    """Take no further job; those that are there go on."""
+    """Close a pool to further jobs. Those that are there go on."""
     _pool(store, name, endpoint_url).close()
     typer.echo(f"{name} is closed")
 
@@ -73,11 +73,11 @@ def close_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> No
 @app.command("release")
 def release_command(
     name: Name,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="As `budget show` names it.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of the job, as `budget show` tells it.")],
     store: Store,
     endpoint_url: Endpoint = None,
 ) -> None:
-    """Give back what a job that was abandoned holds and has not begun. Started again, it asks the pool anew."""
+    """Take back what an abandoned job holds and has not begun. If it starts again, it asks the pool anew."""
     pool = _pool(store, name, endpoint_url)
     before = pool.state().claim(job)
     pool.leave(job)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arm_batch.evaluation.evaluate import Quality, SubnetQuality
     from arm_batch.evaluation.evaluate_budget import BudgetQuality
     from arm_batch.evaluation.evaluate_degraded import DegradedQuality
+    from arm_batch.models.backbones.registry import Backbone
     from arm_batch.models.backbones.slimmable import Supernet
     from arm_batch.models.ladder_files import LadderFiles
 
@@ -30,17 +31,21 @@ BUDGETS = "5,10,20,30,50,75,100"
 def evaluate_command(
     subject: Annotated[str, typer.Argument(help="Shipped ladder, ladder folder or, with --backbone, weights.")],
     data: Annotated[Path, typer.Option(help="Folder with HR/ and LRx<scale>/ of the same names.")],
-    protocol: Annotated[Protocol, typer.Option(help="whole images, or the published code's patches.")] = "whole",
+    protocol: Annotated[
+        Protocol, typer.Option(help="Measure whole images, or patches as the published code does.")
+    ] = "whole",
     lut: Annotated[Path | None, typer.Option(help="Published table (JSON), for --protocol paper.")] = None,
-    backbone: Annotated[str, typer.Option(help="Of weights given by file.")] = "fsrcnn",
-    scale: Annotated[int, typer.Option(help="Of weights given by file.")] = 4,
+    backbone: Annotated[str, typer.Option(help="Family of networks, for weights given by file.")] = "fsrcnn",
+    scale: Annotated[int, typer.Option(help="Upscaling factor, for weights given by file.")] = 4,
     against: Annotated[
-        list[str] | None, typer.Option(help="BACKBONE=WEIGHTS to measure beside it; may be repeated.")
+        list[str] | None, typer.Option(help="BACKBONE=WEIGHTS to measure beside it. Repeatable.")
     ] = None,
     budgets: Annotated[str, typer.Option(help="Shares of a ladder's largest subnet, in per cent.")] = BUDGETS,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here, too.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw quality over FLOPs here (png, svg, pdf).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures into this file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw quality over FLOPs into this file (.png, .svg, .pdf).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure at most N images, the first.")] = None,
     degrade: Annotated[
         str | None,
         typer.Option(
@@ -50,30 +55,25 @@ def evaluate_command(
 ) -> None:
     """Measure every subnet and the whole budget curve, what flaws of inputs cost, or the published protocol."""
     # Torch takes seconds to load, and --help does not need it.
-    from arm_batch.evaluation.evaluate import evaluate
     from arm_batch.evaluation.evaluate_budget import evaluate_budgets
     from arm_batch.evaluation.evaluate_degraded import evaluate_degraded
-    from arm_batch.models.checkpoint import load_supernet
     from arm_batch.models.ladder_files import load_ladder
 
     if protocol == "paper":
-        if lut is None:
-            raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
         _print_paper(Path(subject), lut, data, limit)
         return
     if degrade is not None:
-        rows = evaluate_degraded(_load_nets(subject, backbone, scale), data, _parse_kinds(degrade), limit)
-        _tell(_degraded_table(rows), json_file, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        nets = _load_nets(subject, backbone, scale)
+        _tell_degraded(evaluate_degraded(nets, data, _parse_kinds(degrade), limit), json_file)
         return
     if plot is not None:
         check_plot(plot)
     shares = _parse_budgets(budgets)
     compared = [parse_weights(text) for text in against or []]
     files = None if Path(subject).is_file() else load_ladder(subject)
-    subnets = _evaluated(_load_nets(subject, backbone, scale) if files is None else _supernets(files), data, limit)
-    of_scale = scale if files is None else files.ladder.scale
-    others = [load_supernet(path, family, of_scale) for family, path in compared]
-    published = [row for other in others for row in evaluate(other, data, limit=limit)[1:]]
+    supernets = _load_nets(subject, backbone, scale) if files is None else _supernets(files)
+    subnets = _evaluated(supernets, data, limit)
+    published = _published(compared, scale if files is None else files.ladder.scale, data, limit)
     curve = [] if files is None else evaluate_budgets(files, data, shares, limit)
     _tell(_table(subnets, curve, published), json_file, _document(subject, data, subnets, curve, published))
     if plot is not None:
@@ -88,6 +88,17 @@ def _evaluated(
 
     rows = [row for supernet, widths in nets for row in evaluate(supernet, data, widths, limit)]
     return list({row.name: row for row in rows}.values())
+
+
+def _published(
+    weights: Iterable[tuple[Backbone, Path]], scale: int, data: Path, limit: int | None
+) -> list[SubnetQuality]:
+    """All subnets of other weights, without interpolation."""
+    from arm_batch.evaluation.evaluate import evaluate
+    from arm_batch.models.checkpoint import load_supernet
+
+    others = [load_supernet(path, family, scale) for family, path in weights]
+    return [row for other in others for row in evaluate(other, data, limit=limit)[1:]]
 
 
 def _tell(lines: Iterable[str], json_file: Path | None, document: str) -> None:
@@ -127,6 +138,10 @@ def _load_nets(subject: str, backbone: str, scale: int) -> list[tuple[Supernet, 
         family = get_backbone(backbone)
         return [(load_supernet(Path(subject), family, scale), family.widths)]
     return list(_supernets(load_ladder(subject)))
+
+
+def _tell_degraded(rows: list[DegradedQuality], json_file: Path | None) -> None:
+    _tell(_degraded_table(rows), json_file, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 
 
 def _degraded_table(rows: list[DegradedQuality]) -> Iterator[str]:
@@ -185,9 +200,11 @@ def _document(
     return json.dumps(document, indent=1) + "\n"
 
 
-def _print_paper(weights: Path, lut: Path, data: Path, limit: int | None) -> None:
+def _print_paper(weights: Path, lut: Path | None, data: Path, limit: int | None) -> None:
     from arm_batch.evaluation.paper import MEAN, evaluate_paper
 
+    if lut is None:
+        raise UsageError("--protocol paper needs the published table: --lut lut_fsrcnn.json")
     for result in evaluate_paper(weights, lut, data, limit):
         if result.image == MEAN:
             share = f"{result.flops_percent:7.2f} % of the FLOPs (paper)"

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 PROBLEMS_SHOWN = 50
 
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix of a run.")]
-Endpoint = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]
+Endpoint = Annotated[str | None, typer.Option(help="URL of an S3-compatible service other than AWS.")]
 
 
 def status_command(output: Output, endpoint_url: Endpoint = None) -> None:
-    """Tell what is done, failed and left, while the job runs or after. Exit code 4: something is left."""
+    """Show what is done, failed and left, while the job runs or after it. Exit code 4: something is left."""
     from arm_batch.api import outputs
 
     rows = outputs.status(output, endpoint_url=endpoint_url)
@@ -31,7 +31,7 @@ def status_command(output: Output, endpoint_url: Endpoint = None) -> None:
 
 
 def verify_command(output: Output, endpoint_url: Endpoint = None) -> None:
-    """Read back every plan, record, part and image. Exit code 0: all is there and whole; 4: it is not."""
+    """Read every plan, record, part and image back. Exit code 4: something is missing or damaged."""
     from arm_batch.api import outputs
 
     found = outputs.verify(output, endpoint_url=endpoint_url)

@@ -21,26 +21,35 @@ def train_command(
         list[str],
         typer.Option(
             metavar="FOLDER[:REDUCTIONS]",
-            help="Folder of photographs (recursive), reduced by each of REDUCTIONS, such as 2,3; repeatable.",
+            help="Folder of photographs (recursive), reduced by each of REDUCTIONS, such as 2,3. Repeatable.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint; continued if it has one.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for weights, log and checkpoint. Training goes on from a checkpoint in it."),
+    ],
     backbone: Annotated[
         str,
-        typer.Option(help="Family of networks: fsrcnn, carn, ...; the answer to an unknown one names them all."),
+        typer.Option(
+            help="Family of networks, such as fsrcnn or carn. An unknown name is answered with all of them."
+        ),
     ] = "fsrcnn",
-    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
-    reductions: Annotated[str, typer.Option(help="REDUCTIONS of folders that have none of their own.")] = "2",
-    steps: Annotated[int, typer.Option(min=1)] = 50_000,
+    scale: Annotated[int, typer.Option(help="Upscaling factor: 2, 3 or 4.")] = 4,
+    reductions: Annotated[str, typer.Option(help="REDUCTIONS for folders that name none.")] = "2",
+    steps: Annotated[int, typer.Option(min=1, help="Number of training steps.")] = 50_000,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step.")] = 16,
     crop: Annotated[int, typer.Option(min=8, help="Side of a crop, LR px.")] = 32,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 2e-3,
-    optimizer: Annotated[OptimizerName, typer.Option(help="soap: for kernels; Adam does the rest.")] = "soap",
-    loss: Annotated[Loss, typer.Option(help="l2 for PSNR, to end with; l1 to begin with.")] = "l1",
+    learning_rate: Annotated[float, typer.Option(min=0, help="Learning rate to begin with.")] = 2e-3,
+    optimizer: Annotated[
+        OptimizerName, typer.Option(help="Optimizer; soap steps kernels, and Adam the rest.")
+    ] = "soap",
+    loss: Annotated[Loss, typer.Option(help="Loss: l1 to begin with, l2 to end with, for PSNR.")] = "l1",
     strategy: Annotated[Strategy, typer.Option(help="Which subnets a step trains.")] = "power",
-    sampling_power: Annotated[float, typer.Option(min=0, help="Of the cost, under `power`.")] = 2.0,
-    ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")] = 0.999,
-    bf16_steps: Annotated[int, typer.Option(min=0, help="The first so many steps in bfloat16.")] = 45_000,
+    sampling_power: Annotated[
+        float, typer.Option(min=0, help="Power of the cost that a subnet is drawn by, with --strategy power.")
+    ] = 2.0,
+    ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Decay of the averaged weights.")] = 0.999,
+    bf16_steps: Annotated[int, typer.Option(min=0, help="Run this many steps, the first, in bfloat16.")] = 45_000,
     color_jitter: Annotated[
         bool, typer.Option("--color-jitter", help="Train on crops in other and stronger colours, too.")
     ] = False,
@@ -50,28 +59,30 @@ def train_command(
     degrade: Annotated[
         DegradeName, typer.Option(help="How LR crops are made: clean, mildly degraded, or as archives have them.")
     ] = "none",
-    clean_share: Annotated[float, typer.Option(min=0, max=1, help="Of the crops, under --degrade.")] = 0.2,
+    clean_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of crops that --degrade leaves clean.")
+    ] = 0.2,
     decay_steps: Annotated[
         int | None,
-        typer.Option(min=1, help="The learning rate falls over the last so many steps; default: over all."),
+        typer.Option(min=1, help="Let the learning rate fall over this many steps, the last. Default: over all."),
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     body_only: Annotated[
-        bool, typer.Option("--body-only", help="Of --init, of any scale, all but the upsampler.")
+        bool, typer.Option("--body-only", help="Take from --init all but the upsampler, whatever its scale.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and crops.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of this process.")] = 1,
+    device: Annotated[Device, typer.Option(help="Device to train on.")] = "cpu",
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 1000,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="End at the first checkpoint after so many minutes, to go on later."),
+        typer.Option(min=0, help="End at the first checkpoint after this many minutes; the same command goes on."),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Train on so many processes of a Ray cluster (extra `train`); default: this one, without Ray.",
+            help="Train on this many processes of a Ray cluster (extra `train`). Default: in this one.",
         ),
     ] = None,
 ) -> None:
@@ -135,21 +146,22 @@ def train_command(
 
 def build_lut_command(
     out: Annotated[Path, typer.Argument(help="Folder of the ladder to make.")],
-    supernet: Annotated[list[str], typer.Option(help="BACKBONE=WEIGHTS (.safetensors or .pth); may be repeated.")],
+    supernet: Annotated[list[str], typer.Option(help="BACKBONE=WEIGHTS (.safetensors or .pth). Repeatable.")],
     data: Annotated[
         list[str],
         typer.Option(
-            metavar="FOLDER[:REDUCTIONS]", help="As given to `train`; held-out images are used. Repeatable."
+            metavar="FOLDER[:REDUCTIONS]",
+            help="Folders as given to `train`; the images that it held out are used. Repeatable.",
         ),
     ],
     name: Annotated[str, typer.Option(help="Name of the ladder.")],
-    scale: Annotated[int, typer.Option()] = 4,
-    tile: Annotated[int, typer.Option(min=8, max=MAX_TILE, help="LR px.")] = 32,
-    halo: Annotated[int, typer.Option(min=0, max=MAX_HALO, help="LR px.")] = 2,
+    scale: Annotated[int, typer.Option(help="Upscaling factor: 2, 3 or 4.")] = 4,
+    tile: Annotated[int, typer.Option(min=8, max=MAX_TILE, help="Side of a tile, LR px.")] = 32,
+    halo: Annotated[int, typer.Option(min=0, max=MAX_HALO, help="Width of the halo around a tile, LR px.")] = 2,
     score: Annotated[
         str | None,
         typer.Option(
-            help="laplacian, octave, gain or level, or two of them with a comma. Default: gain,level.",
+            help="Score: laplacian, octave, gain or level, or two of them with a comma. Default: gain,level.",
             show_default=False,
         ),
     ] = None,

@@ -14,66 +14,123 @@ from arm_batch.spec import ExecutorName, RuntimeWish
 if TYPE_CHECKING:
     from arm_batch.models.backbones.registry import Backbone
 
+INPUT, OUTPUT, BUDGET = "Input: which images", "Output: what is written", "Budget: what may be spent"
+IMAGES, CLUSTER, RESUME = "Images: how they are read", "Cluster: what runs it", "Resume: going on with OUTPUT"
+"""Panels of ``--help``."""
+
 Input = Annotated[
-    str, typer.Argument(metavar="INPUT", help="Folder, s3:// prefix, image, tar, Parquet dataset or list.")
+    str,
+    typer.Argument(
+        metavar="INPUT", help="Folder, s3:// prefix, image, tar file, Parquet dataset, or a list of images."
+    ),
 ]
 Include = Annotated[
-    list[str] | None, typer.Option(help="Only images whose paths match this pattern; may be repeated.")
+    list[str] | None,
+    typer.Option(help="Take only images whose paths match this pattern. Repeatable.", rich_help_panel=INPUT),
 ]
 Exclude = Annotated[
-    list[str] | None, typer.Option(help="No images whose paths match this pattern; may be repeated.")
+    list[str] | None,
+    typer.Option(help="Leave out images whose paths match this pattern. Repeatable.", rich_help_panel=INPUT),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many images, the first by path.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the sample.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Take at most N images, the first by path.", rich_help_panel=INPUT),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed that the sample is drawn with.", rich_help_panel=INPUT)]
 
 Dedup = Annotated[
-    bool, typer.Option("--dedup", help="Upscale images of the same bytes once; the others get its output.")
+    bool,
+    typer.Option(
+        "--dedup", help="Upscale files of equal bytes once; the others get the same output.", rich_help_panel=INPUT
+    ),
 ]
 
 FormatOption = Annotated[
-    str, typer.Option(help="auto (each image keeps the family of its own), png, jpeg, webp, tiff or avif.")
+    str,
+    typer.Option(
+        help="Write png, jpeg, webp, tiff or avif. With auto each image keeps the kind of its own format.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
-MaxPixelsOption = Annotated[int, typer.Option(min=1, help="Images of more pixels are failed rows.")]
+MaxPixelsOption = Annotated[
+    int, typer.Option(min=1, help="Refuse images of more pixels; their rows fail.", rich_help_panel=IMAGES)
+]
 
 ToSrgbOption = Annotated[
-    bool, typer.Option("--to-srgb", help="Convert colours to sRGB; else the colour profile is kept.")
+    bool,
+    typer.Option(
+        "--to-srgb", help="Convert colours to sRGB, instead of keeping the profile.", rich_help_panel=IMAGES
+    ),
 ]
 
 FloatRangeOption = Annotated[
     str | None,
-    typer.Option(metavar="LOW,HIGH", help="What is black and white where samples are floats or of 32 bits."),
+    typer.Option(
+        metavar="LOW,HIGH",
+        help="Values of black and white, for images of floats or of 32 bits.",
+        rich_help_panel=IMAGES,
+    ),
 ]
 
 FramesOption = Annotated[
-    str, typer.Option(help="Of several frames or pages: first, one by its number from 0, or refuse.")
+    str,
+    typer.Option(
+        help="Frame or page to take of several: first, a number from 0, or refuse such files.",
+        rich_help_panel=IMAGES,
+    ),
 ]
 
 ImageColumnOption = Annotated[
     str | None,
-    typer.Option(help="Column of the images in Parquet files where several may be.", show_default=False),
+    typer.Option(
+        help="Column that holds the images, for Parquet files where several could.",
+        show_default=False,
+        rich_help_panel=INPUT,
+    ),
 ]
 
-ScaleOption = Annotated[int, typer.Option(help="Upscaling factor; must be the ladder's.")]
+ScaleOption = Annotated[
+    int, typer.Option(help="Upscaling factor. It must be the ladder's.", rich_help_panel=BUDGET)
+]
 
-LadderOption = Annotated[str, typer.Option(help="Shipped ladder or folder with a ladder.json.")]
+LadderOption = Annotated[
+    str,
+    typer.Option(help="Ladder of nets: a shipped name, or a folder with a ladder.json.", rich_help_panel=BUDGET),
+]
 
 ObjectiveOption = Annotated[
-    Objective, typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error.")
+    Objective,
+    typer.Option(
+        help="Quality to maximise: mean PSNR of images (image-psnr) or tiles (psnr), or pooled error (mse).",
+        rich_help_panel=BUDGET,
+    ),
 ]
 
-ExecutorOption = Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")]
+ExecutorOption = Annotated[
+    ExecutorName,
+    typer.Option(help="Run on a Ray cluster, or inline in this process alone.", rich_help_panel=CLUSTER),
+]
 
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+    int | None,
+    typer.Option(
+        min=1, help="Number of CPU actors. Default: one per core of the cluster.", rich_help_panel=CLUSTER
+    ),
 ]
 
 RuntimeOption = Annotated[
     RuntimeWish,
-    typer.Option(help="What runs nets on CPUs: auto (the faster one when a run begins), torch or openvino."),
+    typer.Option(
+        help="Library that runs nets on CPUs. With auto the faster one is measured when a run begins.",
+        rich_help_panel=CLUSTER,
+    ),
 ]
 
-EndpointUrlOption = Annotated[str | None, typer.Option(help="S3 service other than AWS.")]
+EndpointUrlOption = Annotated[
+    str | None,
+    typer.Option(help="URL of an S3-compatible service other than AWS.", rich_help_panel=CLUSTER),
+]
 
 
 def parse_weights(text: str) -> tuple[Backbone, Path]:

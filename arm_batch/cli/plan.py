@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,10 @@ from rich.console import Console
 from arm_batch.cli import exit_codes
 from arm_batch.cli.forecast import forecast_lines, forecast_table
 from arm_batch.cli.options import (
+    BUDGET,
+    CLUSTER,
+    INPUT,
+    OUTPUT,
     Dedup,
     EndpointUrlOption,
     Exclude,
@@ -40,54 +44,69 @@ from arm_batch.errors import UsageError
 from arm_batch.inputs.paths import shown
 from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
 
+if TYPE_CHECKING:
+    from arm_batch.forecast import Forecast
+
 
 def plan_command(
     input: Input,
-    plan_out: Annotated[
-        str | None, typer.Option(help="Folder or s3:// prefix to keep the plan in, for `upscale --plan`.")
-    ] = None,
-    sample: Annotated[
-        str | None, typer.Option(help="Look at so many images (500), or a share of them (2%), drawn at random.")
-    ] = None,
-    seed: Seed = 0,
     include: Include = None,
     exclude: Exclude = None,
     limit: Limit = None,
-    dedup: Dedup = False,
-    budget: Annotated[
-        str | None, typer.Option(help="A budget to tell about beside the curve: 40%, 2.5PFLOP, or 28dB.")
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            help="Look at N images (500) or a share (2%) of them, drawn at random.", rich_help_panel=INPUT
+        ),
     ] = None,
-    scale: ScaleOption = 4,
-    ladder: LadderOption = DEFAULT_LADDER,
-    objective: ObjectiveOption = DEFAULT_OBJECTIVE,
+    seed: Seed = 0,
+    dedup: Dedup = False,
+    image_column: ImageColumnOption = None,
+    plan_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the plan in this folder or s3:// prefix, for `upscale --plan`.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).", rich_help_panel=OUTPUT),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write all figures into this file.", rich_help_panel=OUTPUT)
+    ] = None,
     format: FormatOption = AUTO,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Tell what this budget would buy, too: 40%, 2.5PFLOP or 28dB.", rich_help_panel=BUDGET),
+    ] = None,
+    objective: ObjectiveOption = DEFAULT_OBJECTIVE,
+    ladder: LadderOption = DEFAULT_LADDER,
+    scale: ScaleOption = 4,
     max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,
     frames: FramesOption = "first",
-    image_column: ImageColumnOption = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write everything into this file.")] = None,
     executor: ExecutorOption = "ray",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,
     no_profiling: Annotated[
-        bool, typer.Option("--no-profiling", help="Do not measure the machines, which takes some seconds.")
+        bool,
+        typer.Option(
+            "--no-profiling", help="Do not measure the machines, which takes seconds.", rich_help_panel=CLUSTER
+        ),
     ] = False,
 ) -> None:
     """Predict what each budget would buy and how long it would take, without upscaling anything.
 
-    Nothing is written but what --plan-out, --plot and --json ask for. Exit code 3: some images cannot be upscaled.
+    It writes only what --plan-out, --plot and --json ask for. Exit code 3: some images cannot be upscaled.
     """
     # Torch and Ray take seconds to load, and --help needs neither.
     from arm_batch.api import plans
     from arm_batch.forecast import forecast_document
 
-    if plot is not None:
-        check_plot(plot)
-    if json is not None and not json.parent.is_dir():
-        raise UsageError(f"--json {json}: there is no folder {json.parent}")
+    _check_files(plot, json)
     with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
         forecast = plans.plan(
             input,
@@ -116,16 +135,33 @@ def plan_command(
             progress=progress,
             stop=stop,
         )
-    if forecast.curve:
-        Console().print(forecast_table(forecast))
-    for line in forecast_lines(forecast):
-        typer.echo(line)
+    _tell(forecast)
     if plot is not None and forecast.curve:
         plot_forecast(forecast, plot)
     if json is not None:
         json.write_text(forecast_document(forecast))
+    _tell_failures(forecast)
+    if forecast.failures:
+        raise typer.Exit(exit_codes.FAILED_IMAGES)
+
+
+def _check_files(plot: Path | None, json: Path | None) -> None:
+    """Refuse files that could not be written, before the work."""
+    if plot is not None:
+        check_plot(plot)
+    if json is not None and not json.parent.is_dir():
+        raise UsageError(f"--json {json}: there is no folder {json.parent}")
+
+
+def _tell(forecast: Forecast) -> None:
+    if forecast.curve:
+        Console().print(forecast_table(forecast))
+    for line in forecast_lines(forecast):
+        typer.echo(line)
+
+
+def _tell_failures(forecast: Forecast) -> None:
     if forecast.failures:
         typer.echo(f"{len(forecast.failures)} of {forecast.scored} images cannot be upscaled:", err=True)
-        for path, reason in forecast.failures[:FAILURES_SHOWN]:
-            typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
-        raise typer.Exit(exit_codes.FAILED_IMAGES)
+    for path, reason in forecast.failures[:FAILURES_SHOWN]:
+        typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)

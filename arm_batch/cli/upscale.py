@@ -8,6 +8,10 @@ import typer
 
 from arm_batch.cli import exit_codes
 from arm_batch.cli.options import (
+    BUDGET,
+    INPUT,
+    OUTPUT,
+    RESUME,
     Dedup,
     EndpointUrlOption,
     Exclude,
@@ -41,69 +45,101 @@ def upscale(
     input: Input,
     output: Annotated[
         str,
-        typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results; new or of this same run."),
+        typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results: new, or of this same run."),
     ],
+    include: Include = None,
+    exclude: Exclude = None,
+    limit: Limit = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(help="Take N images (500) or a share (2%) of them, drawn at random.", rich_help_panel=INPUT),
+    ] = None,
+    seed: Seed = 0,
+    dedup: Dedup = False,
+    image_column: ImageColumnOption = None,
+    sink: Annotated[
+        Sink,
+        typer.Option(
+            help="Put images into the Parquet rows, or beside them as files or in WebDataset tar files.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "parquet",
+    format: FormatOption = AUTO,
+    quality: Annotated[
+        int, typer.Option(min=1, max=100, help="Quality of jpeg, webp and avif.", rich_help_panel=OUTPUT)
+    ] = 95,
+    strip_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--strip-metadata", help="Leave out EXIF and XMP. The colour profile stays.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    single_writer: Annotated[
+        bool,
+        typer.Option(
+            "--single-writer",
+            help="Promise that no other job writes to OUTPUT, for stores without If-None-Match.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     budget: Annotated[
         str | None,
         typer.Option(
             help="Share of the largest subnet everywhere (40%), FLOPs (2.5PFLOP), wall time (90min), "
             "device-hours (3gpu-hours, 1cpu-hour) or a pool (pool:URL). Default: 100%.",
             show_default=False,
+            rich_help_panel=BUDGET,
         ),
     ] = None,
     target_psnr: Annotated[
         float | None,
-        typer.Option(help="In place of --budget: the least spend predicted to reach so many dB by --objective."),
+        typer.Option(
+            help="Spend the least that is predicted to reach this many dB, instead of --budget.",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
-    scale: ScaleOption = 4,
-    ladder: LadderOption = DEFAULT_LADDER,
     objective: ObjectiveOption = DEFAULT_OBJECTIVE,
-    sink: Annotated[
-        Sink, typer.Option(help="Images inside the Parquet rows, or beside them as files or in WebDataset tars.")
-    ] = "parquet",
-    format: FormatOption = AUTO,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpeg, webp and avif.")] = 95,
-    strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Leave out EXIF and XMP; the colour profile stays.")
-    ] = False,
+    ladder: LadderOption = DEFAULT_LADDER,
+    scale: ScaleOption = 4,
     max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,
     frames: FramesOption = "first",
-    image_column: ImageColumnOption = None,
     executor: ExecutorOption = "ray",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,
-    include: Include = None,
-    exclude: Exclude = None,
-    limit: Limit = None,
-    dedup: Dedup = False,
-    sample: Annotated[
-        str | None, typer.Option(help="Only so many images (500), or a share of them (2%), drawn at random.")
-    ] = None,
-    seed: Seed = 0,
     plan: Annotated[
-        str | None, typer.Option(help="Folder of `arm-batch plan --plan-out`, to be carried out.")
+        str | None,
+        typer.Option(
+            help="Carry out the plan that `arm-batch plan --plan-out` left in this folder.", rich_help_panel=RESUME
+        ),
     ] = None,
     extend: Annotated[
-        bool, typer.Option("--extend", help="Take up images that came to INPUT after the plan, within --budget.")
+        bool,
+        typer.Option(
+            "--extend",
+            help="Take up images that INPUT got after the plan, within --budget.",
+            rich_help_panel=RESUME,
+        ),
     ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try the failed images again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the failed images again.", rich_help_panel=RESUME)
+    ] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Read OUTPUT back and do again what is damaged.")
+        bool,
+        typer.Option("--repair", help="Read OUTPUT back and do again what is damaged.", rich_help_panel=RESUME),
     ] = False,
     add_budget: Annotated[
-        str | None, typer.Option(help="Raise the budget of a run by so much, for what is not done yet.")
+        str | None,
+        typer.Option(
+            help="Raise the budget of the run by this much, for what is not done yet.", rich_help_panel=RESUME
+        ),
     ] = None,
-    single_writer: Annotated[
-        bool,
-        typer.Option("--single-writer", help="No other job writes to OUTPUT: for stores without If-None-Match."),
-    ] = False,
 ) -> None:
-    """Upscale an archive, or go on with it: run again on the same OUTPUT, it does what is left.
+    """Upscale an archive within a budget. Run it again on the same OUTPUT, and it does what is left.
 
-    Exit codes: 3, some images failed, and their rows say why; 4, stopped before the end.
+    Exit code 3: some images failed, and their rows say why. Exit code 4: it was stopped before the end.
     """
     # Torch and Ray take seconds to load, and --help needs neither.
     from arm_batch.api import jobs

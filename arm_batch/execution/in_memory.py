@@ -22,7 +22,8 @@ from arm_batch.execution.batches import list_batches
 from arm_batch.execution.messages import DITHERED, RunBatch
 from arm_batch.execution.planning import score_picture
 from arm_batch.execution.rows import note_of_not_finite
-from arm_batch.images import Picture, enlarge_metadata
+from arm_batch.images import Picture
+from arm_batch.metadata import enlarge_metadata
 from arm_batch.models import inference
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.models.runtimes.open import DEVICES

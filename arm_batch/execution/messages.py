@@ -14,8 +14,8 @@ from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.grid import Upscaled, Windows
-from arm_batch.images.picture import Metadata
 from arm_batch.inputs.sources import Entry, Source
+from arm_batch.metadata import Metadata
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.spec import RuntimeName, ShardLimits, Sink
 from arm_batch.storage.base import ObjectStore

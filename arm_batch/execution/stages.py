@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from arm_batch.core.allocation.apportion import ShardAllocation
-from arm_batch.core.arrays import Indices, Pixels
-from arm_batch.core.tiling.grid import Stitcher, Upscaled, Windows
+from arm_batch.core.arrays import Indices
+from arm_batch.core.tiling.grid import Stitcher, Upscaled
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import ImageError
 from arm_batch.execution.batches import assign_images, interpolated, list_batches
-from arm_batch.execution.messages import Batch, ImageHeader, JobContext, RunBatch, ShardHead
+from arm_batch.execution.cutting import Prepared, cut_shard
+from arm_batch.execution.messages import ImageHeader, JobContext, RunBatch, ShardHead
 from arm_batch.execution.rows import Encoded, copied_record, done_record, failed_record, note_of_not_finite
 from arm_batch.execution.streaming import upscale_large
 from arm_batch.execution.world_files import world_sidecar
-from arm_batch.images import Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
+from arm_batch.images import Picture, encode, fit_metadata
+from arm_batch.metadata import enlarge_metadata
 from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.rows import ImageRecord, StoredImage
@@ -30,25 +32,10 @@ Outputs = Sequence[Sequence[Upscaled]]
 """For each batch of a shard, for each of its pieces, the upscaled tiles."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A shard whose pixels are read and cut.
-
-    Attributes:
-        head: what the last stage needs.
-        batches: see `list_batches`.
-        windows: for each batch, for each of its pieces, the LR windows.
-    """
-
-    head: ShardHead
-    batches: list[Batch]
-    windows: list[list[Windows]]
-
-
 def prepare_shard(context: JobContext, shard: ShardId, share: ShardAllocation) -> Prepared:
     """Read the shard's images again and cut the windows of every batch."""
     plan = read_plan(context.output, shard)
-    return _cut(context, plan, assign_images(context, plan, share))
+    return cut_shard(context, plan, assign_images(context, plan, share))
 
 
 def stitch_shard(
@@ -80,7 +67,7 @@ def upscale_image(
     if context.is_large(plan.images[position]):
         return upscale_large(context, shard, plan.images[position], assigned[0], run)
     alone = replace(plan, images=plan.images[position : position + 1])
-    prepared = _cut(context, alone, assigned)
+    prepared = cut_shard(context, alone, assigned)
     outputs = run_batches(prepared, run)
     return _stitch_all(context, prepared.head, assigned, outputs)[0]
 
@@ -90,7 +77,7 @@ def interpolate_image(context: JobContext, plan: ShardPlan, position: int) -> Im
     image = plan.images[position]
     alone = replace(plan, images=(image,))
     assigned = [interpolated(context, image)]
-    return _stitch_all(context, _cut(context, alone, assigned).head, assigned, [])[0]
+    return _stitch_all(context, cut_shard(context, alone, assigned).head, assigned, [])[0]
 
 
 def run_batches(prepared: Prepared, run: RunBatch) -> Outputs:
@@ -129,57 +116,6 @@ def commit_shard(
     )
 
 
-def _cut(context: JobContext, plan: ShardPlan, assigned: Sequence[Indices]) -> Prepared:
-    batches = list_batches(assigned, len(context.ladder.subnets))
-    headers = []
-    # What an image that can no longer be read leaves in its place.
-    nothing = np.empty((0, context.ladder.grid.window, context.ladder.grid.window, 1), np.uint8)
-    windows: list[list[Windows]] = [[Windows.within(nothing)] * len(batch.pieces) for batch in batches]
-    contents = context.source.contents(image.entry for image in plan.images if _is_read(image))
-    for position, image in enumerate(plan.images):
-        if image.entry.copy_of is not None:
-            headers.append(_header_of_none(nothing, None))
-            continue
-        try:
-            picture = _decode_planned(context, image, contents)
-        except ImageError as error:
-            headers.append(_header_of_none(nothing, str(error)))
-            continue
-        pixels, planes, metadata = picture.pixels, picture.planes, picture.metadata
-        cells = context.ladder.grid.windows(pixels)
-        for batch, cut in zip(batches, windows, strict=True):
-            for place, piece in enumerate(batch.pieces):
-                if piece.image == position:
-                    cut[place] = cells.take(piece.tiles)
-        interpolated = cells.take(np.flatnonzero(assigned[position] == 0)).pixels
-        kind = str(pixels.dtype)
-        headers.append(
-            ImageHeader(
-                channels=pixels.shape[2],
-                dtype=kind,
-                interpolated=interpolated,
-                planes=planes,
-                has_alpha=picture.has_alpha,
-                metadata=metadata,
-                error=None,
-            )
-        )
-    return Prepared(ShardHead(plan, tuple(headers)), batches, windows)
-
-
-def _header_of_none(nothing: Pixels, error: str | None) -> ImageHeader:
-    """Of an image without pixels here: a copy of another, or one that cannot be read, and why."""
-    return ImageHeader(
-        channels=0,
-        dtype="uint8",
-        interpolated=nothing,
-        planes=nothing,
-        has_alpha=False,
-        metadata=Metadata(),
-        error=error,
-    )
-
-
 def _stitch_all(
     context: JobContext, head: ShardHead, assigned: Sequence[Indices], outputs: Outputs
 ) -> list[ImageRecord]:
@@ -202,20 +138,6 @@ def _stitch_all(
         except ImageError as error:
             records.append(failed_record(context, image, str(error)))
     return records
-
-
-def _is_read(image: ImagePlan) -> bool:
-    return image.error is None and image.entry.copy_of is None
-
-
-def _decode_planned(context: JobContext, image: ImagePlan, contents: Iterator[Callable[[], bytes]]) -> Picture:
-    """An image whose turn it is, of those that `_is_read` names; another fails as it did when it was planned."""
-    if image.error is not None:
-        raise ImageError(image.error)
-    picture = decode(next(contents)(), context.reading)
-    if picture.pixels.shape[:2] != (image.height, image.width):
-        raise ImageError("changed since it was planned")
-    return picture
 
 
 def _stitch(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from arm_batch.execution.messages import JobContext
-from arm_batch.images import Metadata
-from arm_batch.images.geotiff import affine
 from arm_batch.inputs.world_files import enlarged_world, parse_world, read_world, world_name, world_text
+from arm_batch.metadata import Metadata
+from arm_batch.metadata.geotiff import affine
 from arm_batch.runstate.rows import StoredImage
 from arm_batch.runstate.shard_plan import ImagePlan
 

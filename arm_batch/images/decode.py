@@ -8,7 +8,6 @@ from PIL import UnidentifiedImageError
 
 from arm_batch.core.image_options import DEFAULT_READING, Reading
 from arm_batch.errors import ImageError
-from arm_batch.images.described import BY_FORMAT
 from arm_batch.images.picture import Picture
 from arm_batch.images.quiet import no_warnings
 from arm_batch.images.read_bmp import read_bmp
@@ -20,6 +19,7 @@ from arm_batch.images.read_tiff import read_tiff
 from arm_batch.images.reasons import reading_failed
 from arm_batch.images.samples import Samples, to_picture
 from arm_batch.images.sniff import sniff
+from arm_batch.metadata.described import BY_FORMAT
 
 
 def decode(data: bytes, reading: Reading = DEFAULT_READING) -> Picture:

@@ -8,9 +8,9 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from arm_batch.images.boxes import replace_exif
-from arm_batch.images.texts import Text
 from arm_batch.images.vips import Vips, set_blob
+from arm_batch.metadata.boxes import replace_exif
+from arm_batch.metadata.texts import Text
 
 _SOI, _PREFIX = b"\xff\xd8", b"Exif\0\0"
 _BEHIND_HEADER = 33

@@ -11,14 +11,14 @@ from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, to_srgb
 from arm_batch.images.embed import Embedded, with_embedded, with_placeholder
-from arm_batch.images.exif import for_tiff, parse_block, serialise, without_note
 from arm_batch.images.formats import choose_format
-from arm_batch.images.metadata import exif_for
-from arm_batch.images.picture import Metadata, Picture
+from arm_batch.images.picture import Picture
 from arm_batch.images.reasons import writing_failed
-from arm_batch.images.texts import fitting, note_of_lost
 from arm_batch.images.tiff_tags import extra_samples, with_tags
 from arm_batch.images.vips import Vips, from_array, set_blob
+from arm_batch.metadata import Metadata, exif_for
+from arm_batch.metadata.exif import for_tiff, parse_block, serialise, without_note
+from arm_batch.metadata.texts import fitting, note_of_lost
 
 _MM_PER_INCH = 25.4
 

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from arm_batch.core.arrays import Pixels
-from arm_batch.images.exif import Exif
-from arm_batch.images.texts import Text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """What belongs to an image beside its pixels.
-
-    Attributes:
-        icc: profile of the colours; ``None`` stands for sRGB.
-        exif: a block as JPEG holds it, from ``Exif`` on; upright, without sizes and thumbnails.
-        xmp: a packet, likewise.
-        dpi: pixels per inch across and down, ``None`` where not told.
-        geo: where on earth it lies, as tags of TIFF; None where not told.
-        texts: of PNG, and comments of JPEG.
-    """
-
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    geo: Exif | None = None
-    texts: tuple[Text, ...] = ()
-
-    def stripped(self) -> Metadata:
-        """The profile, and where it lies: neither is about who took it, or with what."""
-        return Metadata(icc=self.icc, geo=self.geo)
+from arm_batch.metadata import Metadata
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +26,7 @@ class Picture:
     pixels: Pixels
     planes: Pixels
     has_alpha: bool = False
-    metadata: Metadata = Metadata()
+    metadata: Metadata = field(default_factory=Metadata)
     format: str = "png"
     notes: tuple[str, ...] = ()
 

@@ -9,11 +9,11 @@ import numpy as np
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
-from arm_batch.images.exif import plausible_dpi
 from arm_batch.images.read_jpeg import read_jpeg
 from arm_batch.images.read_pillow import read_pillow
 from arm_batch.images.read_png import read_png
 from arm_batch.images.samples import Samples, check_size, choose_frame
+from arm_batch.metadata.exif import plausible_dpi
 
 _FILE_HEADER = 14
 _INFO_HEADER = 40

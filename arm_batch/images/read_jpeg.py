@@ -12,12 +12,12 @@ from PIL import Image
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model
-from arm_batch.images.exif import PREFIX, parse_block, plausible_dpi
-from arm_batch.images.png_chunks import Read
 from arm_batch.images.read_pillow import embedded_metadata
 from arm_batch.images.samples import IPTC_LOST, Samples, check_size, choose_frame
-from arm_batch.images.texts import COMMENT, Text
 from arm_batch.images.vips import oddities, open_jpeg, to_array
+from arm_batch.metadata.exif import PREFIX, parse_block, plausible_dpi
+from arm_batch.metadata.png_chunks import Read
+from arm_batch.metadata.texts import COMMENT, Text
 
 _MODELS: dict[int, Model] = {1: "grey", 3: "rgb", 4: "cmyk"}
 """By the number of bands."""

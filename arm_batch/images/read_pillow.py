@@ -12,8 +12,8 @@ from PIL import Image
 
 from arm_batch.core.image_options import Reading
 from arm_batch.images.colour import Model
-from arm_batch.images.exif import Exif, parse_block, plausible_dpi
 from arm_batch.images.samples import Samples, check_size, choose_frame
+from arm_batch.metadata.exif import Exif, parse_block, plausible_dpi
 
 # The limit is `Reading.max_pixels`, checked between the header and the pixels; Pillow's own would be in its way.
 Image.MAX_IMAGE_PIXELS = None

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from arm_batch.core.image_options import Reading
-from arm_batch.images.exif import parse_block
-from arm_batch.images.png_chunks import read_told
 from arm_batch.images.read_pillow import read_pillow
 from arm_batch.images.samples import Samples, check_size, choose_frame
 from arm_batch.images.vips import open_png, to_array
+from arm_batch.metadata.exif import parse_block
+from arm_batch.metadata.png_chunks import read_told
 
 
 def read_png(data: bytes, reading: Reading) -> Samples:

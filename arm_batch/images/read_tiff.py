@@ -14,8 +14,6 @@ from arm_batch.core.arrays import Array
 from arm_batch.core.image_options import Reading
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, vips_lab_to_srgb
-from arm_batch.images.exif import Exif
-from arm_batch.images.geotiff import read_geo, without_no_data
 from arm_batch.images.samples import IPTC_LOST, Samples, check_size
 from arm_batch.images.tiff_colours import COLOURS, LAB, is_converted, meaning_of, straight
 from arm_batch.images.tiff_directories import exif_reader
@@ -24,6 +22,8 @@ from arm_batch.images.tiff_others import other_reader
 from arm_batch.images.tiff_pages import Page, choose_page
 from arm_batch.images.tiff_storage import Open, is_plain, open_stored
 from arm_batch.images.vips import Vips, open_tiff, to_array
+from arm_batch.metadata.exif import Exif
+from arm_batch.metadata.geotiff import read_geo, without_no_data
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _TILE_WIDTH = 256, 257, 258, 262, 277, 322
 _EXTRA_SAMPLES, _XMP, _IPTC, _ICC = 338, 700, 33723, 34675

@@ -12,8 +12,10 @@ from arm_batch.core.image_options import Reading
 from arm_batch.core.tiling.alpha import fill_hidden
 from arm_batch.errors import ImageError
 from arm_batch.images.colour import Model, cmyk_to_srgb, matching_profile, to_srgb
-from arm_batch.images.described import space_of_camera, space_of_tiff
-from arm_batch.images.exif import (
+from arm_batch.images.picture import Picture
+from arm_batch.metadata import Metadata
+from arm_batch.metadata.described import space_of_camera, space_of_tiff
+from arm_batch.metadata.exif import (
     ORIENTATION,
     Exif,
     ExifError,
@@ -24,12 +26,11 @@ from arm_batch.images.exif import (
     serialise,
     turned,
 )
-from arm_batch.images.geotiff import no_data, without_no_data
-from arm_batch.images.icc import make_profile
-from arm_batch.images.picture import Metadata, Picture
-from arm_batch.images.spaces import Space
-from arm_batch.images.texts import Text
-from arm_batch.images.xmp import lasting_xmp, orientation_of_xmp, srgb_xmp
+from arm_batch.metadata.geotiff import no_data, without_no_data
+from arm_batch.metadata.icc import make_profile
+from arm_batch.metadata.spaces import Space
+from arm_batch.metadata.texts import Text
+from arm_batch.metadata.xmp import lasting_xmp, orientation_of_xmp, srgb_xmp
 
 _BANDS_AT_ONCE = 4
 

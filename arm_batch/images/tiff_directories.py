@@ -10,8 +10,8 @@ from typing import BinaryIO
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from arm_batch.errors import ImageError
-from arm_batch.images.exif import WANTED_OF_TIFF, Exif, parse_tiff
-from arm_batch.images.metadata import is_big
+from arm_batch.metadata.exif import WANTED_OF_TIFF, Exif, parse_tiff
+from arm_batch.metadata.metadata import is_big
 
 _HEADER = 16
 """Bytes of that of BigTIFF; the other one is shorter."""

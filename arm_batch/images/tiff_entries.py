@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from arm_batch.errors import ImageError
-from arm_batch.images.metadata import is_big
+from arm_batch.metadata.metadata import is_big
 
 SHORT, LONG = 3, 4
 

@@ -6,10 +6,10 @@ import io
 import struct
 from typing import BinaryIO
 
-from arm_batch.images.exif import Exif
-from arm_batch.images.exif.tags import number_entry, swapped
-from arm_batch.images.exif.writing import Layout, Room
-from arm_batch.images.metadata import is_big
+from arm_batch.metadata.exif import Exif
+from arm_batch.metadata.exif.tags import number_entry, swapped
+from arm_batch.metadata.exif.writing import Layout, Room
+from arm_batch.metadata.metadata import is_big
 
 _EXTRA_SAMPLES = 338
 _RESOLUTION = (282, 283, 296)

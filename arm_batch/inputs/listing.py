@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import stat as stat_bits
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
-
-import pyarrow as pa
 
 from arm_batch.core.selection.selection import Selection
 from arm_batch.errors import InputError, ObjectError
 from arm_batch.inputs.columns import PassthroughColumns, clean
 from arm_batch.inputs.folders import walk_folder
+from arm_batch.inputs.kinds import LISTED, Found, Kind, kind_of
 from arm_batch.inputs.manifests import TEXT_LISTS, list_entries, names_images
-from arm_batch.inputs.parquet import parquet_names
-from arm_batch.inputs.parquet_columns import other_columns
-from arm_batch.inputs.paths import distinct_paths, safe_path, suffix_of, told_suffixes
-from arm_batch.inputs.sources import EXTENSIONS, Entry, Source, broken, is_image
-from arm_batch.inputs.tar_members import list_tars
+from arm_batch.inputs.paths import distinct_paths, suffix_of, told_suffixes
+from arm_batch.inputs.sources import EXTENSIONS, Entry, Source, broken
 from arm_batch.inputs.uris import Places
 from arm_batch.storage.base import ObjectInfo, ObjectStore
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.open import open_store
-
-Kind = Literal["image", ".tar", ".parquet"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +35,6 @@ class Listing:
     entries: list[Entry]
     skipped: tuple[str, ...] = ()
     passthrough: PassthroughColumns | None = None
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What files hold: entries in any order, paths perhaps twice, and a row of `table` for each entry."""
-
-    entries: list[Entry]
-    skipped: tuple[str, ...] = ()
-    table: pa.Table | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +84,7 @@ class Input:
         if self.key is None:
             return list_store(self.store, self.column)
         if self.places is not None:
-            return _sorted(_Found(*list_entries(self.store, self.key, self.places)))
+            return _sorted(Found(*list_entries(self.store, self.key, self.places)))
         try:
             return _listing(self.store, [self.store.stat(self.key)], column=self.column)
         except (FileNotFoundError, PermissionError, ObjectError) as error:
@@ -120,7 +104,7 @@ def open_input(url: str, endpoint_url: str | None = None, column: str | None = N
         StoreError: the store cannot be reached.
     """
     name = url.rstrip("/").rpartition("/")[2]
-    single = _open_file(url, endpoint_url, column) if _kind(name) is not None or _is_text_list(name) else None
+    single = _open_file(url, endpoint_url, column) if kind_of(name) is not None or _is_text_list(name) else None
     return single or Input(store=open_store(url, endpoint_url), key=None, places=None, column=column)
 
 
@@ -152,7 +136,7 @@ def list_store(store: ObjectStore, column: str | None = None) -> Listing:
     if not store.exists():
         raise InputError(f"{store.url} {_what_instead(store)}")
     if isinstance(store, LocalStore):
-        walk = walk_folder(store.root, lambda key: _kind(key) is not None)
+        walk = walk_folder(store.root, lambda key: kind_of(key) is not None)
         infos, hidden, links = walk.infos, walk.hidden, walk.links
         problems = [broken(path, path, reason) for path, reason in walk.problems]
     else:
@@ -170,18 +154,18 @@ def list_store(store: ObjectStore, column: str | None = None) -> Listing:
 def _listing(
     store: ObjectStore, infos: Iterable[ObjectInfo], problems: Sequence[Entry] = (), column: str | None = None
 ) -> Listing:
-    by_kind: dict[Kind, list[ObjectInfo]] = {kind: [] for kind in _LISTED}
+    by_kind: dict[Kind, list[ObjectInfo]] = {kind: [] for kind in LISTED}
     others: Counter[str] = Counter()
     for info in infos:
-        kind = _kind(info.key)
+        kind = kind_of(info.key)
         if kind is None:
             others[suffix_of(info.key)] += 1
         else:
             by_kind[kind].append(info)
     taken = next((kind for kind, found in by_kind.items() if found), None)
     # Of a kind that is not taken, neither are the files that cannot be read; folders are of no kind.
-    unread = [entry for entry in problems if _kind(entry.path) in (None, taken)]
-    found = _Found([]) if taken is None else _LISTED[taken](store, by_kind[taken], column)
+    unread = [entry for entry in problems if kind_of(entry.path) in (None, taken)]
+    found = Found([]) if taken is None else LISTED[taken](store, by_kind[taken], column)
     return _sorted(replace(found, skipped=(*_passed_over(by_kind, taken, others), *found.skipped)), unread)
 
 
@@ -195,7 +179,7 @@ def _passed_over(
         yield f"files: {told_suffixes(others)}"
 
 
-def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
+def _sorted(found: Found, unread: Sequence[Entry] = ()) -> Listing:
     """By path, with entries that no file was opened for."""
     entries = [*found.entries, *unread]
     paths = distinct_paths(entry.path for entry in entries)
@@ -205,44 +189,6 @@ def _sorted(found: _Found, unread: Sequence[Entry] = ()) -> Listing:
         rows = dict(zip(paths, range(len(found.entries)), strict=False))
         passthrough = PassthroughColumns(found.table, rows)
     return Listing(sorted(named, key=lambda entry: entry.path), found.skipped, passthrough)
-
-
-def _files(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
-    del store, column
-    return _Found(
-        [Entry(path=safe_path(info.key), key=info.key, row=None, size=info.size, etag=info.etag) for info in infos]
-    )
-
-
-def _members(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
-    del column
-    return _Found(*list_tars(store, infos))
-
-
-def _rows(store: ObjectStore, infos: Sequence[ObjectInfo], column: str | None) -> _Found:
-    names = parquet_names(store, infos, column)
-    entries = [
-        Entry(path=path, key=info.key, row=row, size=-1, etag=info.etag)
-        for info, paths in zip(infos, names, strict=True)
-        for row, path in enumerate(paths)
-    ]
-    table, skipped = other_columns(store, infos, column)
-    return _Found(entries, skipped, table)
-
-
-_LISTED: dict[Kind, Callable[[ObjectStore, Sequence[ObjectInfo], str | None], _Found]] = {
-    "image": _files,
-    ".tar": _members,
-    ".parquet": _rows,
-}
-"""What the images of each kind of file are; of several kinds the first that is there is taken."""
-
-
-def _kind(key: str) -> Kind | None:
-    if is_image(key):
-        return "image"
-    suffix = PurePosixPath(key).suffix.lower()
-    return next((kind for kind in _LISTED if kind == suffix), None)
 
 
 def _is_text_list(name: str) -> bool:

@@ -14,12 +14,13 @@ from typing import ClassVar
 import msgspec
 
 from arm_batch.core.allocation.deadline import TimeForecast
-from arm_batch.core.allocation.histogram import Histogram, ShardHistogram, add_up
+from arm_batch.core.allocation.histogram import Histogram, ShardHistogram
 from arm_batch.core.allocation.knapsack import Allocation
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.json_records import Amount, Cost, Count, Key, Name, Positive, Record, encode_record
 from arm_batch.errors import StoreError
+from arm_batch.runstate.allocation_check import misfit
 from arm_batch.runstate.allocation_record import AllocationRecord, pack, unpack
 from arm_batch.runstate.damage import LOST
 from arm_batch.runstate.generation import Generation, generation_prefix
@@ -126,7 +127,7 @@ def read_allocation(
         forecast=record.forecast,
     )
     parts = unpack(tables)
-    told = _misfit(allocation_record, parts, record, generation, revision)
+    told = misfit(allocation_record, parts, record.subnet_tiles, generation, revision)
     if told:
         raise StoreError(f"{store.url}/{key} does not fit its tables ({told}); {LOST}")
     return allocation_record, parts
@@ -217,45 +218,3 @@ def write_allocation(
     if found is None:
         raise StoreError(f"{store.url}/{key} was there and is gone")
     return found
-
-
-def _misfit(
-    allocation_record: AllocationRecord,
-    parts: Sequence[ShardHistogram],
-    record: _Record,
-    generation: Generation,
-    revision: int,
-) -> str | None:
-    """What of an allocation contradicts the rest of it; ``None`` for nothing."""
-    histogram, tiles = allocation_record.histogram, allocation_record.allocation.tiles
-    n_classes = len(histogram.tiles)
-    if histogram.images.shape != (n_classes,) or histogram.pixels.shape != (n_classes,):
-        return "its classes differ"
-    if not histogram.is_sound:
-        return "it counts images without pixels or tiles, or these without images"
-    if tiles.sum(axis=(0, 1)).tolist() != list(record.subnet_tiles) or len(record.costs) != tiles.shape[2]:
-        return "its tiles by subnet differ"
-    if not _are_of(generation, allocation_record.shards, revision) or (
-        revision == 0 and len(parts) != generation.shards
-    ):
-        return "its shards are not those of the generation"
-    return None if revision > 0 else _misfit_of_parts(histogram, parts)
-
-
-def _are_of(generation: Generation, shards: Sequence[int], revision: int) -> bool:
-    """Whether shards are such as an allocation may be for: the first one is for all."""
-    in_order = list(shards) == sorted(set(shards)) and all(shard < generation.shards for shard in shards)
-    return in_order and (revision > 0 or len(shards) == generation.shards)
-
-
-def _misfit_of_parts(histogram: Histogram, parts: Sequence[ShardHistogram]) -> str | None:
-    n_classes, n_bins = histogram.tiles.shape
-    if not all(part.lies_in(n_classes, n_bins) for part in parts):
-        return "a shard counts what is not there"
-    counted = add_up(parts, n_classes, n_bins)
-    pairs = (
-        (counted.tiles, histogram.tiles),
-        (counted.images, histogram.images),
-        (counted.pixels, histogram.pixels),
-    )
-    return None if all((one == other).all() for one, other in pairs) else "its shards do not add up"

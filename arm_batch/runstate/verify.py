@@ -26,8 +26,8 @@ from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.runstate.shard_writer import DATA
 from arm_batch.runstate.staging import STAGING, staged_of
 from arm_batch.runstate.tars import TARS
+from arm_batch.runstate.verify_image import READ_BACK
 from arm_batch.runstate.verify_shard import (
-    READ_BACK,
     Findings,
     Problem,
     about,

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import mul
-from typing import BinaryIO, Literal
+from typing import Literal
 
-from arm_batch.core.image_options import Reading
-from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES, LargeImages
-from arm_batch.errors import ImageError, ObjectError, StoreError
-from arm_batch.images.streaming import open_strips, read_through
+from arm_batch.core.large_images import LargeImages
+from arm_batch.errors import StoreError
 from arm_batch.inputs.sources import Entry
 from arm_batch.runstate.commit import Commit, Part, commit_key, read_commit
 from arm_batch.runstate.damage import REPAIR
@@ -22,13 +18,8 @@ from arm_batch.runstate.parts import read_part, read_table
 from arm_batch.runstate.plan_files import plan_key, read_plan
 from arm_batch.runstate.rows import SCHEMA, ImageRecord, from_table, output_schema
 from arm_batch.runstate.shard_plan import ShardId, ShardPlan, left_to
-from arm_batch.storage.base import ObjectStore, hash_stream
-
-_ANY_SIZE = Reading(max_pixels=sys.maxsize)
-"""What was committed needs no guard."""
-
-READ_BACK = LargeImages(streamed=DEFAULT_LARGE_IMAGES.pixels)
-"""Only large images are in formats that can be read in strips."""
+from arm_batch.runstate.verify_image import verify_image
+from arm_batch.storage.base import ObjectStore
 
 Repair = Literal["none", "again", "plan again", "finish"]
 """What mends a problem: nothing can; the shard is run again; it is planned again; the run is finished again."""
@@ -207,50 +198,5 @@ def _verify_images(
     for row in rows:
         if row.status == "ok":
             key = row.image.path if row.image is not None and row.image.bytes is None else commit_key(commit.shard)
-            for told in _verify_image(images, large_images, row, sizes.get(row.path), costs):
+            for told in verify_image(images, large_images, row, sizes.get(row.path), costs):
                 yield Problem(key, f"{row.path}: {told}", "again", commit.shard)
-
-
-def _verify_image(
-    images: Images,
-    large_images: LargeImages,
-    row: ImageRecord,
-    lr_size: tuple[int, int] | None,
-    costs: tuple[int, ...],
-) -> Iterator[str]:
-    """`lr_size` is that of the plan, where there is one."""
-    height, width = row.height or 0, row.width or 0
-    if lr_size is not None:
-        height, width = (side * row.scale for side in lr_size)
-    if (row.height, row.width) != (height, width):
-        yield f"its row says {row.width} x {row.height} px, the plan {width} x {height}"
-    if costs and row.flops != _flops_of(row.subnet_tiles, costs):
-        yield "its FLOPs are not those of its tiles"
-    if row.image is None:
-        yield "its row has no image"
-        return
-    try:
-        with images.open(row.image) as stream:
-            yield from _verify_pixels(stream, large_images, row, height, width)
-    except (FileNotFoundError, PermissionError, ObjectError) as error:
-        yield f"its image cannot be read: {error}"
-
-
-def _flops_of(tiles: tuple[int, ...], costs: tuple[int, ...]) -> int | None:
-    """What so many tiles by subnet cost; None where there are other subnets."""
-    return sum(map(mul, tiles, costs)) if len(tiles) == len(costs) else None
-
-
-def _verify_pixels(
-    stream: BinaryIO, large_images: LargeImages, row: ImageRecord, height: int, width: int
-) -> Iterator[str]:
-    if hash_stream(stream) != row.sha256:
-        yield "its image is not what was committed: the SHA-256 differs"
-        return
-    try:
-        strips = open_strips(stream, _ANY_SIZE, large_images)
-        if (strips.height, strips.width) != (height, width):
-            yield f"its image has {strips.width} x {strips.height} px, not {width} x {height}"
-        read_through(strips)
-    except ImageError as error:
-        yield f"its image does not decode: {error}"

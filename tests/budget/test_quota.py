@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ from arm_batch.budget import quota_journal
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.histogram import ShardHistogram
-from arm_batch.core.quota.events import Event
-from arm_batch.core.quota.grants import Demand
-from arm_batch.core.quota.state import Claim, QuotaState
+from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.quota.claim import Claim
+from arm_batch.core.quota.events import Event, Price
+from arm_batch.core.quota.grants import Demand, price_grants
+from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.storage.base import ObjectInfo
+from arm_batch.storage.base import ObjectInfo, ObjectStore
 from arm_batch.storage.open import open_store
 from tests.core.tables import COSTS, census_of, table
 
@@ -31,7 +34,7 @@ PORTIONS = 3
 LUT = table(6)
 
 
-def demand_of(seed: int, objective: str = "image-psnr", images: int = 3, ladder: int = 0) -> Demand:
+def demand_of(seed: int, objective: Objective = "image-psnr", images: int = 3, ladder: int = 0) -> Demand:
     rng = np.random.default_rng(seed)
     lut = table(6, ladder)
     portions = tuple(
@@ -136,12 +139,14 @@ class PoolMachine(RuleBasedStateMachine):
             assert self.pools[place].state().jobs[job].active
 
     @rule(place=st.integers(0, 1))
-    def reprice(self, place: int) -> None:
-        before = self.pools[place].state()
-        grants = self.twice(place, "reprice")
-        # With every job that is there enough is left for interpolation, so that it always works.
-        assert isinstance(grants, dict)
-        assert set(grants) == {job for job, claim in before.jobs.items() if claim.active}
+    def price_anew(self, place: int) -> None:
+        state = self.pools[place].state()
+        active = {job: DEMANDS[job] for job, claim in state.jobs.items() if claim.active}
+        if state.objective is not None:
+            # With every job that is there enough is left for interpolation, so that it always works.
+            grants = price_grants(state, state.objective, active)
+            assert set(grants) == set(active)
+            follow(state, [Price(grants)])
 
     @rule(place=st.integers(0, 1), flops=st.integers(-1, 2 * FLOOR))
     def add(self, place: int, flops: int) -> None:
@@ -180,14 +185,14 @@ def test_all_that_register_before_they_begin_get_what_one_price_gives_them(tmp_p
     pool = make(tmp_path, 30 * FLOOR)
     for job, demand in DEMANDS.items():
         pool.register(job, "image-psnr", demand)
-    grants = pool.reprice()
+    grants = {job: claim.grant for job, claim in pool.state().jobs.items()}
     assert sum(grants.values()) <= 30 * FLOOR
     assert sum(grants.values()) > 30 * FLOOR - COSTS[-1]
     assert all(pool.grant(job) == grant for job, grant in grants.items())
     other = make(tmp_path / "other", 30 * FLOOR)
     for job, demand in reversed(DEMANDS.items()):
         other.register(job, "image-psnr", demand)
-    assert other.reprice() == grants
+    assert {job: other.grant(job) for job in DEMANDS} == grants
 
 
 def test_one_that_comes_later_gets_of_what_has_not_begun(tmp_path: Path) -> None:
@@ -389,7 +394,7 @@ def test_opening_reads_few_records(tmp_path: Path) -> None:
     for number in range(23):
         pool.add(str(number), 1)
     store = CountingStore(str(tmp_path))
-    assert SharedQuota(store).state() == pool.state()
+    assert SharedQuota(cast(ObjectStore, store)).state() == pool.state()
     assert len(store.reads) <= 5 + 2
 
 

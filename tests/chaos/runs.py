@@ -119,5 +119,5 @@ def start_dying(spec: JobSpec, death: int, late: bool) -> BaseProcess:
 
 def _run_dying(spec: JobSpec, death: int, late: bool) -> None:
     DyingStore.death, DyingStore.late = death, late
-    job_module.open_store = lambda url, _endpoint=None: DyingStore(str(url))  # type: ignore[assignment]
+    setattr(job_module, "open_store", lambda url, _endpoint=None: DyingStore(str(url)))  # noqa: B010
     pipeline.upscale(spec, silent)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -65,7 +66,8 @@ def cluster() -> Iterator[Cluster]:
 def test_killed_at_random_on_ray(
     spec: JobSpec, tmp_path: Path, reference: pa.Table, scale: Scale, cluster: Cluster
 ) -> None:
-    (raylet,) = cluster.head_node.all_processes["raylet"]
+    head: Any = cluster.head_node
+    (raylet,) = head.all_processes["raylet"]
 
     def driver_or_worker(driver: int, dice: random.Random) -> int:
         workers = _workers_of(raylet.process.pid)

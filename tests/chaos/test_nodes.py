@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,11 @@ EVERY_S = 4.0
 """Between two nodes that go."""
 
 
+def _still_runs(driver: BaseProcess) -> bool:
+    driver.join(EVERY_S)
+    return driver.is_alive()
+
+
 def test_nodes_that_go(
     archive: Path, tmp_path: Path, reference: pa.Table, scale: Callable[[int, int], int]
 ) -> None:
@@ -29,7 +35,7 @@ def test_nodes_that_go(
         while removed < scale(3, 40):
             spec = replanned(job(archive, tmp_path / f"out-{runs}", shard_images=SHARD_IMAGES), executor="ray")
             driver = start(spec, {"RAY_ADDRESS": cluster.address})
-            while driver.join(EVERY_S) is None and driver.is_alive():
+            while _still_runs(driver):
                 cluster.remove_node(nodes.pop(0), allow_graceful=False)
                 removed += 1
                 nodes.append(cluster.add_node(num_cpus=1))

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from arm_batch.core.allocation.histogram import Histogram, take_histogram
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import class_errors
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.tiling.scores import Score
@@ -42,7 +43,7 @@ def archives(draw: st.DrawFn, most: int = 60) -> tuple[Lut, list[np.ndarray]]:
     return table(n_bins, draw(st.integers(0, 99))), [rng.integers(0, n_bins, size) for size in sizes]
 
 
-def census_of(objective: str, lut: Lut, images: list[np.ndarray]) -> Histogram:
+def census_of(objective: Objective, lut: Lut, images: list[np.ndarray]) -> Histogram:
     return take_histogram(objective, lut, [(bins, 64 * len(bins)) for bins in images])
 
 

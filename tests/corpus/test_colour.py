@@ -7,6 +7,7 @@ smooth as clear sky, so that upscaling adds little, and that is measured.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def sky(channels: int, depth: int) -> Pixels:
     """Waves longer than the image is wide, a little different in each channel; colours that sRGB has too."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     waves = [0.5 + 0.2 * np.cos(3 * x / WIDTH + 2 * y / HEIGHT + 0.3 * n) + 0.05 * n for n in range(channels)]
-    return np.rint(np.dstack(waves) * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+    return np.asarray(np.rint(np.dstack(waves) * (2**depth - 1)), np.uint8 if depth == 8 else np.uint16)
 
 
 def srgb_of_wide(colours: Pixels) -> Pixels:
@@ -53,10 +54,10 @@ def srgb_of_wide(colours: Pixels) -> Pixels:
     return encoded(linear, colours.dtype)
 
 
-def encoded(linear: np.ndarray, dtype: np.dtype[np.generic]) -> Pixels:
+def encoded(linear: np.ndarray, dtype: np.dtype[Any]) -> Pixels:
     """By the curve of sRGB."""
     curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(curve * np.iinfo(dtype).max).astype(dtype)
+    return np.asarray(np.rint(curve * np.iinfo(dtype).max), dtype)
 
 
 RGB, RGB16, RGBA, RGBA16 = sky(3, 8), sky(3, 16), sky(4, 8), sky(4, 16)
@@ -104,7 +105,9 @@ CONVERTED = {
 
 def added_by_the_net(shown: Pixels) -> float:
     """How far the costliest net moves the mean of an input pixel by itself, levels; of all bands the worst."""
-    supernet, width = load_ladder(LADDER).nets[-1]
+    net = load_ladder(LADDER).nets[-1]
+    assert net is not None
+    supernet, width = net
     bands = torch.from_numpy(np.moveaxis(shown, 2, 0).astype(np.float32))
     pictures = [band.expand(3, -1, -1) for band in bands] + [bands[:3]] * (len(bands) >= 3)
     before = torch.stack(pictures)

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from tests.corpus.test_corpus import rows_of, upscale
 from tests.exif_blocks import Seen, exif_in, short
-from tests.images.test_icc import ADOBE, FROM_XYZ, P3, encoded, srgb_light
+from tests.metadata.test_icc import ADOBE, FROM_XYZ, P3, encoded, srgb_light
 
 FOLDER = Path(__file__).parents[3] / "shared" / "findings" / "images"
 NAMES = (

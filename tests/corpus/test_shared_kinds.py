@@ -15,6 +15,7 @@ from PIL import Image
 from arm_batch.execution.messages import DITHERED
 from arm_batch.images import decode
 from tests.corpus.test_corpus import rows_of, upscale
+from tests.image_files import by_opencv
 
 FOLDER = Path(__file__).parents[3] / "shared" / "findings" / "images"
 
@@ -81,9 +82,12 @@ def test_all_that_show_the_same_photograph_do(done: Path) -> None:
 def test_colours_are_those_of_another_reader(done: Path, name: str) -> None:
     if name.startswith("raw"):
         with tifffile.TiffFile(FOLDER / name) as file:
-            expected = file.pages[0].pages[0].asarray()
+            raw = file.pages[0]
+            assert isinstance(raw, tifffile.TiffPage)
+            assert raw.pages is not None
+            expected = raw.pages[0].asarray()
     elif name.endswith(".jp2"):
-        expected = cv2.imread(str(FOLDER / name))[..., ::-1]
+        expected = by_opencv((FOLDER / name).read_bytes())[..., ::-1]
     else:
         expected = np.asarray(Image.open(FOLDER / name).convert("RGB"))
     assert np.abs(shown(done, name) - expected).mean() < 4
@@ -99,7 +103,9 @@ def test_tones_of_dots_stay(done: Path) -> None:
 
 def test_a_georeference_is_scaled(done: Path) -> None:
     with tifffile.TiffFile(done / "images" / "geotiff_utm.tif") as file:
-        tags = {tag.code: tag.value for tag in file.pages[0].tags}
+        page = file.pages[0]
+        assert isinstance(page, tifffile.TiffPage)
+        tags = {tag.code: tag.value for tag in page.tags}
     assert tags[33550] == (0.125, 0.125, 0.0)
     assert tags[33922] == (0.0, 0.0, 0.0, 500000.0, 4600000.0, 0.0)
     assert tags[34735][-1] == 32632

@@ -9,11 +9,12 @@ import torch
 from arm_batch.core.tiling.detail import N_FEATURES
 from arm_batch.core.tiling.flaws import N_FLAWS
 from arm_batch.core.tiling.grid import TileGrid
+from arm_batch.core.tiling.scores import MEASURED
 from arm_batch.errors import LadderError, UsageError
 from arm_batch.evaluation import build_ladder as module
 from arm_batch.evaluation.build_ladder import build_ladder
-from arm_batch.evaluation.calibrate import MEASURED, Photographs, TileSample
-from arm_batch.models.backbones.registry import get_backbone
+from arm_batch.evaluation.calibrate import Photographs, TileSample
+from arm_batch.models.backbones.registry import Backbone, get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import save_weights
 from arm_batch.models.ladder_files import load_ladder
@@ -24,7 +25,7 @@ TILES = 600
 SCORES = ("laplacian",)
 
 
-def weights(folder: Path, *names: str) -> list[tuple[object, Path]]:
+def weights(folder: Path, *names: str) -> list[tuple[Backbone, Path]]:
     torch.manual_seed(0)
     files = []
     for name in names:
@@ -65,7 +66,9 @@ def sample(scores: np.ndarray, mse: np.ndarray) -> TileSample:
     )
 
 
-def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(tmp_path, monkeypatch):
+def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # By cost: bicubic, fsrcnn-16, plain-16, fsrcnn-36, fsrcnn-56, plain-32, plain-48.
     measured(monkeypatch, [100, 60, 58, 57, 40, 45, 30])
     files = weights(tmp_path, "plain", "fsrcnn")
@@ -79,7 +82,7 @@ def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(tmp_
     assert names == [None, ("fsrcnn", 16), ("fsrcnn", 56), ("plain", 48)]
 
 
-def test_a_subnet_that_one_bin_can_use_stays(tmp_path, monkeypatch):
+def test_a_subnet_that_one_bin_can_use_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Pooled over all tiles fsrcnn-36 is far above the line between its neighbours; on the busiest tiles it is not.
     scores = uniform_scores()
     flat, busy = np.array([100.0, 60, 59, 10]), np.array([100.0, 60, 20, 10])
@@ -89,7 +92,9 @@ def test_a_subnet_that_one_bin_can_use_stays(tmp_path, monkeypatch):
     assert built.subnets == ("bicubic", "fsrcnn-16", "fsrcnn-36", "fsrcnn-56")
 
 
-def test_a_supernet_of_which_nothing_is_left_is_not_shipped(tmp_path, monkeypatch):
+def test_a_supernet_of_which_nothing_is_left_is_not_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured(monkeypatch, [100, 60, 60, 40, 20, 20, 20])
     build_ladder(
         tmp_path / "mixed", "mixed", 2, GRID, weights(tmp_path, "plain", "fsrcnn"), an_image(tmp_path), SCORES
@@ -98,14 +103,14 @@ def test_a_supernet_of_which_nothing_is_left_is_not_shipped(tmp_path, monkeypatc
     assert load_ladder(tmp_path / "mixed").ladder.subnets[-1].name == "fsrcnn-56"
 
 
-def test_networks_worse_than_interpolation_are_no_ladder(tmp_path, monkeypatch):
+def test_networks_worse_than_interpolation_are_no_ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, [100, 110, 120, 130])
     with pytest.raises(LadderError, match="no subnet is better than interpolation"):
         build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), NOBODY, SCORES)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_backbone_twice_and_weights_of_another_are_refused(tmp_path):
+def test_a_backbone_twice_and_weights_of_another_are_refused(tmp_path: Path) -> None:
     (plain,) = weights(tmp_path, "plain")
     with pytest.raises(UsageError, match="each backbone can be given once"):
         build_ladder(tmp_path / "out", "a", 2, GRID, [plain, plain], NOBODY, SCORES)

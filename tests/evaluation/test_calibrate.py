@@ -1,6 +1,7 @@
 """Tables from measured images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from arm_batch.evaluation.calibrate import (
     sample_tiles,
     score_names,
 )
+from arm_batch.models.inference import Upscaler
 from arm_batch.training.data import Pair
 from tests.archives import draw, write_png
 
@@ -25,8 +27,10 @@ GRID = TileGrid(8, 2)
 SCALE = 2
 
 
-class Repeater:
-    """Stands for an `Upscaler`: subnet `s` repeats pixels and adds `s` grey levels."""
+class Repeater(Upscaler):
+    """Stands for nets: subnet `s` repeats pixels and adds `s` grey levels."""
+
+    def __init__(self) -> None: ...
 
     def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
         enlarged = (p.pixels.repeat(SCALE, axis=1).repeat(SCALE, axis=2) for p in pieces)
@@ -38,7 +42,7 @@ def pair(height: int, width: int, seed: int = 0) -> Pair:
     return Pair(lr, lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
 
 
-def test_every_whole_tile_of_four_layings_is_measured():
+def test_every_whole_tile_of_four_layings_is_measured() -> None:
     sample = sample_tiles(Repeater(), 3, GRID, [(0, pair(20, 16)), (7, pair(9, 11))])
     # 20x16: 2x2 tiles, then 1 row, 1 column less where the grid is shifted; 9x11: one tile, unshifted.
     assert sample.image.tolist() == [0] * (4 + 2 + 4 + 2) + [7]
@@ -46,7 +50,7 @@ def test_every_whole_tile_of_four_layings_is_measured():
     assert sample.measured.shape == (13, len(MEASURED))
 
 
-def test_scores_belong_to_the_tiles():
+def test_scores_belong_to_the_tiles() -> None:
     image = pair(8, 80)
     sample = sample_tiles(Repeater(), 1, GRID, [(0, image)], most=4)
     # Ten tiles at the first laying, evenly thinned to four.
@@ -56,7 +60,7 @@ def test_scores_belong_to_the_tiles():
     np.testing.assert_array_equal(sample.measured[:4], scores[kept])
 
 
-def test_each_image_comes_at_each_size(tmp_path):
+def test_each_image_comes_at_each_size(tmp_path: Path) -> None:
     for i in range(2):
         write_png(tmp_path / f"{i}.png", draw(i, 64, 96))
     images = tuple((path, (2, 4)) for path in sorted(tmp_path.glob("*.png")))
@@ -67,7 +71,7 @@ def test_each_image_comes_at_each_size(tmp_path):
     assert np.abs(pairs[1][1].hr.astype(int) - reference).max() <= 1
 
 
-def test_degraded_images_come_beside_clean_ones_and_are_the_same_every_time(tmp_path):
+def test_degraded_images_come_beside_clean_ones_and_are_the_same_every_time(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", draw(0, 64, 96))
     photographs = Photographs(((tmp_path / "a.png", (1, 2)),), "archive")
     pairs, again = (list(photographs.pairs(4)) for _ in range(2))
@@ -101,7 +105,7 @@ def sample() -> TileSample:
 @pytest.mark.parametrize(
     "names", [["laplacian"], ["octave"], ["gain"], ["gain", "level"], ["octave", "laplacian"]]
 )
-def test_tables_predict_what_was_measured(sample, names):
+def test_tables_predict_what_was_measured(sample: TileSample, names: list[str]) -> None:
     lut = build_lut(sample, names, {"weights": "w"})
     assert [score.name for score in lut.scores] == names
     columns = [
@@ -113,24 +117,24 @@ def test_tables_predict_what_was_measured(sample, names):
     assert lut.provenance == {"weights": "w"}
 
 
-def test_fitted_scores_predict_gain_and_level(sample):
+def test_fitted_scores_predict_gain_and_level(sample: TileSample) -> None:
     gain, level = build_lut(sample, ["gain", "level"], {}).scores
     np.testing.assert_allclose(gain.of_features(sample.features), 0.75 * sample.mse[:, 0], rtol=0.05)
     np.testing.assert_allclose(level.of_features(sample.features), sample.mse[:, 0], rtol=0.05)
 
 
 @pytest.mark.parametrize("text", ["", "edge", "gain,gain", "gain,level,octave", "gain, level"])
-def test_unknown_repeated_and_too_many_scores_are_refused(text):
+def test_unknown_repeated_and_too_many_scores_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="scores are one of laplacian, octave, gain, level"):
         score_names(text)
 
 
-def test_one_or_two_scores_are_read():
+def test_one_or_two_scores_are_read() -> None:
     assert score_names("laplacian") == ("laplacian",)
     assert score_names(",".join(DEFAULT_SCORES)) == DEFAULT_SCORES
 
 
-def test_images_without_a_tile_are_refused():
+def test_images_without_a_tile_are_refused() -> None:
     with pytest.raises(InputError, match="no image holds a tile of 8 px"):
         sample_tiles(Repeater(), 1, GRID, [(0, pair(7, 30))])
     with pytest.raises(LadderError, match="multiple of 8"):

@@ -33,7 +33,9 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("backbone", "dataset", "expected"), PUBLISHED_Y_DB)
-def test_published_figures(reference, validation_data, backbone, dataset, expected):
+def test_published_figures(
+    reference: Path, validation_data: Path, backbone: str, dataset: str, expected: tuple[float, float, float]
+) -> None:
     supernet = load_supernet(reference / f"arm-{backbone}.pth", get_backbone(backbone), 4)
     interpolation, *rows = evaluate(supernet, validation_data / dataset)
     assert interpolation.name == "bicubic"
@@ -42,7 +44,7 @@ def test_published_figures(reference, validation_data, backbone, dataset, expect
     assert all(r.quality.psnr_rgb_db < r.quality.psnr_y_db for r in rows)
 
 
-def test_rows_name_and_price_every_subnet(tmp_path):
+def test_rows_name_and_price_every_subnet(tmp_path: Path) -> None:
     for i in range(3):
         write(tmp_path / "HR" / f"{i}.png", noise(48, 40, i))
         write(tmp_path / "LRx4" / f"{i}.png", noise(12, 10, i))
@@ -58,7 +60,7 @@ def test_rows_name_and_price_every_subnet(tmp_path):
         evaluate(supernet, tmp_path, widths=(99,))
 
 
-def test_means_are_over_images(tmp_path):
+def test_means_are_over_images(tmp_path: Path) -> None:
     # Flat images: interpolation is off by 1, then by 10 grey levels.
     for name, error in (("a.png", 1), ("b.png", 10)):
         write(tmp_path / "LRx2" / name, np.full((8, 8, 3), 100, np.uint8))
@@ -68,7 +70,7 @@ def test_means_are_over_images(tmp_path):
     assert row.psnr_y_db == pytest.approx(row.psnr_rgb_db + 20 * np.log10(255 / 219), abs=1e-3)
 
 
-def test_pairs_come_by_name_with_the_hr_image_cropped_to_fit(tmp_path):
+def test_pairs_come_by_name_with_the_hr_image_cropped_to_fit(tmp_path: Path) -> None:
     for name, height in (("b.png", 27), ("a.png", 24)):
         write(tmp_path / "HR" / name, noise(height, 23))
         write(tmp_path / "LRx4" / name, noise(6, 5))
@@ -81,14 +83,14 @@ def test_pairs_come_by_name_with_the_hr_image_cropped_to_fit(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(23, 20), (28, 20), (24, 24), (24, 10)])
-def test_sizes_that_do_not_fit_are_refused(tmp_path, size):
+def test_sizes_that_do_not_fit_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
     write(tmp_path / "HR" / "a.png", noise(*size))
     write(tmp_path / "LRx4" / "a.png", noise(6, 5))
     with pytest.raises(InputError, match="not 4 times as large"):
         list(read_pairs(tmp_path, 4))
 
 
-def test_missing_folders_images_and_partners_are_refused(tmp_path):
+def test_missing_folders_images_and_partners_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no images in"):
         list(read_pairs(tmp_path, 4))
     write(tmp_path / "LRx4" / "a.png", noise(6, 5))
@@ -100,12 +102,12 @@ def test_missing_folders_images_and_partners_are_refused(tmp_path):
         list(read_pairs(tmp_path, 4))
 
 
-def test_pixels_survive_the_way_to_tensors_and_back():
+def test_pixels_survive_the_way_to_tensors_and_back() -> None:
     pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     np.testing.assert_array_equal(to_pixels(to_tensor(pixels)), pixels)
     assert to_pixels(torch.tensor([-1.0, 0.5, 2.0]).view(1, 3, 1, 1)).ravel().tolist() == [0, 128, 255]
 
 
-def test_interpolation_keeps_flat_colours():
+def test_interpolation_keeps_flat_colours() -> None:
     lr = np.full((3, 5, 3), (1, 100, 255), np.uint8)
     np.testing.assert_array_equal(upscale_image(lr, bicubic(3)), lr.repeat(3, 0).repeat(3, 1))

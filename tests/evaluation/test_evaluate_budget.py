@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_budgets_are_kept_and_buy_costlier_subnets(ladder, data):
+def test_budgets_are_kept_and_buy_costlier_subnets(ladder: LadderFiles, data: Path) -> None:
     rows = evaluate_budgets(ladder, data, [0.02, 0.4, 1.0])
     n_tiles, area = 8, 40 * 64 + 64 * 33
     costs = ladder.ladder.costs
@@ -41,7 +41,7 @@ def test_budgets_are_kept_and_buy_costlier_subnets(ladder, data):
     assert [rows[i].flops < rows[i + 1].flops for i in (0, 1)] == [True, True]
 
 
-def test_without_budget_for_networks_the_images_are_interpolated(ladder, data):
+def test_without_budget_for_networks_the_images_are_interpolated(ladder: LadderFiles, data: Path) -> None:
     (row,) = evaluate_budgets(ladder, data, [0.02], limit=1)
     lr = draw(0, 40, 64)
     halo = ladder.ladder.grid.halo
@@ -54,6 +54,6 @@ def test_without_budget_for_networks_the_images_are_interpolated(ladder, data):
     assert row.quality.ssim_y == pytest.approx(expected.ssim_y, abs=1e-6)
 
 
-def test_budgets_below_interpolation_are_refused(ladder, data):
+def test_budgets_below_interpolation_are_refused(ladder: LadderFiles, data: Path) -> None:
     with pytest.raises(BudgetError, match="interpolation alone needs"):
         evaluate_budgets(ladder, data, [0.001])

@@ -47,7 +47,7 @@ def y_db(sr: np.ndarray, hr: np.ndarray) -> float:
     return psnr(luma(sr), luma(hr), 4)
 
 
-def test_gains_are_over_the_interpolation_of_the_same_input(data, supernet):
+def test_gains_are_over_the_interpolation_of_the_same_input(data: Path, supernet: Supernet) -> None:
     rows = evaluate_degraded([(supernet, (16, 32))], data, ["clean", "jpeg50"])
     assert [(row.kind, row.name, row.images) for row in rows] == [
         (kind, name, 3) for kind in ("clean", "jpeg50") for name in ("plain-16", "plain-32")
@@ -66,7 +66,9 @@ def test_gains_are_over_the_interpolation_of_the_same_input(data, supernet):
         assert row.worse == pytest.approx(np.mean([gain < -WORSE_DB for gain in gains]))
 
 
-def test_every_kind_is_an_input_of_its_own_and_none_is_better_than_a_clean_one(data, supernet):
+def test_every_kind_is_an_input_of_its_own_and_none_is_better_than_a_clean_one(
+    data: Path, supernet: Supernet
+) -> None:
     rows = evaluate_degraded([(supernet, (16,))], data, list(KINDS))
     reached = {row.kind: row.interpolated_y_db for row in rows}
     assert len(set(reached.values())) == len(KINDS)
@@ -74,13 +76,13 @@ def test_every_kind_is_an_input_of_its_own_and_none_is_better_than_a_clean_one(d
     assert max(reached["jpeg90"], reached["noise5"]) < reached["clean"]
 
 
-def test_an_image_has_the_same_noise_whatever_else_is_measured(data, supernet):
+def test_an_image_has_the_same_noise_whatever_else_is_measured(data: Path, supernet: Supernet) -> None:
     alone = evaluate_degraded([(supernet, (16,))], data, ["noise5"])
     assert alone == evaluate_degraded([(supernet, (16,))], data, ["clean", "noise5"])[1:]
     assert alone != evaluate_degraded([(supernet, (16,))], data, ["noise5"], limit=2)
 
 
-def test_images_that_are_too_small_are_named(tmp_path, supernet):
+def test_images_that_are_too_small_are_named(tmp_path: Path, supernet: Supernet) -> None:
     for folder, side in (("HR", 12), ("LRx4", 3)):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / "dot.png"), np.zeros((side, side, 3), np.uint8))

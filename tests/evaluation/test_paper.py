@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,13 +15,13 @@ from arm_batch.errors import InputError, LadderError
 from arm_batch.evaluation.evaluate import read_pairs
 from arm_batch.evaluation.paper import (
     MEAN,
-    PaperLut,
     PatchOutputs,
     evaluate_paper,
     load_subnets,
     policies,
     run_subnets,
 )
+from arm_batch.evaluation.paper_lut import PaperLut
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import save_weights
@@ -54,7 +55,9 @@ def noise(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("backbone", "dataset"), CASES)
-def test_choices_and_figures_of_every_image(reference, validation_data, backbone, dataset):
+def test_choices_and_figures_of_every_image(
+    reference: Path, validation_data: Path, backbone: str, dataset: str
+) -> None:
     lut = PaperLut.from_json_file(reference / f"lut_{backbone}.json")
     subnets = load_subnets(reference / f"arm-{backbone}.pth", lut)
     records = json.loads((reference / f"{backbone}.json").read_text())
@@ -78,7 +81,9 @@ def test_choices_and_figures_of_every_image(reference, validation_data, backbone
 
 @pytest.mark.parametrize("backbone", ["fsrcnn", "carn"])
 @pytest.mark.parametrize("image", ["img_002", "img_003"])
-def test_outputs_are_within_one_grey_level(reference, validation_data, backbone, image):
+def test_outputs_are_within_one_grey_level(
+    reference: Path, validation_data: Path, backbone: str, image: str
+) -> None:
     lut = PaperLut.from_json_file(reference / f"lut_{backbone}.json")
     subnets = load_subnets(reference / f"arm-{backbone}.pth", lut)
     lr = next(pair.lr for name, pair in read_pairs(validation_data / "Set5", 4) if name == f"{image}.png")
@@ -93,13 +98,13 @@ def test_outputs_are_within_one_grey_level(reference, validation_data, backbone,
 
 
 @pytest.mark.parametrize("backbone", ["fsrcnn", "carn"])
-def test_the_published_flops_are_ours_in_the_papers_convention(reference, backbone):
+def test_the_published_flops_are_ours_in_the_papers_convention(reference: Path, backbone: str) -> None:
     lut = PaperLut.from_json_file(reference / f"lut_{backbone}.json")
     supernet = Supernet(get_backbone(lut.backbone), lut.scale)
     assert [supernet.flops(w, 32, 32).paper for w in lut.widths[1:]] == lut.flops[1:].tolist()
 
 
-def test_rows_of_a_whole_evaluation(reference, validation_data):
+def test_rows_of_a_whole_evaluation(reference: Path, validation_data: Path) -> None:
     rows = evaluate_paper(
         reference / "arm-fsrcnn.pth", reference / "lut_fsrcnn.json", validation_data / "Set5", limit=2
     )
@@ -115,7 +120,7 @@ def test_rows_of_a_whole_evaluation(reference, validation_data):
     assert found[MEAN, "eta:4x"].flops_percent == pytest.approx(100 * (14 + 6 * narrow) / 20)
 
 
-def test_the_rule_weighs_quality_against_flops(tmp_path):
+def test_the_rule_weighs_quality_against_flops(tmp_path: Path) -> None:
     lut = PaperLut.from_json_file(lut_file(tmp_path))
     # 20 lies between both centres and belongs to the lower bin. A dB is worth eta times 100 FLOPs.
     scores = np.array([0.0, 20.0, 20.1, 255.0])
@@ -127,7 +132,7 @@ def test_the_rule_weighs_quality_against_flops(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "width", "rows", "columns"), [(32, 32, 1, 1), (59, 60, 1, 2), (90, 116, 3, 4)])
-def test_patches_cover_what_the_published_loop_covers(height, width, rows, columns):
+def test_patches_cover_what_the_published_loop_covers(height: int, width: int, rows: int, columns: int) -> None:
     outputs = run_subnets(noise(height, width), [bicubic(4)])
     assert (outputs.rows, outputs.columns) == (rows, columns)
     assert outputs.pixels.shape == (1, rows * columns, 128, 128, 3)
@@ -137,7 +142,7 @@ def test_patches_cover_what_the_published_loop_covers(height, width, rows, colum
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 1), (3, 4)])
-def test_overlaps_are_averages(rows, columns):
+def test_overlaps_are_averages(rows: int, columns: int) -> None:
     count = rows * columns
     pixels = np.zeros((2, count, 128, 128, 3), np.uint8)
     pixels[1] = 100
@@ -151,7 +156,7 @@ def test_overlaps_are_averages(rows, columns):
     np.testing.assert_array_equal(image, total / weight)
 
 
-def test_batches_do_not_show():
+def test_batches_do_not_show() -> None:
     torch.manual_seed(0)
     subnet = Supernet(get_backbone("fsrcnn"), 4).subnet(16)
     lr = noise(32 + 28 * 4, 32 + 28 * 4)
@@ -161,7 +166,7 @@ def test_batches_do_not_show():
 
 
 @pytest.mark.parametrize(("height", "width"), [(31, 64), (64, 31)])
-def test_images_smaller_than_a_patch_are_refused(height, width):
+def test_images_smaller_than_a_patch_are_refused(height: int, width: int) -> None:
     with pytest.raises(InputError, match="smaller than one patch"):
         run_subnets(noise(height, width), [bicubic(4)])
 
@@ -177,13 +182,17 @@ def test_images_smaller_than_a_patch_are_refused(height, width):
         ({"flops_official_per_patch": None}, "one FLOPs figure each"),
     ],
 )
-def test_damaged_luts_are_refused(tmp_path, change, told):
+def test_damaged_luts_are_refused(
+    tmp_path: Path,
+    change: dict[str, Any],
+    told: str,
+) -> None:
     with pytest.raises(LadderError, match=told):
         PaperLut.from_json_file(lut_file(tmp_path, **change))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
-def test_other_documents_are_refused(tmp_path, text):
+def test_other_documents_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "lut.json").write_text(text)
     with pytest.raises(LadderError, match="not a LUT"):
         PaperLut.from_json_file(tmp_path / "lut.json")
@@ -191,7 +200,7 @@ def test_other_documents_are_refused(tmp_path, text):
         PaperLut.from_json_file(tmp_path / "missing.json")
 
 
-def test_weights_must_belong_to_the_lut(tmp_path):
+def test_weights_must_belong_to_the_lut(tmp_path: Path) -> None:
     lut = PaperLut.from_json_file(lut_file(tmp_path))
     save_weights(tmp_path / "w.safetensors", Supernet(get_backbone("fsrcnn"), 4))
     assert len(load_subnets(tmp_path / "w.safetensors", lut)) == 2
@@ -199,7 +208,7 @@ def test_weights_must_belong_to_the_lut(tmp_path):
         load_subnets(tmp_path / "w.safetensors", replace(lut, backbone="carn"))
 
 
-def test_an_evaluation_without_reference_data(tmp_path):
+def test_an_evaluation_without_reference_data(tmp_path: Path) -> None:
     for folder, side in (("HR", 256), ("LRx4", 64)):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / "a.png"), np.full((side, side, 3), 90, np.uint8))

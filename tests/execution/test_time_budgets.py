@@ -41,7 +41,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def measure(*_: object) -> list[float]:
         told["measured"] += 1
-        return told["tiles"]
+        return list(told["tiles"])
 
     monkeypatch.setattr(inline, "measure_tiles", measure)
     monkeypatch.setattr(inline, "measure_host_overhead", lambda *_: told["host"])
@@ -50,7 +50,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def forecast(output: Path) -> dict[str, Any]:
     (generation,) = json.loads((output / "run.json").read_text())["generations"]
-    return generation["forecast"]
+    return dict(generation["forecast"])
 
 
 def assert_best(summary: RunSummary, archive: Path, tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_flops_can_be_added_to_a_time_and_no_time_to_anything(
     summary = pipeline.upscale(replace(asked, resume=Resume(add_budget=parse_budget("20%"))), silent)
     assert speeds["measured"] == 1
     (generation,) = list_generations(open_store(str(tmp_path / "out")))
-    first, added = read_revisions(open_store(str(tmp_path / "out")), generation)
-    assert summary.budget_flops == added.total == first.total + first.full // 5
-    assert first.total < summary.spent_flops <= added.total
+    first, raised_to = read_revisions(open_store(str(tmp_path / "out")), generation)
+    assert summary.budget_flops == raised_to.total == first.total + first.full // 5
+    assert first.total < summary.spent_flops <= raised_to.total
 
 
 @pytest.mark.parametrize(

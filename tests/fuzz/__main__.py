@@ -23,7 +23,7 @@ def main() -> int:
 
     def go_on(watched: Watched) -> bool:
         print(watched, flush=True)
-        return time.monotonic() < end
+        return bool(time.monotonic() < end)
 
     watched = fuzz(arguments.folder, arguments.seed, 2**40, go_on)
     print(watched)

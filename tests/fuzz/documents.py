@@ -195,6 +195,11 @@ def fuzz(root: Path, seed: int, count: int, first: int = 0) -> Fuzzed:
     return fuzzed
 
 
+def no_sync(fd: object) -> None:
+    """Nobody pulls the plug here, and disks take their time."""
+    del fd
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.documents", description=__doc__)
     parser.add_argument("--count", type=int, default=2000)
@@ -203,8 +208,7 @@ def _main() -> int:
     options = parser.parse_args()
     faulthandler.enable()
     warnings.simplefilter("error", RuntimeWarning)
-    # Nobody pulls the plug here, and disks take their time.
-    os.fsync = lambda _: None
+    os.fsync = no_sync
     with tempfile.TemporaryDirectory() as folder:
         fuzzed = fuzz(Path(folder), options.seed, options.count, options.first)
     codes = ", ".join(f"{code}: {count}" for code, count in sorted(fuzzed.codes.items()))

@@ -6,6 +6,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 _INTERESTING = (0, 1, 2, 3, 4, 7, 8, 16, 31, 32, 64, 127, 128, 255, 256, 32767, 32768, 65535, 2**16, 2**24)
 _WIDE = (2**31 - 1, 2**31, 2**32 - 1, 2**32 - 16)
@@ -62,21 +63,24 @@ def _flip_bit(data: bytes, mates: Sequence[bytes], rng: random.Random) -> bytes:
     )
 
 
+_ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
+
+
 def _set_number(data: bytes, mates: Sequence[bytes], rng: random.Random) -> bytes:
     del mates
     size = rng.choice((1, 2, 2, 4, 4, 8))
     value = rng.choice((*_INTERESTING, *_WIDE, len(data))) % 256**size
     place = _place(data, rng)
-    return data[:place] + value.to_bytes(size, rng.choice(("big", "little"))) + data[place + size :]
+    return data[:place] + int(value).to_bytes(size, rng.choice(_ORDERS)) + data[place + size :]
 
 
 def _nudge_number(data: bytes, mates: Sequence[bytes], rng: random.Random) -> bytes:
     del mates
-    size, order = rng.choice((1, 2, 4)), rng.choice(("big", "little"))
+    size, order = rng.choice((1, 2, 4)), rng.choice(_ORDERS)
     place = _place(data, rng)
     old = int.from_bytes(data[place : place + size], order)
     new = (old + rng.choice((-2, -1, 1, 2, 16, old, -(old // 2)))) % 256**size
-    return data[:place] + new.to_bytes(size, order) + data[place + size :]
+    return data[:place] + int(new).to_bytes(size, order) + data[place + size :]
 
 
 def _cut_end(data: bytes, mates: Sequence[bytes], rng: random.Random) -> bytes:

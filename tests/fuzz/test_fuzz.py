@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from itertools import count
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_a_defect_is_found_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / KEPT).mkdir()
     monkeypatch.setattr(worker, "SEEDS", {"a": b"0123456789" * 9})
     monkeypatch.setattr(target, "decode", failing)
-    monkeypatch.setattr(worker.resource, "setrlimit", lambda *_: None)
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     worker.run(tmp_path, 0, 60, 0, MEMORY)
     found = list(tmp_path.glob("defect-*.bin"))
     assert found

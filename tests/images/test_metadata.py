@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
-from arm_batch.images.xmp import lasting_xmp
+from arm_batch.images import FORMATS, Picture, decode, encode, fit_metadata
+from arm_batch.metadata import Metadata, enlarge_metadata
+from arm_batch.metadata.xmp import lasting_xmp
 from tests.image_files import GREY_GAMMA, SRGB, saved, smooth, tiff, with_alpha, with_chunk
 
 RGB8 = smooth(0)
@@ -96,7 +98,7 @@ def test_thumbnails_are_dropped() -> None:
     pieces = block()
     # A second directory, as cameras append it, which points to a small JPEG.
     tiff_part = bytearray(pieces.removeprefix(b"Exif\0\0"))
-    order = "big" if tiff_part[:2] == b"MM" else "little"
+    order: Literal["big", "little"] = "big" if tiff_part[:2] == b"MM" else "little"
     first = int.from_bytes(tiff_part[4:8], order)
     link = first + 2 + 12 * int.from_bytes(tiff_part[first : first + 2], order)
     second = len(tiff_part) + len(tiff_part) % 2

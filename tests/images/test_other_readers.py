@@ -13,8 +13,9 @@ import tifffile
 from PIL import Image
 
 from arm_batch.core.arrays import Pixels
-from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, fit_metadata
-from tests.image_files import GREY_GAMMA, SRGB, exif, saved, smooth
+from arm_batch.images import FORMATS, Picture, decode, encode, fit_metadata
+from arm_batch.metadata import Metadata
+from tests.image_files import GREY_GAMMA, SRGB, by_opencv, exif, saved, smooth
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'
 EXIF = decode(saved(smooth(0), "JPEG", exif=exif(maker="M"))).metadata.exif
@@ -73,7 +74,7 @@ def test_pillow_reads_it(format: str, channels: int, alpha: bool, depth: int) ->
 def test_opencv_reads_it(format: str, channels: int, alpha: bool, depth: int) -> None:
     """But AVIF, which its wheels are built without."""
     written = picture(format, channels, alpha, depth)
-    found = cv2.imdecode(np.frombuffer(encode(written, format), np.uint8), cv2.IMREAD_UNCHANGED)
+    found = by_opencv(encode(written, format), cv2.IMREAD_UNCHANGED)
     if format == "tiff" and channels == 1 and alpha:
         # Of a second band it takes no notice.
         written = Picture.plain(written.pixels)
@@ -98,6 +99,7 @@ def test_tifffile_reads_tiff_of_any_number_of_bands(channels: int, planes: int, 
     written = Picture(pixels=smooth(0, channels=channels, depth=depth), planes=bands, has_alpha=planes > 0)
     with tifffile.TiffFile(io.BytesIO(encode(written, "tiff"))) as file:
         page = file.pages[0]
+        assert isinstance(page, tifffile.TiffPage)
         passthrough = page.extrasamples
         assert [int(extra) for extra in passthrough] == [2, 0, 0, 0][:planes]
         data = decoded_tiff(page)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from arm_batch.errors import ImageError
-from arm_batch.images import decode, read_pillow
+from arm_batch.images import decode
 from arm_batch.images.reasons import reading_failed, writing_failed
 from arm_batch.images.vips import VipsError
 
@@ -60,6 +60,6 @@ def test_an_error_of_python_becomes_words_in_the_row(monkeypatch: pytest.MonkeyP
     def broken(*_: object, **__: object) -> Image.Image:
         raise OverflowError("Python int too large to convert to C ssize_t")
 
-    monkeypatch.setattr(read_pillow.Image, "open", broken)
+    monkeypatch.setattr(Image, "open", broken)
     with pytest.raises(ImageError, match=r"^cannot be decoded as GIF: a size in it is far too large$"):
         decode(b"GIF89a" + bytes(40))

@@ -31,7 +31,7 @@ def numbers(bits: int, channels: int, height: int = 19, width: int = 37) -> np.n
 
 def stretched(values: np.ndarray, bits: int) -> Pixels:
     peak, dtype = (255, np.uint8) if bits <= 8 else (65535, np.uint16)
-    return np.rint(values * (peak / (2**bits - 1))).astype(dtype)
+    return np.asarray(np.rint(values * (peak / (2**bits - 1))), dtype)
 
 
 def strips_of(data: bytes) -> np.ndarray:

@@ -87,7 +87,12 @@ def test_only_what_may_be_the_same_is_read(store: ObjectStore, monkeypatch: pyte
         store.write(name, data)
     read: list[str] = []
     real = Source.read
-    monkeypatch.setattr(Source, "read", lambda source, entry: (read.append(entry.path), real(source, entry))[1])
+
+    def noted(source: Source, entry: Entry) -> bytes:
+        read.append(entry.path)
+        return real(source, entry)
+
+    monkeypatch.setattr(Source, "read", noted)
     found = put_duplicates_behind(Source(store), list_store(store).entries, 32, LARGE)
     assert [(entry.path, entry.copy_of) for entry in found] == [
         ("a.png", None),

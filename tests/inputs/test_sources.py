@@ -13,7 +13,7 @@ import pytest
 
 from arm_batch.core.selection.selection import EVERYTHING
 from arm_batch.errors import ImageError, InputError, StoreError
-from arm_batch.inputs import parquet, sources
+from arm_batch.inputs import sources
 from arm_batch.inputs.listing import list_store, open_input
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.storage.base import ObjectStore
@@ -134,7 +134,7 @@ def test_relative_and_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_hugging_face_parquet(store: ObjectStore) -> None:
-    cells = [(b"%d" % n, f"photos/{n}.jpg") for n in range(5)]
+    cells: list[tuple[bytes | None, str | None] | None] = [(b"%d" % n, f"photos/{n}.jpg") for n in range(5)]
     write_parquet(store, "data/train-0.parquet", {"image": hugging_face(cells), "label": list(range(5))})
     assert contents(store) == {f"photos/{n}.jpg": b"%d" % n for n in range(5)}
     assert all(entry.size == -1 and entry.key == "data/train-0.parquet" for entry in entries_in(store))
@@ -252,13 +252,13 @@ def test_rows_in_order_open_the_file_and_each_group_once(
     write_parquet(store, "p.parquet", {"image": [b"%d" % n for n in range(10)]}, row_group_size=4)
     entries = entries_in(store)
     opened: list[str] = []
-    real = parquet.pq.ParquetFile
+    real = pq.ParquetFile
 
     def counted(file: Any, metadata: Any = None) -> Any:
         opened.append("footer" if metadata is None else "group")
         return real(file, metadata=metadata)
 
-    monkeypatch.setattr(parquet.pq, "ParquetFile", counted)
+    monkeypatch.setattr(pq, "ParquetFile", counted)
     assert [Source(store).read(entry) for entry in entries] == [b"%d" % n for n in range(10)]
     assert opened == ["footer", "group", "group", "group"]
 

@@ -144,7 +144,7 @@ def test_the_same_name_twice_is_two_images(local: LocalStore) -> None:
 
 
 def test_what_is_no_file_is_a_failed_row(local: LocalStore) -> None:
-    members = [
+    members: list[tuple[str, bytes] | tarfile.TarInfo] = [
         ("a.png", b"data"),
         special("hard.png", tarfile.LNKTYPE, "a.png"),
         special("lost.png", tarfile.LNKTYPE, "missing.png"),

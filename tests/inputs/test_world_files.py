@@ -19,7 +19,7 @@ from arm_batch.storage.local import LocalStore
 from arm_batch.storage.open import open_store
 from tests.archives import job, replanned, silent
 from tests.image_files import saved, smooth
-from tests.images.test_geotiff import AREA, SAID, geotiff, keys
+from tests.metadata.test_geotiff import AREA, SAID, geotiff, keys
 
 PIXELS = smooth(5, 30, 40)
 TURNED = (0.4, 0.3, 0.2, -0.5, 5e5, 46e5)

@@ -2,7 +2,9 @@
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -42,7 +44,9 @@ class Malicious:
 
 
 @pytest.mark.parametrize("write", [pickle.dump, torch.save], ids=["pickle", "torch.save"])
-def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, write):
+def test_code_in_a_checkpoint_is_refused_and_not_run(
+    tmp_path: Path, write: Callable[[object, IO[bytes]], None]
+) -> None:
     trace, path = tmp_path / "was-run", tmp_path / "evil.pth"
     with path.open("wb") as file:
         write({"head_conv.0.weight": Malicious(trace)}, file)
@@ -51,7 +55,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, write):
     assert not trace.exists()
 
 
-def test_half_precision_round_trip(tmp_path, supernet):
+def test_half_precision_round_trip(tmp_path: Path, supernet: Supernet) -> None:
     path = tmp_path / "weights.safetensors"
     save_weights(path, supernet)
     loaded = load_supernet(path, FSRCNN, 4)
@@ -68,14 +72,14 @@ def test_half_precision_round_trip(tmp_path, supernet):
     assert path.read_bytes() == content
 
 
-def test_state_dicts_of_torch_load_exactly(tmp_path, supernet):
+def test_state_dicts_of_torch_load_exactly(tmp_path: Path, supernet: Supernet) -> None:
     torch.save(supernet.net.state_dict(), tmp_path / "weights.pth")
     loaded = load_supernet(tmp_path / "weights.pth", FSRCNN, 4)
     assert all(torch.equal(a, b) for a, b in zip(loaded.net.parameters(), supernet.net.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("backbone", ["carn", "srresnet"])
-def test_weights_of_another_backbone_are_refused(tmp_path, supernet, backbone):
+def test_weights_of_another_backbone_are_refused(tmp_path: Path, supernet: Supernet, backbone: str) -> None:
     save_weights(tmp_path / "w.safetensors", supernet)
     with pytest.raises(LadderError, match=f"weights of a fsrcnn x4 supernet, not of a {backbone} x4 supernet"):
         load_supernet(tmp_path / "w.safetensors", get_backbone(backbone), 4)
@@ -84,7 +88,7 @@ def test_weights_of_another_backbone_are_refused(tmp_path, supernet, backbone):
         load_supernet(tmp_path / "nameless.pth", get_backbone(backbone), 4)
 
 
-def test_weights_of_another_scale_are_refused(tmp_path, supernet):
+def test_weights_of_another_scale_are_refused(tmp_path: Path, supernet: Supernet) -> None:
     # The same shapes at every scale: only the file itself can tell.
     save_weights(tmp_path / "w.safetensors", supernet)
     with pytest.raises(LadderError, match="weights of a fsrcnn x4 supernet, not of a fsrcnn x2 supernet"):
@@ -95,7 +99,7 @@ def test_weights_of_another_scale_are_refused(tmp_path, supernet):
         load_supernet(tmp_path / "nameless.pth", carn, 2)
 
 
-def test_of_a_training_the_averaged_weights_are_taken(tmp_path):
+def test_of_a_training_the_averaged_weights_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     nets = {name: Supernet(FSRCNN, 4).net.state_dict() for name in ("net", "averaged")}
     save_checkpoint(path, {"backbone": "fsrcnn", "scale": 4, "config": {}, "step": 1, **nets})
@@ -107,7 +111,7 @@ def test_of_a_training_the_averaged_weights_are_taken(tmp_path):
 
 @pytest.mark.parametrize("name", list(BACKBONES))
 @pytest.mark.parametrize(("scale", "other"), [(2, 4), (3, 2)])
-def test_the_body_comes_from_weights_of_any_scale(tmp_path, name, scale, other):
+def test_the_body_comes_from_weights_of_any_scale(tmp_path: Path, name: str, scale: int, other: int) -> None:
     backbone = get_backbone(name)
     given_weights, supernet = Supernet(backbone, other), Supernet(backbone, scale)
     before = {key: value.clone() for key, value in supernet.net.state_dict().items()}
@@ -122,21 +126,21 @@ def test_the_body_comes_from_weights_of_any_scale(tmp_path, name, scale, other):
 
 
 @pytest.mark.parametrize("name", ["carn", "plain"])
-def test_the_body_of_another_backbone_is_refused(tmp_path, supernet, name):
+def test_the_body_of_another_backbone_is_refused(tmp_path: Path, supernet: Supernet, name: str) -> None:
     save_weights(tmp_path / "w.safetensors", supernet)
     with pytest.raises(LadderError, match=f"not the weights of a {name} supernet"):
         load_body(tmp_path / "w.safetensors", Supernet(get_backbone(name), 2))
 
 
 @pytest.mark.parametrize("content", [["a"], torch.zeros(3), {"step": 3}, 7, {"a": [torch.zeros(1)]}])
-def test_files_of_plain_values_are_not_weights(tmp_path, content):
+def test_files_of_plain_values_are_not_weights(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "x.pth")
     with pytest.raises(LadderError, match="not a state dict of tensors"):
         load_supernet(tmp_path / "x.pth", FSRCNN, 4)
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
-def test_missing_files_and_folders_are_refused(tmp_path, name):
+def test_missing_files_and_folders_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(LadderError, match="not a readable"):
         load_supernet(tmp_path / name, FSRCNN, 4)
     (tmp_path / name).mkdir()
@@ -148,7 +152,7 @@ def test_missing_files_and_folders_are_refused(tmp_path, name):
 @given(damage=st.binary(max_size=40), prefix=st.sampled_from([b"", b"\x80\x02", b"PK\x03\x04"]))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_garbage_is_refused(tmp_path, suffix, damage, prefix):
+def test_garbage_is_refused(tmp_path: Path, suffix: str, damage: bytes, prefix: bytes) -> None:
     path = tmp_path / f"garbage{suffix}"
     path.write_bytes(prefix + damage)
     with pytest.raises(LadderError):
@@ -156,7 +160,7 @@ def test_garbage_is_refused(tmp_path, suffix, damage, prefix):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_file_that_was_cut_off_is_refused(tmp_path, supernet, suffix):
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, supernet: Supernet, suffix: str) -> None:
     path = tmp_path / f"w{suffix}"
     tensors = supernet.net.state_dict()
     save_file(tensors, path) if suffix == ".safetensors" else torch.save(tensors, path)
@@ -165,7 +169,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path, supernet, suffix):
         load_supernet(path, FSRCNN, 4)
 
 
-def test_checkpoints_hold_tensors_and_plain_values(tmp_path):
+def test_checkpoints_hold_tensors_and_plain_values(tmp_path: Path) -> None:
     state = {"step": 3, "config": {"widths": (16, 36)}, "net": {"w": torch.arange(3.0)}}
     save_checkpoint(tmp_path / "c.pt", state)
     save_checkpoint(tmp_path / "c.pt", state)
@@ -176,6 +180,6 @@ def test_checkpoints_hold_tensors_and_plain_values(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
 
 
-def test_sha256(tmp_path):
+def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_of(tmp_path / "abc").startswith("ba7816bf8f01cfea")

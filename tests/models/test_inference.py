@@ -47,7 +47,7 @@ def test_tiles_that_are_not_finite_are_interpolated_and_counted(device: str) -> 
     pieces[0][[2, 5], 0, 0] = 255
     pieces[1][8, 0, 0] = 65535
     for fault in (float("nan"), float("inf"), -float("inf")):
-        upscaler = Upscaler([None, (Supernet(fault), 1)], GRID, 2, device)  # type: ignore[list-item]
+        upscaler = Upscaler((None, (Supernet(fault), 1)), GRID, 2, device)  # type: ignore[arg-type]
         outputs = upscaler.run(1, [Windows.within(piece) for piece in pieces])
         assert [output.not_finite for output in outputs] == [2, 1, 0]
         for piece, output, broken in zip(pieces, outputs, ([2, 5], [8], []), strict=True):
@@ -58,5 +58,5 @@ def test_tiles_that_are_not_finite_are_interpolated_and_counted(device: str) -> 
 
 
 def test_interpolation_is_never_at_fault() -> None:
-    (output,) = Upscaler([None], GRID, 2, "cpu").run(0, [Windows.within(noise(0, 12, 12)[None])])
+    (output,) = Upscaler((None,), GRID, 2, "cpu").run(0, [Windows.within(noise(0, 12, 12)[None])])
     assert output.not_finite == 0

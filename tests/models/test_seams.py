@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import resources
 
-import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +12,7 @@ from arm_batch.core.tiling.grid import Stitcher, TileGrid
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import load_ladder
 from arm_batch.training.data import downscale
+from tests.image_files import by_opencv
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 STEP = 2
@@ -23,7 +23,7 @@ NEAR = 2
 
 
 def photograph(name: str, scale: int) -> Pixels:
-    bgr = cv2.imdecode(np.frombuffer((resources.files("skimage.data") / name).read_bytes(), np.uint8), 1)
+    bgr = by_opencv((resources.files("skimage.data") / name).read_bytes())
     height, width = (side // scale * scale for side in bgr.shape[:2])
     return np.ascontiguousarray(bgr[:height, :width, ::-1])
 
@@ -63,7 +63,7 @@ def upscale(grid: TileGrid, upscaler: Upscaler, n_subnets: int, lr: Pixels, scal
     rows, columns = grid.shape(*lr.shape[:2])
     subnets = np.add.outer(np.arange(rows), np.arange(columns)).ravel() % n_subnets
     windows = grid.windows(lr)
-    stitcher = Stitcher(grid, *lr.shape[:2], 3, lr.dtype, scale)
+    stitcher = Stitcher(grid, lr.shape[0], lr.shape[1], 3, lr.dtype, scale)
     for subnet in range(n_subnets):
         tiles = np.flatnonzero(subnets == subnet)
         stitcher.add(tiles, upscaler.run(subnet, [windows.take(tiles)])[0].pixels)

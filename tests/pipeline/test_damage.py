@@ -42,7 +42,7 @@ def refused(spec: JobSpec, error: type[Exception] = StoreError) -> str:
 
 def rows(output: Path) -> list[dict[str, object]]:
     # Without the images: tars are named after attempts, and a row has the hash of its image.
-    return open_dataset(str(output)).to_table().sort_by("path").drop_columns("image").to_pylist()
+    return list(open_dataset(str(output)).to_table().sort_by("path").drop_columns("image").to_pylist())
 
 
 def cut_off(path: Path) -> None:

@@ -27,7 +27,7 @@ BITS = Image.fromarray(GREY[..., 0]).convert("1")
 
 def blocks(pixels: np.ndarray, side: int) -> np.ndarray:
     height, width = pixels.shape[0] // side, pixels.shape[1] // side
-    return pixels[..., 0].astype(np.float64).reshape(height, side, width, side).mean(axis=(1, 3))
+    return np.asarray(np.mean(pixels[..., 0].astype(np.float64).reshape(height, side, width, side), axis=(1, 3)))
 
 
 def test_they_keep_their_tones_and_cost_nothing(tmp_path: Path) -> None:

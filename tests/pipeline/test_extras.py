@@ -62,7 +62,7 @@ def spec(tmp_path: Path, pngs: list[bytes]) -> JobSpec:
     return job(tmp_path / "in", tmp_path / "out", shard_images=2)
 
 
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "d.png": {
         "caption": "one",
         "label": 3,

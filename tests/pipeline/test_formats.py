@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from arm_batch.runstate.manifest import MANIFEST_KEY
 from arm_batch.runstate.verify import verify_store
 from arm_batch.spec import DEFAULT_OBJECTIVE, Resume
 from arm_batch.storage.open import open_store
+from arm_batch.storage.tables import write_tables
 from tests.archives import LADDER, draw, job, make_archive, silent, write_png
 from tests.fuzz.outputs import run_until
 from tests.sealed import changed, of_before
@@ -56,7 +58,7 @@ def to_before(path: Path) -> None:
     if path.suffix == ".json":
         path.write_bytes(of_before(path.read_bytes()))
         return
-    found = arrays(path)
+    found: dict[str, Any] = arrays(path)
     del found["format"], found["checksum"]
     np.savez_compressed(path, **found)
 
@@ -67,7 +69,7 @@ def to_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(changed(path.read_bytes(), format=2, more=[]))
         return
     found = {name: array for name, array in arrays(path).items() if name not in ("format", "checksum")}
-    store, tables = open_store(str(path.parent)), pool_journal.write_tables
+    store, tables = open_store(str(path.parent)), write_tables
     with monkeypatch.context() as later:
         later.setattr("arm_batch.storage.tables._FORMAT", 2)
         tables(store, path.name, found)

@@ -28,7 +28,7 @@ from arm_batch.errors import (
 )
 from arm_batch.execution import inline
 from arm_batch.execution.messages import JobContext
-from arm_batch.execution.profiling import HostSample, Sampled
+from arm_batch.execution.profiling import HostSample, Sampled, measure_host_overhead
 from arm_batch.forecast import Forecast, forecast_document
 from arm_batch.images import FORMATS
 from arm_batch.models.ladder_files import load_ladder
@@ -121,7 +121,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     measured: list[object] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(inline, "measure_tiles", lambda *_: [0.0, 1.0, 2.0, 4.0])
-    original = inline.measure_host_overhead
+    original = measure_host_overhead
 
     def measure(context: JobContext, shard: Sampled) -> HostSample:
         measured.append(shard)
@@ -237,7 +237,9 @@ def test_a_sample_stands_for_the_archive_with_intervals(
     assert forecast.asked.outcome is not None
     assert forecast.asked.outcome.flops == pytest.approx(forecast.full_flops.value / 2, rel=0.02)
     ends = [(point.share, point.predicted.of(objective)) for point in whole.curve]
-    truth_at_half = float(np.interp(forecast.asked.outcome.share, *zip(*ends, strict=True)))
+    truth_at_half = float(
+        np.interp(forecast.asked.outcome.share, [share for share, _ in ends], [value for _, value in ends])
+    )
     interval = forecast.asked.outcome.interval
     assert interval is not None
     assert interval.low <= truth_at_half <= interval.high

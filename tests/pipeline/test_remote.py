@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -29,7 +30,7 @@ def image(tmp_path: Path) -> bytes:
 
 @pytest.mark.parametrize("storage", ["GLACIER", "DEEP_ARCHIVE"])
 def test_an_archived_object_is_to_be_restored(
-    tmp_path: Path, s3_endpoint: str, s3_bucket: str, image: bytes, storage: str
+    tmp_path: Path, s3_endpoint: str, s3_bucket: str, image: bytes, storage: Literal["GLACIER", "DEEP_ARCHIVE"]
 ) -> None:
     client = s3_client(s3_endpoint)
     client.put_object(Bucket=s3_bucket, Key="in/cold.png", Body=image, StorageClass=storage)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -28,11 +27,12 @@ from arm_batch.runstate import shard_writer
 from arm_batch.runstate.commit import Commit, committed, create_commit
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.verify import verify_store
-from arm_batch.spec import JobSpec, Resume
+from arm_batch.spec import JobSpec, Resume, Sink
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.overlap import AT_ONCE
 from tests.archives import LADDER, draw, job, make_archive, make_messy_archive, replanned, silent, write_png
+from tests.image_files import by_opencv
 from tests.sealed import changed, of_before
 
 
@@ -191,14 +191,16 @@ def test_a_source_replaced_after_a_kill_is_in_the_pixels_too(spec: JobSpec, tmp_
     spec = replace(spec, sink="files")
     with killed_at_commit(1), pytest.raises(Killed):
         pipeline.upscale(spec, silent)
-    height, width = cv2.imread(str(tmp_path / "in" / "a.png")).shape[:2]
+    height, width = by_opencv((tmp_path / "in" / "a.png").read_bytes()).shape[:2]
     write_png(tmp_path / "in" / "a.png", draw(99, height, width))
     pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)
     anew = replace(spec, output=str(tmp_path / "anew"), budget=parse_budget("100%"))
     pipeline.upscale(anew, silent)
     (row,) = rows(tmp_path / "out").filter(pa.compute.field("path") == "a.png").to_pylist()
     assert row["status"] == "ok"
-    got, new = (cv2.imread(str(tmp_path / out / "images" / "a.png")).astype(float) for out in ("out", "anew"))
+    got, new = (
+        by_opencv((tmp_path / out / "images" / "a.png").read_bytes()).astype(float) for out in ("out", "anew")
+    )
     assert np.abs(got - new).mean() < 10
     assert_whole(tmp_path / "out")
 
@@ -293,7 +295,7 @@ def test_an_extension_that_no_plan_meets_leaves_the_run_as_it_was(
 @pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
 # The second is more than everything costs, so that something is left for what is tried again.
 @pytest.mark.parametrize("budget", ["50%", "14GFLOP"])
-def test_failed_images_are_tried_again_when_asked(tmp_path: Path, sink: str, budget: str) -> None:
+def test_failed_images_are_tried_again_when_asked(tmp_path: Path, sink: Sink, budget: str) -> None:
     archive = make_messy_archive(tmp_path / "in")
     spec = replace(job(archive, tmp_path / "out", budget=budget, shard_images=2), sink=sink)
     first = pipeline.upscale(spec, silent)
@@ -435,7 +437,7 @@ DAMAGES: dict[str, Callable[[Path], Path]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_found_named_and_repaired(spec: JobSpec, tmp_path: Path, damage: str) -> None:
     output = tmp_path / "out"
-    sink = "files" if "image" in damage else "webdataset" if "tar" in damage.split() else "parquet"
+    sink: Sink = "files" if "image" in damage else "webdataset" if "tar" in damage.split() else "parquet"
     spec = replace(spec, sink=sink)
     first = pipeline.upscale(spec, silent)
     whole = rows(output)

@@ -262,13 +262,14 @@ def test_six_jobs_share_alike_although_the_first_has_begun(tmp_path: Path) -> No
     budget = make_pool(tmp_path / "pool", total)
     specs = [job(archive, tmp_path / f"out-{number}", budget=budget, shard_images=1) for number in range(6)]
 
+    def until_it_runs(spec: JobSpec) -> None:
+        stages: list[str] = []
+        pipeline.upscale(spec, lambda stage, *_: stages.append(stage), lambda: "run" in stages)
+
     def others_come() -> None:
         for spec in specs[1:]:
-            stages: list[str] = []
             with pytest.raises(StoppedError):
-                pipeline.upscale(
-                    spec, lambda stage, *_, to=stages: to.append(stage), lambda of=stages: "run" in of
-                )
+                until_it_runs(spec)
 
     shares = [pipeline.upscale(specs[0], at_shard(1, others_come)).spent_flops / full]
     shares += [pipeline.upscale(spec, silent).spent_flops / full for spec in specs[1:]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,15 +28,10 @@ OK = ImageRecord(
     sha256="0" * 64,
     notes=("frame 0 of 3",),
 )
-FAILED = replace(
-    OK,
-    status="failed",
-    error="broken",
-    notes=(),
-    **dict.fromkeys(
-        ("width", "height", "channels", "bit_depth", "format", "image", "psnr_predicted_db", "sha256")
-    ),
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("width", "height", "channels", "bit_depth", "format", "image", "psnr_predicted_db", "sha256")
 )
+FAILED = replace(OK, status="failed", error="broken", notes=(), **NOTHING)
 
 
 def test_rows_come_back() -> None:

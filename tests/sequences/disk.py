@@ -14,7 +14,10 @@ from typing import Any, Protocol
 class Disk(Protocol):
     """A folder or prefix."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """How `arm-batch` is told of it."""
+        ...
 
     def names(self) -> list[str]:
         """Of all objects, in order, but for files that are on their way."""

@@ -136,10 +136,12 @@ class Documents:
 
     def _record(self, key: str) -> Record:
         document = json.loads(self._read(key) or b"")
-        parts = [None if document[kind] is None else document[kind]["key"] for kind in ("done", "failed", "tar")]
+        done, failed, tar = [
+            None if document[kind] is None else document[kind]["key"] for kind in ("done", "failed", "tar")
+        ]
         shard = document["shard"]
         origin, staged = document["origin"], tuple(document["staged"])
-        return Record(key, shard, int(shard[1:5]), *parts, origin, staged, document["epoch"])
+        return Record(key, shard, int(shard[1:5]), done, failed, tar, origin, staged, document["epoch"])
 
     def _numbered(self, key: Callable[[int], str]) -> Iterator[dict[str, Any]]:
         for number in itertools.count():
@@ -166,7 +168,7 @@ def same(key: str, before: bytes, after: bytes | None) -> bool:
             return bool(json.loads(before) == json.loads(after))
         if key.startswith("plan/") and key.endswith(".parquet"):
             tables = [pq.read_table(pa.BufferReader(d), page_checksum_verification=True) for d in (before, after)]
-            return tables[0].equals(tables[1])
+            return bool(tables[0].equals(tables[1]))
         if key.endswith(".npz"):
             first, second = (np.load(io.BytesIO(data)) for data in (before, after))
             return all(np.array_equal(first[name], second[name]) for name in {*first, *second})

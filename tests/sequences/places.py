@@ -29,7 +29,7 @@ def places(root: Path, s3: bool, endpoint_url: str | None) -> Iterator[tuple[Dis
         endpoint_url: of a server; without one S3 is played by a folder.
     """
     if not s3:
-        yield tuple(Folder(root / name, str(root / name), False) for name in ("in", "out"))
+        yield Folder(root / "in", str(root / "in"), False), Folder(root / "out", str(root / "out"), False)
     elif endpoint_url is not None:
         client, bucket = s3_client(endpoint_url), f"sequences-{next(_numbers)}"
         client.create_bucket(Bucket=bucket)
@@ -40,4 +40,5 @@ def places(root: Path, s3: bool, endpoint_url: str | None) -> Iterator[tuple[Dis
             patch.setattr(s3_module, "s3_client", lambda *_: fake)
             local = pafs.LocalFileSystem()
             patch.setattr(dataset_module, "_filesystem", lambda _: (local, f"{root}/bucket/out"))
-            yield tuple(Folder(root / "bucket" / name, f"s3://bucket/{name}", True) for name in ("in", "out"))
+            inside = root / "bucket"
+            yield Folder(inside / "in", "s3://bucket/in", True), Folder(inside / "out", "s3://bucket/out", True)

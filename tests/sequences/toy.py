@@ -83,8 +83,9 @@ def by_subnet(source: bytes) -> tuple[Pixels, ...] | None:
     )
     everywhere = np.arange(len(windows))
     images = []
+    height, width, channels = pixels.shape
     for subnet in range(len(COSTS)):
-        stitcher = Stitcher(ladder.grid, *pixels.shape[:2], pixels.shape[2], pixels.dtype, ladder.scale)
+        stitcher = Stitcher(ladder.grid, height, width, channels, pixels.dtype, ladder.scale)
         stitcher.add(everywhere, _tiles(subnet, np.ascontiguousarray(windows)))
         images.append(stitcher.image())
     return tuple(images)
@@ -124,7 +125,9 @@ def quick(large_images: bool) -> Iterator[None]:
     Args:
         large images: whether larger images are large images.
     """
-    limits = {"limits": ShardLimits(images=SHARD_IMAGES)} | ({"large_images": LARGE} if large_images else {})
+    limits: dict[str, Any] = {"limits": ShardLimits(images=SHARD_IMAGES)}
+    if large_images:
+        limits["large_images"] = LARGE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -107,6 +107,7 @@ def test_what_is_no_longer_wanted_is_not_begun() -> None:
     outcomes = overlapped(act, range(100), at_once=2)
     assert next(outcomes)() == 0
     started.wait()
+    assert isinstance(outcomes, Generator)
     outcomes.close()
     release.set()
     assert begun == [0, 1]

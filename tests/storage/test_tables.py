@@ -6,6 +6,7 @@ import io
 import random
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,9 +47,9 @@ def refused(store: ObjectStore, data: bytes) -> str:
     return message
 
 
-def packed(**arrays: object) -> bytes:
+def packed(**arrays: Any) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **(ARRAYS | arrays))
+    np.savez_compressed(buffer, **{**ARRAYS, **arrays})
     return buffer.getvalue()
 
 
@@ -131,7 +132,7 @@ def written(store: ObjectStore) -> dict[str, np.ndarray]:
     return dict(np.load(io.BytesIO(store.read(KEY))))
 
 
-def saved(arrays: dict[str, np.ndarray]) -> bytes:
+def saved(arrays: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def proxied(s3_endpoint: str):
+def proxied(s3_endpoint: str) -> Iterator[FaultyS3]:
     with FaultyS3(s3_endpoint, delay_s=0.5) as proxy:
         yield proxy
 

@@ -20,7 +20,7 @@ def varied_levels(one: torch.Tensor, seed: int = 0) -> torch.Tensor:
     return color_jitter(crops_of(one), np.random.default_rng(seed)) * 255
 
 
-def test_the_outcome_is_a_function_of_the_generator():
+def test_the_outcome_is_a_function_of_the_generator() -> None:
     one = torch.randint(0, 256, (3, 6, 5), generator=torch.Generator().manual_seed(1))
     first, again, other = (varied_levels(one, seed) for seed in (1, 1, 2))
     assert first.shape == (COUNT, 3, 6, 5)
@@ -30,7 +30,7 @@ def test_the_outcome_is_a_function_of_the_generator():
     assert first.max() <= 255
 
 
-def test_every_order_and_its_negative_come_equally_often():
+def test_every_order_and_its_negative_come_equally_often() -> None:
     flat = (20, 90, 200)
     varied = varied_levels(torch.tensor(flat)[:, None, None].expand(3, 4, 4))[:, :, 0, 0].round().int()
     kinds = [tuple(order) for order in itertools.permutations(flat)]
@@ -42,7 +42,7 @@ def test_every_order_and_its_negative_come_equally_often():
     assert max(counts) <= COUNT / 24 * 2
 
 
-def test_saturation_moves_flat_colours_along_the_line_from_grey():
+def test_saturation_moves_flat_colours_along_the_line_from_grey() -> None:
     flat = torch.tensor([120.0, 125.0, 130.0])
     varied = varied_levels(flat[:, None, None].expand(3, 4, 4))
     assert (varied - varied[..., :1, :1]).abs().max() == 0
@@ -54,7 +54,7 @@ def test_saturation_moves_flat_colours_along_the_line_from_grey():
     assert (torch.minimum((means - 125).abs(), (means - 130).abs()) <= 0.7).all()
 
 
-def test_contrast_of_a_grey_crop_grows_around_its_mean_and_is_clipped():
+def test_contrast_of_a_grey_crop_grows_around_its_mean_and_is_clipped() -> None:
     ramp = torch.arange(80, 176).view(1, 1, 96).expand(3, 2, 96)
     varied = varied_levels(ramp)
     gains = (varied[..., 50] - varied[..., 45]).abs().mean(dim=(1, 2)) / 5

@@ -24,7 +24,7 @@ def places() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("share", "changed"), [(0.0, 0), (0.25, 3), (0.5, 6), (1.0, 12)])
-def test_a_share_of_the_crops_gets_leaves_and_the_others_stay(share, changed):
+def test_a_share_of_the_crops_gets_leaves_and_the_others_stay(share: float, changed: int) -> None:
     crops = noise(12)
     before = crops.clone()
     after = drop_leaves(crops, np.random.default_rng(0), share)
@@ -33,13 +33,13 @@ def test_a_share_of_the_crops_gets_leaves_and_the_others_stay(share, changed):
     assert differs.tolist() == [True] * changed + [False] * (12 - changed)
 
 
-def test_leaves_are_a_function_of_the_generator():
+def test_leaves_are_a_function_of_the_generator() -> None:
     first, again, other = (drop_leaves(noise(6), np.random.default_rng(s), 1) for s in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_crop_between_its_leaves_stays_as_it_was_and_leaves_are_cut_from_crops():
+def test_a_crop_between_its_leaves_stays_as_it_was_and_leaves_are_cut_from_crops() -> None:
     levels = torch.tensor([0.0, 0.4, 1.0])
     crops = levels.repeat(30)[:, None, None, None].expand(-1, 3, SIDE, SIDE)
     after = drop_leaves(crops, np.random.default_rng(3), 1)
@@ -53,7 +53,7 @@ def test_a_crop_between_its_leaves_stays_as_it_was_and_leaves_are_cut_from_crops
     assert (own < 0.999).float().mean() > 0.9
 
 
-def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeypatch):
+def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     crops = noise(40)
     monkeypatch.setattr(dead_leaves, "FLAT_SHARE", 0.0)
     pieces = dead_leaves._fill(crops, 40, np.random.default_rng(1))
@@ -65,7 +65,7 @@ def test_a_leaf_is_of_one_colour_or_a_piece_of_another_crop_in_its_place(monkeyp
     assert all(tuple(colour) in pixels for colour in flat[..., 0, 0].tolist())
 
 
-def test_an_ellipse_has_its_axes_and_its_distance_is_in_pixels(places):
+def test_an_ellipse_has_its_axes_and_its_distance_is_in_pixels(places: tuple[torch.Tensor, torch.Tensor]) -> None:
     down, right = places
     one = np.ones(1)
     outside = dead_leaves._outside_ellipse(down, right, 16 * one, 0.5 * one, math.pi / 2 * one)[0, 0]
@@ -78,7 +78,9 @@ def test_an_ellipse_has_its_axes_and_its_distance_is_in_pixels(places):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_polygon_is_convex_and_its_sides_lie_about_the_radius_away(places, seed):
+def test_a_polygon_is_convex_and_its_sides_lie_about_the_radius_away(
+    places: tuple[torch.Tensor, torch.Tensor], seed: int
+) -> None:
     down, right = places
     one = np.ones(1)
     outside = dead_leaves._outside_polygon(down, right, 12 * one, 0.3 * one, np.random.default_rng(seed))[0, 0]
@@ -92,7 +94,7 @@ def test_a_polygon_is_convex_and_its_sides_lie_about_the_radius_away(places, see
     assert outside.diff(dim=0).abs().max() <= 1.0001
 
 
-def test_edges_are_soft_and_leaves_small_and_large():
+def test_edges_are_soft_and_leaves_small_and_large() -> None:
     crops = torch.zeros(200, 1, SIDE, SIDE)
     opacity = torch.cat([dead_leaves._opacity(crops, np.random.default_rng(seed)) for seed in range(12)])
     assert opacity.min() == 0

@@ -1,5 +1,7 @@
 """Recorded gradients, where there is a GPU."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -14,7 +16,9 @@ pytestmark = NEEDS_CUDA
 
 def start(backbone: str) -> Supernet:
     torch.manual_seed(0)
-    return Supernet(get_backbone(backbone), 2).to("cuda").to(memory_format=torch.channels_last)
+    supernet = Supernet(get_backbone(backbone), 2).to("cuda")
+    supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return supernet
 
 
 def gradients_of(supernet: Supernet) -> list[torch.Tensor]:
@@ -23,7 +27,7 @@ def gradients_of(supernet: Supernet) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("backbone", ["fsrcnn", "carn", "srresnet", "plain", "deep"])
 @pytest.mark.parametrize("bf16", [False, True])
-def test_a_replay_gives_what_launching_does(backbone, bf16):
+def test_a_replay_gives_what_launching_does(backbone: str, bf16: bool) -> None:
     eager, recorded = start(backbone), start(backbone)
     replay = RecordedGradients(recorded, "power", "l1")
     optimizers = [torch.optim.SGD(net.parameters(), lr=1e-3) for net in (eager, recorded)]
@@ -34,14 +38,14 @@ def test_a_replay_gives_what_launching_does(backbone, bf16):
         lr, hr = (torch.rand(4, 3, side, side, device="cuda") for side in (16, 32))
         expected = set_gradients(eager, "power", "l1", [width], lr, hr, bf16)
         loss = replay([width], lr, hr, bf16)
-        near = {"rtol": 2e-2, "atol": 2e-3} if bf16 else {"rtol": 1e-3, "atol": 1e-4}
+        near: dict[str, Any] = {"rtol": 2e-2, "atol": 2e-3} if bf16 else {"rtol": 1e-3, "atol": 1e-4}
         torch.testing.assert_close(loss, expected, **near)
         torch.testing.assert_close(gradients_of(recorded), gradients_of(eager), **near)
         for optimizer in optimizers:
             optimizer.step()
 
 
-def test_distillation_is_recorded_with_its_teacher():
+def test_distillation_is_recorded_with_its_teacher() -> None:
     eager, recorded = start("fsrcnn"), start("fsrcnn")
     lr, hr = (torch.rand(4, 3, side, side, device="cuda") for side in (16, 32))
     expected = set_gradients(eager, "distil", "l1", [56, 16], lr, hr, bf16=False)

@@ -10,6 +10,7 @@ import torch
 from arm_batch.errors import InputError, TrainingError
 from arm_batch.training.augment_colour import color_jitter
 from arm_batch.training.data import CropSampler, Pair, downscale, load_pair, split_images
+from tests.image_files import by_opencv
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -28,7 +29,7 @@ def coordinates(height: int, width: int, scale: int) -> Pair:
     return Pair(lr, lr.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
-def test_one_in_five_is_held_out_the_same_way_every_time(tmp_path):
+def test_one_in_five_is_held_out_the_same_way_every_time(tmp_path: Path) -> None:
     for i in range(12):
         (tmp_path / f"{i:02}.png").touch()
     (tmp_path / "sub").mkdir()
@@ -41,14 +42,14 @@ def test_one_in_five_is_held_out_the_same_way_every_time(tmp_path):
     assert split_images(tmp_path) == (training, held_out)
 
 
-def test_too_few_images_to_hold_any_out_are_refused(tmp_path):
+def test_too_few_images_to_hold_any_out_are_refused(tmp_path: Path) -> None:
     for i in range(4):
         (tmp_path / f"{i}.png").touch()
     with pytest.raises(InputError, match="4 images are too few, one in 5 is held out"):
         split_images(tmp_path)
 
 
-def test_a_folder_without_images_is_refused(tmp_path):
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no images"):
         split_images(tmp_path)
 
@@ -56,7 +57,9 @@ def test_a_folder_without_images_is_refused(tmp_path):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("reduction", [1, 2, 3])
 @pytest.mark.parametrize(("height", "width"), [(64, 48), (67, 61)])
-def test_pairs_are_reduced_and_fit_exactly(tmp_path, scale, reduction, height, width):
+def test_pairs_are_reduced_and_fit_exactly(
+    tmp_path: Path, scale: int, reduction: int, height: int, width: int
+) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), noise(height, width)[..., ::-1])
     pair = load_pair(tmp_path / "a.png", scale, reduction)
     assert pair.hr.shape == (height // reduction // scale * scale, width // reduction // scale * scale, 3)
@@ -68,19 +71,19 @@ def test_pairs_are_reduced_and_fit_exactly(tmp_path, scale, reduction, height, w
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image"])
-def test_unreadable_images_are_refused(tmp_path: Path, content: bytes):
+def test_unreadable_images_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(InputError, match="not a readable image"):
         load_pair(tmp_path / "a.png", 4)
 
 
-def test_images_without_a_single_lr_pixel_are_refused(tmp_path):
+def test_images_without_a_single_lr_pixel_are_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), noise(7, 100))
     with pytest.raises(InputError, match="100x7 px is too small"):
         load_pair(tmp_path / "a.png", 4)
 
 
-def test_downscaling_keeps_flat_colours_and_is_antialiased():
+def test_downscaling_keeps_flat_colours_and_is_antialiased() -> None:
     flat = np.full((16, 16, 3), (10, 200, 255), np.uint8)
     assert (downscale(flat, 4) == (10, 200, 255)).all()
     stripes = np.zeros((32, 32, 3), np.uint8)
@@ -89,11 +92,11 @@ def test_downscaling_keeps_flat_colours_and_is_antialiased():
 
 
 @pytest.mark.parametrize("images", ["Set5", "Set14"])
-def test_downscaling_equals_matlab_to_the_last_pixel(validation_data, images):
+def test_downscaling_equals_matlab_to_the_last_pixel(validation_data: Path, images: str) -> None:
     paths = sorted((validation_data / images / "LRx4").iterdir())
     assert len(paths) in (5, 14)
     for path in paths:
-        lr, hr = cv2.imread(str(path)), cv2.imread(str(validation_data / images / "HR" / path.name))
+        lr, hr = (by_opencv(p.read_bytes()) for p in (path, validation_data / images / "HR" / path.name))
         ours = downscale(np.ascontiguousarray(hr[: 4 * lr.shape[0], : 4 * lr.shape[1]]), 4)
         # HR images whose sides 4 does not divide were cropped after MATLAB had seen their last pixels.
         cropped = [-1 if side % 4 else None for side in hr.shape[:2]]
@@ -101,7 +104,7 @@ def test_downscaling_equals_matlab_to_the_last_pixel(validation_data, images):
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_crops_are_aligned_whatever_the_turn(scale):
+def test_crops_are_aligned_whatever_the_turn(scale: int) -> None:
     sampler = CropSampler([coordinates(30, 40, scale), coordinates(9, 8, scale)], 8, scale)
     lr, hr = sampler.sample(np.random.default_rng(0), 40)
     assert lr.shape == (40, 3, 8, 8)
@@ -111,7 +114,7 @@ def test_crops_are_aligned_whatever_the_turn(scale):
     assert lr.max() <= 1
 
 
-def test_crops_are_a_function_of_the_generator():
+def test_crops_are_a_function_of_the_generator() -> None:
     sampler = CropSampler([coordinates(30, 40, 2)], 8, 2)
     first, again, other = (sampler.sample(np.random.default_rng(s), 3)[0] for s in (1, 1, 2))
     assert (first == again).all()
@@ -119,7 +122,7 @@ def test_crops_are_a_function_of_the_generator():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_changed_crops_are_the_same_places_in_whole_levels_and_their_reductions(scale):
+def test_changed_crops_are_the_same_places_in_whole_levels_and_their_reductions(scale: int) -> None:
     hr = noise(30 * scale, 40 * scale)
     pairs = [Pair(downscale(hr, scale), hr)]
     sampler, rng = CropSampler(pairs, 8, scale), np.random.default_rng(4)
@@ -131,7 +134,7 @@ def test_changed_crops_are_the_same_places_in_whole_levels_and_their_reductions(
         assert (downscale(hr_crop, scale) == lr_crop).all()
 
 
-def test_small_images_are_left_out_and_only_small_ones_refused():
+def test_small_images_are_left_out_and_only_small_ones_refused() -> None:
     small, large = coordinates(7, 50, 2), coordinates(8, 8, 2)
     sampler = CropSampler([small, large], 8, 2)
     assert sampler.skipped == 1

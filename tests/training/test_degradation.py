@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from arm_batch.training.choices import DegradeName
 from arm_batch.training.data import downscale
 from arm_batch.training.degradation import (
     MARGIN,
     RECIPES,
     REDUCTIONS,
+    Recipe,
     add_noise,
     compress,
     degrade,
@@ -37,20 +39,26 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(int) - b.astype(int)).mean())
 
 
+def recipe(name: DegradeName) -> Recipe:
+    found = RECIPES[name]
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-def test_crops_follow_from_the_generator(name):
+def test_crops_follow_from_the_generator(name: DegradeName) -> None:
     levels = hr_crops(6)
     first, again, other = (
-        degrade_crops(levels, SCALE, RECIPES[name], 0.2, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        degrade_crops(levels, SCALE, recipe(name), 0.2, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0], other[0])
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-def test_both_sides_are_whole_levels_of_one_place(name):
+def test_both_sides_are_whole_levels_of_one_place(name: DegradeName) -> None:
     levels = hr_crops(12)
-    lr, hr = degrade_crops(levels, SCALE, RECIPES[name], 0, np.random.default_rng(0))
+    lr, hr = degrade_crops(levels, SCALE, recipe(name), 0, np.random.default_rng(0))
     assert lr.shape == (12, 3, 16, 16)
     assert hr.shape == (12, 3, 64, 64)
     assert torch.equal(lr, lr.round())
@@ -61,18 +69,18 @@ def test_both_sides_are_whole_levels_of_one_place(name):
     assert (lr - means).abs().mean(dim=(1, 2, 3)).max() < 8
 
 
-def test_hr_crops_stay_as_they_are_and_are_cut_anywhere():
+def test_hr_crops_stay_as_they_are_and_are_cut_anywhere() -> None:
     side = 16 + MARGIN
     # Each pixel's level is its column.
     levels = torch.arange(side * SCALE, dtype=torch.float64).expand(60, 3, side * SCALE, side * SCALE)
-    _, hr = degrade_crops(levels, SCALE, RECIPES["archive"], 0, np.random.default_rng(0))
+    _, hr = degrade_crops(levels, SCALE, recipe("archive"), 0, np.random.default_rng(0))
     assert (hr.diff(dim=3) == 1).all()
     assert {int(first) for first in hr[:, 0, 0, 0]} == {SCALE * corner for corner in range(MARGIN + 1)}
 
 
-def test_the_clean_share_is_reduced_and_nothing_else():
+def test_the_clean_share_is_reduced_and_nothing_else() -> None:
     levels = hr_crops(20)
-    lr, hr = degrade_crops(levels, SCALE, RECIPES["archive"], 0.3, np.random.default_rng(0))
+    lr, hr = degrade_crops(levels, SCALE, recipe("archive"), 0.3, np.random.default_rng(0))
     inner = slice(4, -4)
     clean = 0
     for low, high in zip(lr, hr, strict=True):
@@ -82,7 +90,7 @@ def test_the_clean_share_is_reduced_and_nothing_else():
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_no_reduction_moves_the_picture(name):
+def test_no_reduction_moves_the_picture(name: str) -> None:
     ramp = np.broadcast_to(np.arange(96, dtype=np.uint8)[None, :, None], (96, 96, 3))
     ramp = np.ascontiguousarray(np.maximum(ramp, ramp.transpose(1, 0, 2)))
     reduced = REDUCTIONS[name](ramp, SCALE)
@@ -93,7 +101,7 @@ def test_no_reduction_moves_the_picture(name):
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_those_called_aliased_let_stripes_through_that_no_pixel_can_hold(name):
+def test_those_called_aliased_let_stripes_through_that_no_pixel_can_hold(name: str) -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::4] = stripes[:, 1::4] = 255
     reduced = REDUCTIONS[name](np.roll(stripes, 1, axis=1), SCALE).astype(int)[4:-4, 4:-4]
@@ -101,7 +109,7 @@ def test_those_called_aliased_let_stripes_through_that_no_pixel_can_hold(name):
     assert (off_grey > 60) == name.startswith("aliased")
 
 
-def test_full_and_halved_colours_of_a_jpeg():
+def test_full_and_halved_colours_of_a_jpeg() -> None:
     stripes = np.full((32, 32, 3), 128, np.uint8)
     stripes[:, ::2] = (178, 108, 88)
     full, halved = (error(compress(stripes, 95, subsampled), stripes) for subsampled in (False, True))
@@ -109,7 +117,7 @@ def test_full_and_halved_colours_of_a_jpeg():
     assert halved > 10
 
 
-def test_a_lower_quality_is_worse():
+def test_a_lower_quality_is_worse() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
     errors = [error(compress(picture, quality, subsampled=False), picture) for quality in (95, 75, 30)]
     assert errors == sorted(errors)
@@ -119,7 +127,9 @@ def test_a_lower_quality_is_worse():
 @pytest.mark.parametrize(
     ("level", "shot_share", "expected"), [(20, 0.0, 6.0), (220, 0.0, 6.0), (220, 1.0, 7.88), (32, 1.0, 3.0)]
 )
-def test_noise_grows_with_the_level_as_far_as_it_is_shot_noise(level, shot_share, expected):
+def test_noise_grows_with_the_level_as_far_as_it_is_shot_noise(
+    level: int, shot_share: float, expected: float
+) -> None:
     flat = np.full((200, 200, 3), level, np.uint8)
     noisy = add_noise(flat, 6.0, shot_share, np.random.default_rng(0)).astype(float)
     assert noisy.mean() == pytest.approx(level, abs=0.1)
@@ -127,7 +137,7 @@ def test_noise_grows_with_the_level_as_far_as_it_is_shot_noise(level, shot_share
     assert abs(np.corrcoef(noisy[..., 0].ravel(), noisy[..., 1].ravel())[0, 1]) < 0.02
 
 
-def test_red_and_blue_are_moved_and_green_is_not():
+def test_red_and_blue_are_moved_and_green_is_not() -> None:
     ramp = np.broadcast_to(np.arange(40, 140, 2, dtype=np.uint8)[None, :, None], (50, 50, 3))
     moved = shift_channels(np.ascontiguousarray(ramp), np.array([[0.5, 0.0], [-1.0, 0.0]]))
     inner = np.s_[5:-5, 5:-5]
@@ -135,18 +145,18 @@ def test_red_and_blue_are_moved_and_green_is_not():
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-def test_chances_of_reductions_add_up(name):
-    chances = RECIPES[name].reductions
+def test_chances_of_reductions_add_up(name: DegradeName) -> None:
+    chances = recipe(name).reductions
     assert len(chances) == len(REDUCTIONS)
     assert sum(chances) == pytest.approx(1)
 
 
-def test_an_archive_is_worse_than_what_is_mild():
+def test_an_archive_is_worse_than_what_is_mild() -> None:
     picture = smooth(96, 96)
     clean = downscale(picture, SCALE)
     errors = {
         name: np.mean(
-            [error(degrade(picture, SCALE, RECIPES[name], np.random.default_rng(i)), clean) for i in range(60)]
+            [error(degrade(picture, SCALE, recipe(name), np.random.default_rng(i)), clean) for i in range(60)]
         )
         for name in ("mild", "archive")
     }

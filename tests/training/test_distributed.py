@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def spawn_all(target: Callable[..., None], arguments: Sequence[tuple[object, ...
 
 
 @pytest.mark.parametrize("change", [{}, {"strategy": "sandwich"}])
-def test_two_processes_train_as_one_does(tmp_path: Path, change: dict[str, str]) -> None:
+def test_two_processes_train_as_one_does(tmp_path: Path, change: dict[str, Any]) -> None:
     config = replace(EXACT, **change)
     alone = fresh()
     run(alone, tmp_path / "alone", config)
@@ -80,8 +81,8 @@ def test_two_processes_train_as_one_does(tmp_path: Path, change: dict[str, str])
     # One process goes on where two of them ended: finished, it has nothing to do but say what they have.
     merged = fresh(seed=1)
     run(merged, tmp_path / "together", config)
-    for ours, theirs in zip(merged.parameters(), alone.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+    for merged_one, one in zip(merged.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(merged_one, one, rtol=1e-3, atol=1e-5)
 
 
 def test_a_loss_is_averaged_with_the_gradients_and_does_not_keep_them(tmp_path: Path) -> None:

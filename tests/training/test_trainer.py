@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet
 from arm_batch.training import trainer as train_module
-from arm_batch.training.checkpoints import CHECKPOINT, GAINS, LOG, WEIGHTS, TrainState
+from arm_batch.training.checkpoints import CHECKPOINT, GAINS, LOG, WEIGHTS, TrainState, save_state
 from arm_batch.training.config import TrainConfig
 from arm_batch.training.data import CropSampler, Pair, downscale
 from arm_batch.training.degradation import MARGIN
@@ -94,7 +95,9 @@ def same_weights(a: Supernet, b: Supernet) -> bool:
         replace(CONFIG, steps_per_draw=3),
     ],
 )
-def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, config):
+def test_an_interrupted_run_ends_as_an_undisturbed_one(
+    tmp_path: Path, stop_after: int, config: TrainConfig
+) -> None:
     undisturbed = fresh()
     reports = run(undisturbed, tmp_path / "whole", config)
     with pytest.raises(InterruptedRunError):
@@ -114,7 +117,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, stop_after, con
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])
-def test_subnets_of_several_depths_may_come_first_and_after_a_resume(tmp_path, seed):
+def test_subnets_of_several_depths_may_come_first_and_after_a_resume(tmp_path: Path, seed: int) -> None:
     # Under seeds 2 and 3 the first step runs fewer blocks than the second.
     config = replace(CONFIG, widths=(16, 24, 32), sampling_power=1.0, steps=12, seed=seed)
     undisturbed, stopped = (Supernet(get_backbone("deep"), 2) for _ in range(2))
@@ -126,7 +129,7 @@ def test_subnets_of_several_depths_may_come_first_and_after_a_resume(tmp_path, s
     assert same_weights(stopped, undisturbed)
 
 
-def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path):
+def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path: Path) -> None:
     undisturbed = fresh()
     run(undisturbed, tmp_path / "whole")
     crops = sampler()
@@ -144,7 +147,7 @@ def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
 
 
-def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path):
+def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=40)
     run(fresh(), tmp_path / "whole", config)
     process = multiprocessing.get_context("spawn").Process(
@@ -161,11 +164,13 @@ def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_a_kill_between_log_and_checkpoint_leaves_no_line_twice_or_missing(tmp_path, monkeypatch):
+def test_a_kill_between_log_and_checkpoint_leaves_no_line_twice_or_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(fresh(), tmp_path / "whole")
-    save = train_module.save_state
+    save = save_state
 
-    def save_until_step_4(path: Path, state: TrainState, config: dict[str, object]) -> None:
+    def save_until_step_4(path: Path, state: TrainState, config: TrainConfig) -> None:
         if state.step == 4:
             raise InterruptedRunError
         save(path, state, config)
@@ -178,7 +183,7 @@ def test_a_kill_between_log_and_checkpoint_leaves_no_line_twice_or_missing(tmp_p
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
 
 
-def test_a_finished_run_is_left_as_it_is(tmp_path):
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     first = fresh()
     run(first, tmp_path)
     before = (tmp_path / WEIGHTS).read_bytes(), log_of(tmp_path)
@@ -186,7 +191,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
     assert ((tmp_path / WEIGHTS).read_bytes(), log_of(tmp_path)) == before
 
 
-def test_training_learns_and_writes_loadable_weights(tmp_path):
+def test_training_learns_and_writes_loadable_weights(tmp_path: Path) -> None:
     supernet = fresh()
     reports = run(supernet, tmp_path, replace(CONFIG, steps=60, batch_size=4, bf16_steps=0))
     first, last = reports[0], reports[-1]
@@ -206,7 +211,9 @@ def test_training_learns_and_writes_loadable_weights(tmp_path):
         ({"seed": 4, "batch_size": 3}, "batch_size 2 .*seed 3"),
     ],
 )
-def test_another_configuration_on_the_same_folder_is_refused(tmp_path, change, told):
+def test_another_configuration_on_the_same_folder_is_refused(
+    tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
     with pytest.raises(InterruptedRunError):
         run(fresh(), tmp_path, stop_after=2)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
@@ -216,7 +223,9 @@ def test_another_configuration_on_the_same_folder_is_refused(tmp_path, change, t
 
 
 @pytest.mark.parametrize("change", [{"color_jitter": True}, {"dead_leaves": 0.5}, {"loss": "l2"}])
-def test_changed_crops_and_another_loss_change_training_and_not_validation(tmp_path, change):
+def test_changed_crops_and_another_loss_change_training_and_not_validation(
+    tmp_path: Path, change: dict[str, bool] | dict[str, float] | dict[str, str]
+) -> None:
     config = replace(CONFIG, learning_rate=0, final_learning_rate=0)
     natural = run(fresh(), tmp_path / "natural", config)
     varied = run(fresh(), tmp_path / "varied", replace(config, **change))
@@ -224,7 +233,7 @@ def test_changed_crops_and_another_loss_change_training_and_not_validation(tmp_p
     assert [r.validated.psnr_db for r in natural] == [r.validated.psnr_db for r in varied]
 
 
-def test_students_do_not_drag_their_teacher_away(tmp_path):
+def test_students_do_not_drag_their_teacher_away(tmp_path: Path) -> None:
     config = replace(CONFIG, widths=(16, 36, 56), steps=100, batch_size=4, bf16_steps=0, strategy="distil")
     reports = run(fresh(), tmp_path, replace(config, learning_rate=2e-3))
     first, last = reports[0], reports[-1]
@@ -232,7 +241,7 @@ def test_students_do_not_drag_their_teacher_away(tmp_path):
     assert all(last.validated.psnr_db[w] > first.validated.psnr_db[w] for w in config.widths)
 
 
-def test_another_backbone_on_the_same_folder_is_refused(tmp_path):
+def test_another_backbone_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         run(fresh(), tmp_path, stop_after=2)
     with pytest.raises(LadderError, match=r"backbone fsrcnn \(asked for: srresnet\)"):
@@ -256,7 +265,9 @@ def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, gradients_only: bool) 
 
 
 @pytest.mark.parametrize(("step", "gradients_only"), [(2, False), (3, False), (3, True)])
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path, monkeypatch, step, gradients_only):
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, gradients_only: bool
+) -> None:
     with pytest.raises(InterruptedRunError):
         run(fresh(), tmp_path, stop_after=2)
     before, log = (tmp_path / CHECKPOINT).read_bytes(), log_of(tmp_path)
@@ -272,20 +283,20 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path, monk
 
 
 @pytest.mark.parametrize("content", [b"no checkpoint", b""])
-def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, content):
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
     (tmp_path / CHECKPOINT).write_bytes(content)
     with pytest.raises(LadderError, match="not a readable checkpoint"):
         run(fresh(), tmp_path)
     assert (tmp_path / CHECKPOINT).read_bytes() == content
 
 
-def test_weights_in_place_of_a_checkpoint_are_refused(tmp_path):
+def test_weights_in_place_of_a_checkpoint_are_refused(tmp_path: Path) -> None:
     torch.save(fresh().net.state_dict(), tmp_path / CHECKPOINT)
     with pytest.raises(LadderError, match="not a training checkpoint"):
         run(fresh(), tmp_path)
 
 
-def test_the_averaged_weights_follow_the_trained_ones():
+def test_the_averaged_weights_follow_the_trained_ones() -> None:
     state = TrainState(supernet=fresh(), averaged=fresh(seed=1), optimizers=(), step=10_000)
     before = [p.clone() for p in state.averaged.parameters()]
     train_module._average(state, 0.9)
@@ -295,12 +306,12 @@ def test_the_averaged_weights_follow_the_trained_ones():
     assert same_weights(state.averaged, state.supernet)
 
 
-def test_images_too_small_for_a_crop_are_a_training_error():
+def test_images_too_small_for_a_crop_are_a_training_error() -> None:
     with pytest.raises(TrainingError, match="smaller than one crop"):
         sampler(crop_px=64)
 
 
-def test_the_end_of_a_run_may_be_moved_while_its_learning_rate_stays(tmp_path):
+def test_the_end_of_a_run_may_be_moved_while_its_learning_rate_stays(tmp_path: Path) -> None:
     late = replace(CONFIG, decay_steps=2, bf16_steps=1000)
     longer = replace(late, steps=60)
     undisturbed, moved = fresh(), fresh()
@@ -313,7 +324,7 @@ def test_the_end_of_a_run_may_be_moved_while_its_learning_rate_stays(tmp_path):
         run(fresh(), tmp_path / "parts", longer)
 
 
-def test_a_checkpoint_without_a_younger_setting_has_its_default(tmp_path):
+def test_a_checkpoint_without_a_younger_setting_has_its_default(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         run(fresh(), tmp_path, stop_after=2)
     document = torch.load(tmp_path / CHECKPOINT, weights_only=True)
@@ -325,7 +336,7 @@ def test_a_checkpoint_without_a_younger_setting_has_its_default(tmp_path):
     assert run(fresh(), tmp_path)[-1].step == CONFIG.steps
 
 
-def test_degraded_crops_change_training_and_are_the_same_after_a_resume(tmp_path):
+def test_degraded_crops_change_training_and_are_the_same_after_a_resume(tmp_path: Path) -> None:
     config = replace(CONFIG, degrade="archive", clean_share=0.5, batch_size=4)
     large = sampler(8 + MARGIN)
     undisturbed, stopped, clean = fresh(), fresh(), fresh()

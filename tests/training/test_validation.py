@@ -30,7 +30,7 @@ def y_error(output: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
     return ((output.clamp(0, 1) - hr) * luma).sum(dim=1).square().mean(dim=(1, 2))
 
 
-def test_gains_are_means_over_the_crops_of_a_group(supernet):
+def test_gains_are_means_over_the_crops_of_a_group(supernet: Supernet) -> None:
     groups = [group("aerials", "clean", 0), group("aerials", "archive", 1), group("text", "clean", 2, CHUNK + 1)]
     found = validate(supernet, WIDTHS, groups)
     assert [(g.width, g.pictures, g.inputs) for g in found.gains] == [
@@ -47,7 +47,7 @@ def test_gains_are_means_over_the_crops_of_a_group(supernet):
     assert found.psnr_db[16] == pytest.approx(-10 * math.log10(torch.cat(squares[:3]).mean()), abs=1e-3)
 
 
-def test_kinds_of_pictures_count_the_same():
+def test_kinds_of_pictures_count_the_same() -> None:
     gains = [
         Gain(pictures="a", inputs="clean", width=16, db=1.0),
         Gain(pictures="b", inputs="clean", width=16, db=0.0),
@@ -56,7 +56,7 @@ def test_kinds_of_pictures_count_the_same():
     assert Validated({16: 30.0}, tuple(gains)).mean_gains_db() == {"clean": {16: 0.5}, "archive": {16: -0.5}}
 
 
-def test_a_crop_without_any_error_has_a_finite_gain(supernet):
+def test_a_crop_without_any_error_has_a_finite_gain(supernet: Supernet) -> None:
     flat = Group("flat", "clean", (torch.full((1, 3, 4, 4), 0.5), torch.full((1, 3, 8, 8), 0.5)))
     with torch.no_grad():
         for parameter in supernet.parameters():
@@ -64,7 +64,7 @@ def test_a_crop_without_any_error_has_a_finite_gain(supernet):
     assert validate(supernet, (16,), [flat]).gains[0].db == pytest.approx(0)
 
 
-def test_weights_that_are_no_numbers_are_seen(supernet):
+def test_weights_that_are_no_numbers_are_seen(supernet: Supernet) -> None:
     with torch.no_grad():
         next(supernet.parameters()).fill_(math.nan)
     assert not validate(supernet, (16,), [group("a", "clean", 0)]).is_finite

@@ -17,8 +17,9 @@ from arm_batch.core.allocation.knapsack import Allocation, cheapest, spend_of
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.arrays import Counts
 from arm_batch.core.prediction.lut import Lut
+from arm_batch.core.quota.claim import Claim
 from arm_batch.core.quota.pricing import Job, solve_image_jobs, solve_jobs
-from arm_batch.core.quota.state import Claim, QuotaState
+from arm_batch.core.quota.state import QuotaState
 from arm_batch.errors import BudgetError
 
 

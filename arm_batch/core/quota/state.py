@@ -14,62 +14,10 @@ import msgspec
 from msgspec.structs import replace
 
 from arm_batch.core.allocation.measures import Objective
-from arm_batch.core.json_records import Count, Index, Key, Name
+from arm_batch.core.json_records import Count, Name
+from arm_batch.core.quota.claim import Claim
 from arm_batch.core.quota.events import Add, Begin, Close, Event, Leave, Price, Refuse, Register, Return, Settle
 from arm_batch.errors import BudgetError
-
-
-class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one job holds.
-
-    Attributes:
-        demand: see `Register`.
-        portions: see `Register`.
-        grant: FLOPs that it may spend in all; after it has left, what it has spent.
-        reserved: by portion, begun and not settled.
-        settled: by portion.
-        revisions: by portion, that under which it has begun.
-        refused: by portion, the last revision under which it may not begin.
-        active: until it leaves.
-    """
-
-    demand: Key
-    portions: Index
-    grant: Count = 0
-    reserved: Mapping[Index, Count] = {}
-    settled: Mapping[Index, Count] = {}
-    revisions: Mapping[Index, Index] = {}
-    refused: Mapping[Index, Index] = {}
-    active: bool = True
-
-    @property
-    def spent(self) -> int:
-        """FLOPs of the portions that are done."""
-        return sum(self.settled.values())
-
-    @property
-    def fixed(self) -> int:
-        """FLOPs of the portions that are done or under way: no price changes them."""
-        return self.spent + sum(self.reserved.values())
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether events can have led to it."""
-        begun = {**self.reserved, **self.settled}
-        return (
-            len(begun) == len(self.reserved) + len(self.settled)
-            and begun.keys() == self.revisions.keys()
-            and all(portion < self.portions for portion in (*begun, *self.refused))
-            and self.fixed <= self.grant
-        )
-
-    def begun(self, portion: int) -> int | None:
-        """What a portion has reserved or spent; ``None`` before it has begun."""
-        return self.settled.get(portion, self.reserved.get(portion))
-
-    def is_refused(self, portion: int, revision: int) -> bool:
-        """Whether a portion may not begin under a revision."""
-        return revision <= self.refused.get(portion, -1)
 
 
 class QuotaState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,17 +108,22 @@ def _after(state: QuotaState, event: Event) -> QuotaState:
             return _register(state, event)
         case Price():
             return _marginal_value(state, event)
+        case Leave():
+            return _leave(state, event)
+        case Return():
+            return _return(state, event)
+        case _:
+            return _after_of_portion(state, event)
+
+
+def _after_of_portion(state: QuotaState, event: Begin | Settle | Refuse) -> QuotaState:
+    match event:
         case Begin():
             return _begin(state, event)
         case Settle():
             return _settle(state, event)
         case Refuse():
             return _refuse(state, event)
-        case Leave():
-            claim = state.claim(event.job)
-            return _with(state, event.job, replace(claim, active=False)) if claim.active else state
-        case Return():
-            return _return(state, event)
 
 
 def _add(state: QuotaState, event: Add) -> QuotaState:
@@ -240,6 +193,11 @@ def _settle(state: QuotaState, event: Settle) -> QuotaState:
     settled = {**claim.settled, event.portion: event.flops}
     left = {portion: flops for portion, flops in claim.reserved.items() if portion != event.portion}
     return _with(state, event.job, replace(claim, reserved=left, settled=settled))
+
+
+def _leave(state: QuotaState, event: Leave) -> QuotaState:
+    claim = state.claim(event.job)
+    return _with(state, event.job, replace(claim, active=False)) if claim.active else state
 
 
 def _return(state: QuotaState, event: Return) -> QuotaState:

@@ -10,7 +10,7 @@ others are this package's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -123,10 +123,13 @@ def score_rows(scores: Sequence[Score], rows: Rows, height: int, width: int, gri
             features.append(_features(band, inside, grid.tile, flaws))
         if measured:
             means.append(np.stack([_measure(name, band, inside, grid.tile) for name in measured], axis=1))
-    columns = dict(zip(measured, np.concatenate(means).T, strict=True))
-    found = np.concatenate(features)
-    columns |= {score.name: score.of_features(found) for score in scores if score.name in FITTED}
-    return np.stack([columns[score.name] for score in scores], axis=1)
+    return _in_order(scores, np.concatenate(features), dict(zip(measured, np.concatenate(means).T, strict=True)))
+
+
+def _in_order(scores: Sequence[Score], features: Singles, columns: Mapping[str, Singles]) -> Singles:
+    """All scores, ``(n_tiles, n_scores)``: fitted ones from features, others from their columns by name."""
+    fitted = {score.name: score.of_features(features) for score in scores if score.name in FITTED}
+    return np.stack([fitted[s.name] if s.name in fitted else columns[s.name] for s in scores], axis=1)
 
 
 def _features(band: Pixels, inside: slice, tile: int, flaws: bool) -> Singles:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from arm_batch.core.allocation.dispatch import dispatch_order
 from arm_batch.core.allocation.lp import Pool
-from arm_batch.core.allocation.makespan import dispatch_order
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.errors import ArmBatchError
 from arm_batch.execution.profiling import Sampled, per_megapixel, sample_shards, speed_key

@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from arm_batch.images.exif import Exif, parse_block
-from arm_batch.images.png_chunks import Told, read_told
 from arm_batch.images.read_jpeg import JFIF_BYTES, density, read_comments
 from arm_batch.images.read_tiff import MODELS
 from arm_batch.images.samples import IPTC_LOST, Samples
 from arm_batch.images.vips import Vips, dtype_of, get_blob
+from arm_batch.metadata.exif import Exif, parse_block
+from arm_batch.metadata.png_chunks import Told, read_told
 
 ReadExif = Callable[[], Exif]
 

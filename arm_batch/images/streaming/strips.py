@@ -10,7 +10,8 @@ import numpy as np
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.tiling.grid import Rows
 from arm_batch.errors import ImageError
-from arm_batch.images import Metadata, Picture
+from arm_batch.images import Picture
+from arm_batch.metadata import Metadata
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,16 +17,15 @@ from arm_batch.core.arrays import Pixels
 from arm_batch.errors import ImageError, StoreError
 from arm_batch.images.embed import Embedded, embed, room_for
 from arm_batch.images.encode import SAVERS, save_options, with_metadata
-from arm_batch.images.exif import serialise
 from arm_batch.images.formats import choose_format
-from arm_batch.images.metadata import enlarge_metadata, exif_for
-from arm_batch.images.picture import Metadata
 from arm_batch.images.reasons import writing_failed
 from arm_batch.images.streaming.rows_as_png import PngRows
 from arm_batch.images.streaming.strips import Strips
-from arm_batch.images.texts import fitting
 from arm_batch.images.tiff_tags import add_tags, extra_samples
 from arm_batch.images.vips import open_socket, open_target
+from arm_batch.metadata import Metadata, enlarge_metadata, exif_for
+from arm_batch.metadata.exif import serialise
+from arm_batch.metadata.texts import fitting
 
 _TILE = 256
 """Side of the tiles of TIFF files, px."""

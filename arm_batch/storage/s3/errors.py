@@ -140,6 +140,11 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, _TRANSIENT_EXCEPTIONS)
 
 
+def may_be_there(error: Exception) -> bool:
+    """Whether an object may exist under the key after a conditional PUT that failed so."""
+    return status(error) == 412 or is_transient(error)
+
+
 def is_missing(error: Exception) -> bool:
     """Whether the object does not exist, though its bucket does."""
     return status(error) == 404 and code(error) != "NoSuchBucket"

@@ -11,7 +11,8 @@ from arm_batch.storage.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ListObjectsV2OutputTypeDef
 
 _PIECE = 1 << 15
 """Bytes of a body read at once, so that a body that trickles in is noticed between two of them."""
@@ -76,3 +77,19 @@ class RangeReader(io.RawIOBase):
             view[:length] = self._fetch(self._position, length)
             self._position += length
         return length
+
+
+def list_page(client: S3Client, bucket: str, prefix: str, token: str) -> ListObjectsV2OutputTypeDef:
+    """One page of a listing; `token` is that of the page before, empty for the first.
+
+    Raises:
+        BadAnswerError: the answer broke off.
+    """
+    if token:
+        page = client.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
+    else:
+        page = client.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    # botocore takes an answer that broke off before its first byte for a listing of nothing.
+    if "IsTruncated" not in page:
+        raise BadAnswerError("the answer is not a listing")
+    return page

@@ -16,9 +16,9 @@ from arm_batch.errors import StoreError
 from arm_batch.storage.base import ObjectInfo, checked_key
 from arm_batch.storage.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from arm_batch.storage.s3.client import repeated, s3_client
-from arm_batch.storage.s3.errors import FAILURES, code, is_missing, is_transient, status
+from arm_batch.storage.s3.errors import FAILURES, code, is_missing, is_transient, may_be_there, status
 from arm_batch.storage.s3.multipart import Tried, remove_uploads, upload
-from arm_batch.storage.s3.responses import BadAnswerError, RangeReader, etag_of, read_body
+from arm_batch.storage.s3.responses import BadAnswerError, RangeReader, etag_of, list_page, read_body
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -164,7 +164,7 @@ class S3Store:
             except FAILURES as error:
                 # 412: an object is there, and it may be our own from a PUT whose answer got lost. After a passing
                 # failure it may be there as well, or come into being even now: then the next PUT gets the 412.
-                if not _may_be_there(error):
+                if not may_be_there(error):
                     raise
                 there = self._peek(key)
                 if there is None:
@@ -172,7 +172,7 @@ class S3Store:
                 return there == data
             return True
 
-        return self._tried(key, attempt, again=_may_be_there)
+        return self._tried(key, attempt, again=may_be_there)
 
     def scratch_folder(self) -> Path:
         """Where this machine keeps temporary files."""
@@ -213,15 +213,7 @@ class S3Store:
 
     def _page(self, prefix: str, token: str) -> ListObjectsV2OutputTypeDef:
         """One page of a listing; `token` is empty for the first."""
-        base = self._base + prefix
-        if token:
-            page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=base, ContinuationToken=token)
-        else:
-            page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=base)
-        # botocore takes an answer that broke off before its first byte for a listing of nothing.
-        if "IsTruncated" not in page:
-            raise BadAnswerError("the answer is not a listing")
-        return page
+        return list_page(self.client, self.bucket, self._base + prefix, token)
 
     def _get(self, key: str) -> tuple[bytes, ObjectInfo]:
         answer = self.client.get_object(Bucket=self.bucket, Key=self.readable(key))
@@ -254,8 +246,3 @@ class S3Store:
         again: Callable[[Exception], bool] = is_transient,
     ) -> T:
         return repeated(attempt, self.retry_policy, self._where(key), reading, again)
-
-
-def _may_be_there(error: Exception) -> bool:
-    """Whether an object may exist under the key after a conditional PUT that failed so."""
-    return status(error) == 412 or is_transient(error)

@@ -29,7 +29,7 @@ def shards(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(shards())
-def test_shares_add_up_over_shards_and_subnets(case):
+def test_shares_add_up_over_shards_and_subnets(case: tuple[np.ndarray, np.ndarray]) -> None:
     tiles, histograms = case
     shares = apportion(tiles, histograms)
     assert shares.dtype == np.int64
@@ -39,13 +39,13 @@ def test_shares_add_up_over_shards_and_subnets(case):
 
 
 @given(st.integers(1, 9), st.integers(0, 50), st.integers(1, 9))
-def test_equal_shards_get_equal_shares_up_to_rounding(n_shards, each, denominator):
+def test_equal_shards_get_equal_shares_up_to_rounding(n_shards: int, each: int, denominator: int) -> None:
     costly = n_shards * each // denominator
     shares = apportion(np.array([[n_shards * each - costly, costly]]), np.full((n_shards, 1), each))
     assert np.ptp(shares, axis=0).max() <= 1
 
 
-def test_shares_follow_the_tile_counts():
+def test_shares_follow_the_tile_counts() -> None:
     shares = apportion(np.array([[6, 4]]), np.array([[5], [0], [5]]))
     assert shares.tolist() == [[[3, 2]], [[0, 0]], [[3, 2]]]
 
@@ -64,7 +64,7 @@ def shard_tiles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(shard_tiles())
-def test_tiles_get_exactly_their_bins_share(case):
+def test_tiles_get_exactly_their_bins_share(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     scores, bins, share = case
     subnets = assign(scores, bins, ShardAllocation(np.arange(len(share)), share))
     counts = np.zeros_like(share)
@@ -75,7 +75,9 @@ def test_tiles_get_exactly_their_bins_share(case):
 
 
 @given(shard_tiles())
-def test_inside_a_bin_the_higher_scores_get_the_costlier_subnets(case):
+def test_inside_a_bin_the_higher_scores_get_the_costlier_subnets(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
     scores, bins, share = case
     subnets = assign(scores, bins, ShardAllocation(np.arange(len(share)), share))
     for b in range(len(share)):

@@ -9,13 +9,14 @@ from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.curve import CurvePoint, Planner, budget_curve, budget_flops, knee, spend_for
 from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import Allocation
-from arm_batch.core.allocation.measures import OBJECTIVES
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.allocation.objective import Quality
+from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, archives, census_of, table
 
 
-def planner(archive: tuple, objective: str) -> Planner:
+def planner(archive: tuple[Lut, list[np.ndarray]], objective: Objective) -> Planner:
     lut, images = archive
     return Planner(
         objective=objective, lut=lut, histogram=census_of(objective, lut, images), costs=COSTS, tile_px=64
@@ -24,7 +25,9 @@ def planner(archive: tuple, objective: str) -> Planner:
 
 @given(archives(most=400), st.sampled_from(OBJECTIVES))
 @settings(max_examples=30)
-def test_the_curve_rises_from_interpolation_to_all_that_helps(archive, objective):
+def test_the_curve_rises_from_interpolation_to_all_that_helps(
+    archive: tuple[Lut, list[np.ndarray]], objective: Objective
+) -> None:
     plan = planner(archive, objective)
     curve = budget_curve(plan, 9)
     assert curve[0].spend == plan.floor
@@ -38,7 +41,9 @@ def test_the_curve_rises_from_interpolation_to_all_that_helps(archive, objective
 
 @given(archives(most=400), st.sampled_from(OBJECTIVES), st.floats(0.01, 0.99))
 @settings(max_examples=40)
-def test_the_least_spend_reaches_the_target_and_a_little_less_does_not(archive, objective, place):
+def test_the_least_spend_reaches_the_target_and_a_little_less_does_not(
+    archive: tuple[Lut, list[np.ndarray]], objective: Objective, place: float
+) -> None:
     plan = planner(archive, objective)
     low, high = (plan.predict(plan.solve(b)).of(objective) for b in (plan.floor, plan.full))
     target = low + place * (high - low)
@@ -54,7 +59,7 @@ def test_the_least_spend_reaches_the_target_and_a_little_less_does_not(archive, 
         assert plan.predict(plan.solve(less)).of(objective) <= target + slack
 
 
-def test_targets_out_of_reach_say_what_can_be_had():
+def test_targets_out_of_reach_say_what_can_be_had() -> None:
     rng = np.random.default_rng(0)
     archive = (table(3), [rng.integers(0, 3, 50)])
     plan = planner(archive, "mse")
@@ -66,11 +71,12 @@ def test_targets_out_of_reach_say_what_can_be_had():
     assert spend_for(plan, 1.0) == plan.floor
 
 
-def test_a_budget_in_db_is_the_spend_for_it_and_others_are_bounds():
+def test_a_budget_in_db_is_the_spend_for_it_and_others_are_bounds() -> None:
     rng = np.random.default_rng(1)
     plan = planner((table(3), [rng.integers(0, 3, 50) for _ in range(4)]), "image-psnr")
     low, high = plan.reach(plan.floor), plan.reach(plan.full)
     middle = parse_budget(f"{(low + high) / 2:.4f}dB")
+    assert middle.target_db is not None
     assert plan.floor < budget_flops(plan, middle) == spend_for(plan, middle.target_db) < plan.full
     assert budget_flops(plan, parse_budget("50%")) == plan.full // 2
     assert budget_flops(plan, parse_budget("70FLOP")) == 70
@@ -82,7 +88,7 @@ def test_a_budget_in_db_is_the_spend_for_it_and_others_are_bounds():
         budget_flops(plan, parse_budget("90min"))
 
 
-def test_a_target_for_no_image_at_all_takes_nothing():
+def test_a_target_for_no_image_at_all_takes_nothing() -> None:
     empty = Planner(
         objective="mse", lut=table(3), histogram=Histogram.empty("mse", table(3)), costs=COSTS, tile_px=64
     )
@@ -93,7 +99,7 @@ def point(spend: int, pooled_db: float) -> CurvePoint:
     return CurvePoint(Allocation(np.zeros((1, 1, 1), np.int64), spend, 0.0), Quality(0, pooled_db, 0))
 
 
-def test_the_knee_is_farthest_above_the_chord():
+def test_the_knee_is_farthest_above_the_chord() -> None:
     figures = [20.0, 24.0, 26.0, 26.5, 27.0]
     curve = [point(100 * i, q) for i, q in enumerate(figures)]
     assert knee(curve, "mse") == curve[2]

@@ -13,8 +13,9 @@ from arm_batch.core.allocation.deadline import ClusterProfile, Deadline, solve_t
 from arm_batch.core.allocation.histogram import Histogram
 from arm_batch.core.allocation.knapsack import spend_of
 from arm_batch.core.allocation.lp import Pool
-from arm_batch.core.allocation.measures import OBJECTIVES
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.allocation.objective import class_errors, solve
+from arm_batch.core.prediction.lut import Lut
 from arm_batch.errors import BudgetError
 from tests.core.tables import COSTS, archives, census_of, log_error, table
 
@@ -31,7 +32,7 @@ def cluster_profile(
 
 
 @st.composite
-def problems(draw: st.DrawFn):
+def problems(draw: st.DrawFn) -> tuple[Lut, list[np.ndarray], ClusterProfile, Objective]:
     lut, images = draw(archives())
     cpus = draw(st.integers(1, 8))
     made = cluster_profile(cpus, draw(st.integers(0, 3)), cpus + draw(st.integers(0, 4)), draw(st.floats(0, 50)))
@@ -40,7 +41,9 @@ def problems(draw: st.DrawFn):
 
 @given(problems(), st.floats(0.01, 3), st.floats(0, 50))
 @settings(max_examples=60)
-def test_every_pool_ends_in_time_and_every_tile_is_served(problem, ease, passed):
+def test_every_pool_ends_in_time_and_every_tile_is_served(
+    problem: tuple[Lut, list[np.ndarray], ClusterProfile, Objective], ease: float, passed: float
+) -> None:
     lut, images, made, objective = problem
     histogram = census_of(objective, lut, images)
     host_overhead = made.host_seconds * float(histogram.pixels.sum()) / 1e6
@@ -64,7 +67,7 @@ def test_every_pool_ends_in_time_and_every_tile_is_served(problem, ease, passed)
 
 @given(st.integers(0, 500), st.floats(0.0, 1.0), st.sampled_from(["psnr", "mse"]))
 @settings(max_examples=60)
-def test_it_is_near_the_best_of_all_choices(seed, share, objective):
+def test_it_is_near_the_best_of_all_choices(seed: int, share: float, objective: Objective) -> None:
     # One device of each kind, one choice for all tiles of a bin on each: every such plan is tried.
     lut = table(3, seed)
     counts = np.array([20, 30, 10])
@@ -90,7 +93,7 @@ def test_it_is_near_the_best_of_all_choices(seed, share, objective):
 
 @given(archives(), st.floats(0.05, 0.95))
 @settings(max_examples=40)
-def test_where_time_is_flops_it_does_what_flops_do(archive, share):
+def test_where_time_is_flops_it_does_what_flops_do(archive: tuple[Lut, list[np.ndarray]], share: float) -> None:
     lut, images = archive
     histogram = census_of("image-psnr", lut, images)
     count = int(histogram.tiles.sum())
@@ -109,7 +112,7 @@ def test_where_time_is_flops_it_does_what_flops_do(archive, share):
     assert log_error(histogram, lut, timed.tiles) <= log_error(histogram, lut, exact.tiles) + 0.05
 
 
-def test_a_cap_on_flops_holds_beside_the_time():
+def test_a_cap_on_flops_holds_beside_the_time() -> None:
     lut = table(4)
     histogram = census_of("mse", lut, [np.arange(4).repeat(100)])
     found = solve_timed(
@@ -118,7 +121,7 @@ def test_a_cap_on_flops_holds_beside_the_time():
     assert 12_000 < found.allocation.spend <= 12_345
 
 
-def test_what_is_beside_the_nets_takes_their_time_on_shared_cores_only():
+def test_what_is_beside_the_nets_takes_their_time_on_shared_cores_only() -> None:
     lut = table(4)
     histogram = replace(census_of("mse", lut, [np.arange(4).repeat(100)]), pixels=np.array([10**6]))
     spends = [
@@ -140,7 +143,7 @@ def test_what_is_beside_the_nets_takes_their_time_on_shared_cores_only():
     ("text", "held", "wall"),
     [("90min", {"cpu": 4}, 5400), ("2gpu-hours", {"cpu": 4, "gpu": 2}, 3600), ("1cpu-hour", {"cpu": 4}, 900)],
 )
-def test_device_hours_are_wall_time_of_all_devices(text, held, wall):
+def test_device_hours_are_wall_time_of_all_devices(text: str, held: dict[str, int], wall: int) -> None:
     assert wall_budget(parse_budget(text), held) == wall
 
 
@@ -148,7 +151,7 @@ def test_device_hours_are_wall_time_of_all_devices(text, held, wall):
     ("text", "passed", "told"),
     [("60s", 61.0, "61.0 s have passed"), ("60s", 57.0, "take about 5.0 s"), ("3gpu-hours", 0.0, "needs a GPU")],
 )
-def test_what_no_plan_meets_is_said_in_one_line(text, passed, told):
+def test_what_no_plan_meets_is_said_in_one_line(text: str, passed: float, told: str) -> None:
     lut = table(2)
     histogram = replace(census_of("mse", lut, [np.array([0, 1])]), pixels=np.array([10**6]))
     with pytest.raises(BudgetError, match=told) as raised:
@@ -163,7 +166,7 @@ def test_what_no_plan_meets_is_said_in_one_line(text, passed, told):
     assert "\n" not in str(raised.value)
 
 
-def test_an_archive_without_images_takes_what_has_passed():
+def test_an_archive_without_images_takes_what_has_passed() -> None:
     lut = table(2)
     found = solve_timed(
         "image-psnr",

@@ -29,7 +29,7 @@ class Problem:
 
     @property
     def value(self) -> np.ndarray:
-        return (self.weights[:, None, None] * self.bin_value).reshape(-1, len(self.costs))
+        return np.reshape(self.weights[:, None, None] * self.bin_value, (-1, len(self.costs)))
 
     def solve(self) -> Allocation:
         result = allocate(self.counts, self.bin_value, self.weights, self.costs, self.budget)
@@ -115,7 +115,7 @@ def relaxation(problem: Problem) -> tuple[int, float, float]:
 
 
 @given(problems())
-def test_the_budget_is_kept_and_every_tile_gets_one_subnet(problem):
+def test_the_budget_is_kept_and_every_tile_gets_one_subnet(problem: Problem) -> None:
     result = problem.solve()
     assert (result.tiles >= 0).all()
     assert result.tiles.sum(axis=1).tolist() == problem.histogram.tolist()
@@ -124,7 +124,7 @@ def test_the_budget_is_kept_and_every_tile_gets_one_subnet(problem):
 
 @given(problems())
 @settings(max_examples=300)
-def test_no_open_step_fits_into_what_is_left(problem):
+def test_no_open_step_fits_into_what_is_left(problem: Problem) -> None:
     result = problem.solve()
     left = problem.budget - result.spend
     for b, source in zip(*np.nonzero(result.tiles), strict=True):
@@ -133,7 +133,7 @@ def test_no_open_step_fits_into_what_is_left(problem):
 
 
 @given(problems())
-def test_no_tile_pays_for_less_value_than_a_cheaper_subnet_has(problem):
+def test_no_tile_pays_for_less_value_than_a_cheaper_subnet_has(problem: Problem) -> None:
     result = problem.solve()
     for b, subnet in zip(*np.nonzero(result.tiles), strict=True):
         assert problem.value[b, subnet] == problem.value[b, : subnet + 1].max()
@@ -141,7 +141,7 @@ def test_no_tile_pays_for_less_value_than_a_cheaper_subnet_has(problem):
 
 @given(problems())
 @settings(max_examples=500)
-def test_the_value_is_optimal_up_to_one_step(problem):
+def test_the_value_is_optimal_up_to_one_step(problem: Problem) -> None:
     result = problem.solve()
     spend, value, bound = relaxation(problem)
     got = problem.value_of(result.tiles)
@@ -151,7 +151,7 @@ def test_the_value_is_optimal_up_to_one_step(problem):
     assert bound >= best_value(problem, problem.budget) - 1e-9
 
 
-def test_worked_example():
+def test_worked_example() -> None:
     value = np.array([[0.0, 1.0, 1.0], [0.0, 9.0, 12.0]])
     result = Problem(np.array([[3, 2]]), value, np.ones(1), np.array([1, 3, 5]), 15).solve()
     # 5 for the floor; two tiles to 9 (price 4.5), both on to 12 (1.5), then one to 1 (0.5) fits.
@@ -159,14 +159,14 @@ def test_worked_example():
     assert (result.spend, result.marginal_value) == (15, 0.5)
 
 
-def test_steps_may_leave_out_several_subnets_below_the_hull():
+def test_steps_may_leave_out_several_subnets_below_the_hull() -> None:
     value = np.array([[0.0, 3.0, 4.0, 12.0]])
     result = Problem(np.array([[2]]), value, np.ones(1), np.array([1, 2, 3, 4]), 5).solve()
     assert result.tiles.tolist() == [[1, 0, 0, 1]]
     assert result.marginal_value == 4
 
 
-def test_steps_that_change_nothing_are_bought_last_and_losing_ones_never():
+def test_steps_that_change_nothing_are_bought_last_and_losing_ones_never() -> None:
     value = np.array([[5.0, 5.0, 4.0]])
     result = Problem(np.array([[4]]), value, np.ones(1), np.array([1, 2, 3]), 1000).solve()
     assert result.tiles.tolist() == [[0, 4, 0]]
@@ -174,25 +174,25 @@ def test_steps_that_change_nothing_are_bought_last_and_losing_ones_never():
 
 
 @given(problems())
-def test_below_the_floor_is_an_error(problem):
+def test_below_the_floor_is_an_error(problem: Problem) -> None:
     floor = int(problem.histogram.sum() * problem.costs[0])
     with pytest.raises(BudgetError, match="interpolation alone needs"):
         replace(problem, budget=floor - 1).solve()
 
 
-def test_nothing_to_do_costs_nothing():
+def test_nothing_to_do_costs_nothing() -> None:
     result = Problem(np.array([[0, 0]]), np.zeros((2, 2)), np.ones(1), np.array([1, 2]), 0).solve()
     assert (result.spend, result.marginal_value, result.tiles.sum()) == (0, 0.0, 0)
 
 
-def test_a_class_that_counts_for_more_is_served_first():
+def test_a_class_that_counts_for_more_is_served_first() -> None:
     value = np.array([[0.0, 1.0]])
     result = allocate(np.array([[2], [2]]), value, np.array([1.0, 3.0]), np.array([1, 2]), 7)
     assert result.tiles.tolist() == [[[1, 1]], [[0, 2]]]
     assert (result.spend, result.marginal_value) == (7, 1.0)
 
 
-def test_a_thousand_million_tiles_take_no_more_memory_than_their_histogram_does():
+def test_a_thousand_million_tiles_take_no_more_memory_than_their_histogram_does() -> None:
     rng = np.random.default_rng(0)
     histogram = rng.integers(0, 10**6, (144, 120))
     histogram[0, 0] += 10**9

@@ -1,6 +1,7 @@
 """Allocation over pools, against bounds and against the fractional optimum."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +28,13 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[Pool]]:
 
 def least_wall(histogram: np.ndarray, pools: list[Pool]) -> float:
     """Seconds of interpolation everywhere, spread at will."""
-    return float(histogram.sum()) / sum(pool.devices / pool.seconds[0] for pool in pools)
+    return float(histogram.sum() / sum(pool.devices / pool.seconds[0] for pool in pools))
 
 
 @given(problems(), st.floats(1.05, 100), st.floats(1.1, 90))
-def test_every_bound_is_kept_by_whole_tiles(problem, wall_factor, flops_factor):
+def test_every_bound_is_kept_by_whole_tiles(
+    problem: tuple[np.ndarray, np.ndarray, list[Pool]], wall_factor: float, flops_factor: float
+) -> None:
     histogram, value, pools = problem
     wall = wall_factor * least_wall(histogram, pools) + 10 * max(float(p.seconds[0]) for p in pools)
     flops = int(flops_factor * histogram.sum()) + 10
@@ -50,7 +53,9 @@ def test_every_bound_is_kept_by_whole_tiles(problem, wall_factor, flops_factor):
 
 
 @given(problems(), st.floats(0.05, 0.95))
-def test_with_flops_alone_it_is_the_allocation(problem, share):
+def test_with_flops_alone_it_is_the_allocation(
+    problem: tuple[np.ndarray, np.ndarray, list[Pool]], share: float
+) -> None:
     histogram, value, pools = problem
     assume(histogram.sum() > 2000)
     floor, top = (int(histogram.sum()) * int(cost) for cost in (COSTS[0], COSTS[-1]))
@@ -62,7 +67,7 @@ def test_with_flops_alone_it_is_the_allocation(problem, share):
     assert gained >= best * (1 - 1e-3) - 50 * float((value[:, -1] - value[:, 0]).max())
 
 
-def test_a_device_bound_makes_gpus_do_what_they_are_best_at():
+def test_a_device_bound_makes_gpus_do_what_they_are_best_at() -> None:
     # The GPU is no faster at bin 0's only useful subnet and ten times at bin 1's.
     value = np.array([[0.0, 5.0, 5.0], [0.0, 0.0, 9.0]])
     cpu = Pool(kind="cpu", devices=4, seconds=np.array([0.001, 0.1, 1.0]))
@@ -73,7 +78,7 @@ def test_a_device_bound_makes_gpus_do_what_they_are_best_at():
     assert result.busy_seconds[1] <= 50
 
 
-def test_more_time_is_worth_more_until_all_is_bought():
+def test_more_time_is_worth_more_until_all_is_bought() -> None:
     value = -table(5).mse
     histogram = np.full(5, 1000)
     pools = [Pool(kind="cpu", devices=2, seconds=np.array([0.001, 0.04, 0.07, 0.1]))]
@@ -86,13 +91,13 @@ def test_more_time_is_worth_more_until_all_is_bought():
 
 
 @pytest.mark.parametrize("bound", [{"wall_seconds": 2.0}, {"flops": 4999}, {"wall_seconds": 0.0}])
-def test_less_than_interpolation_is_refused(bound):
+def test_less_than_interpolation_is_refused(bound: dict[str, Any]) -> None:
     pools = [Pool(kind="cpu", devices=2, seconds=np.array([0.001, 0.04, 0.07, 0.1]))]
     with pytest.raises(BudgetError, match="less than interpolation"):
         allocate_devices(np.full(5, 1000), -table(5).mse, COSTS, pools, **bound)
 
 
-def test_an_empty_archive_needs_nothing():
+def test_an_empty_archive_needs_nothing() -> None:
     pools = [Pool(kind="cpu", devices=1, seconds=np.ones(4))]
     result = allocate_devices(np.zeros(3, np.int64), -table(3).mse, COSTS, pools, flops=0)
     assert (result.tiles.sum(), result.flops, result.wall_seconds) == (0, 0, 0)

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from arm_batch.core.allocation.histogram import N_CLASSES, Histogram, class_count, image_class, take_histogram
 from arm_batch.core.allocation.knapsack import spend_of
-from arm_batch.core.allocation.measures import OBJECTIVES
+from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.allocation.objective import class_errors, predict, solve
+from arm_batch.core.prediction.lut import Lut
 from tests.core.tables import COSTS, archives, census_of, log_error, table
 from tests.memory import peak_of_memory
 
 
 @given(archives(), st.sampled_from(OBJECTIVES), st.floats(0, 1))
-def test_every_objective_keeps_the_budget_and_every_tile(archive, objective, share):
+def test_every_objective_keeps_the_budget_and_every_tile(
+    archive: tuple[Lut, list[np.ndarray]], objective: Objective, share: float
+) -> None:
     lut, images = archive
     histogram = census_of(objective, lut, images)
     count = sum(map(len, images))
@@ -32,7 +35,9 @@ def test_every_objective_keeps_the_budget_and_every_tile(archive, objective, sha
 
 
 @given(archives(), st.floats(0, 1))
-def test_no_objective_beats_the_others_at_what_it_is_for_by_more_than_a_step(archive, share):
+def test_no_objective_beats_the_others_at_what_it_is_for_by_more_than_a_step(
+    archive: tuple[Lut, list[np.ndarray]], share: float
+) -> None:
     lut, images = archive
     count = sum(map(len, images))
     budget = count + int(share * 99 * count)
@@ -45,7 +50,7 @@ def test_no_objective_beats_the_others_at_what_it_is_for_by_more_than_a_step(arc
     assert class_errors(lut, by_mse.tiles).sum() >= class_errors(lut, richer.tiles).sum() - 1e-6
 
 
-def test_image_psnr_is_near_the_best_of_all_divisions_of_the_budget():
+def test_image_psnr_is_near_the_best_of_all_divisions_of_the_budget() -> None:
     gaps = [gap_db(seed, share) for seed in [*range(60), 301] for share in (0.1, 0.25, 0.5)]
     # Minorise-maximise may stop at a local optimum: rarely, and then not far off. Seed 301 is such a case.
     assert np.mean(gaps) < 0.002
@@ -75,7 +80,7 @@ def gap_db(seed: int, share: float) -> float:
     return float(10 * (got - best) / 2)
 
 
-def test_small_images_are_not_sacrificed_to_large_ones():
+def test_small_images_are_not_sacrificed_to_large_ones() -> None:
     lut = table(2)
     images = [np.zeros(2, np.intp)] * 50 + [np.ones(400, np.intp)]
     shares = {}
@@ -86,7 +91,7 @@ def test_small_images_are_not_sacrificed_to_large_ones():
     assert shares["mse"] < 100
 
 
-def test_classes_rise_with_the_error_and_do_not_depend_on_the_order_of_tiles():
+def test_classes_rise_with_the_error_and_do_not_depend_on_the_order_of_tiles() -> None:
     lut = table(5)
     bins = np.random.default_rng(0).integers(0, 5, 1000)
     classes = [image_class("image-psnr", lut, bins[:n]) for n in range(1, 1000, 50)]
@@ -97,7 +102,7 @@ def test_classes_rise_with_the_error_and_do_not_depend_on_the_order_of_tiles():
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-300, 1e300])
-def test_extreme_errors_have_a_class_and_an_allocation(level):
+def test_extreme_errors_have_a_class_and_an_allocation(level: float) -> None:
     lut = replace(table(2), mse=np.full((2, 4), level))
     bins = np.array([0, 1, 1])
     assert 0 <= image_class("image-psnr", lut, bins) < N_CLASSES
@@ -106,7 +111,7 @@ def test_extreme_errors_have_a_class_and_an_allocation(level):
 
 
 @given(archives(), st.sampled_from(OBJECTIVES))
-def test_a_census_of_parts_adds_up(archive, objective):
+def test_a_census_of_parts_adds_up(archive: tuple[Lut, list[np.ndarray]], objective: Objective) -> None:
     lut, images = archive
     whole = census_of(objective, lut, images)
     parts = Histogram.empty(objective, lut)
@@ -118,7 +123,7 @@ def test_a_census_of_parts_adds_up(archive, objective):
     assert whole.images.sum() == len(images)
 
 
-def test_predictions_are_what_the_table_says():
+def test_predictions_are_what_the_table_says() -> None:
     lut = table(3)
     images = [np.array([0, 0, 1]), np.array([2, 2, 2, 2])]
     # 16 px a tile; the second image fills only half of its tiles.
@@ -138,7 +143,7 @@ def test_predictions_are_what_the_table_says():
     ]
 
 
-def test_a_thousand_million_tiles_take_no_more_memory_than_their_histogram_does():
+def test_a_thousand_million_tiles_take_no_more_memory_than_their_histogram_does() -> None:
     lut = table(120)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 10**5, N_CLASSES)

@@ -32,7 +32,7 @@ def measurements(draw: st.DrawFn, n_scores: int) -> MeasuredTiles:
 
 
 @given(st.data(), st.sampled_from([ONE, TWO]), st.integers(1, 12))
-def test_tables_have_neither_holes_nor_bumps(data, scores, n_bins):
+def test_tables_have_neither_holes_nor_bumps(data: st.DataObject, scores: tuple[Score, ...], n_bins: int) -> None:
     measured = data.draw(measurements(len(scores)))
     lut = tabulate(scores, measured, {}, n_bins)
     assert len(lut.edges) < n_bins
@@ -49,7 +49,7 @@ def test_tables_have_neither_holes_nor_bumps(data, scores, n_bins):
     assert firsts.min() >= MIN_TILES
 
 
-def test_averages_are_those_of_the_bin_where_nothing_needs_pooling():
+def test_averages_are_those_of_the_bin_where_nothing_needs_pooling() -> None:
     rng = np.random.default_rng(0)
     scores = np.repeat([1.0, 5.0, 20.0], 40).astype(np.float32)[:, None]
     mse = np.array([[8.0, 6.0], [30.0, 20.0], [90.0, 50.0]]).repeat(40, axis=0) + rng.normal(0, 0.1, (120, 2))
@@ -61,7 +61,7 @@ def test_averages_are_those_of_the_bin_where_nothing_needs_pooling():
     assert lut.provenance == {"weights": "w"}
 
 
-def test_tiles_of_one_image_count_as_one_observation():
+def test_tiles_of_one_image_count_as_one_observation() -> None:
     scores = np.ones((40, 1), np.float32)
     mse = np.repeat([[1.0], [3.0], [1.0], [3.0]], 10, axis=0) @ np.ones((1, 2))
     alone = tabulate(ONE, MeasuredTiles(scores, mse, np.arange(40)), {})
@@ -70,7 +70,7 @@ def test_tiles_of_one_image_count_as_one_observation():
     np.testing.assert_allclose(together.standard_error, 1 / np.sqrt(4))
 
 
-def test_bins_that_contradict_their_neighbours_are_pooled():
+def test_bins_that_contradict_their_neighbours_are_pooled() -> None:
     scores = np.repeat([1.0, 5.0, 20.0], 40).astype(np.float32)[:, None]
     # The middle bin loses where its neighbours gain 4 and 40: it shares their mean with the bin before.
     mse = np.array([[10.0, 6.0], [10.0, 12.0], [90.0, 50.0]]).repeat(40, axis=0)
@@ -80,7 +80,7 @@ def test_bins_that_contradict_their_neighbours_are_pooled():
     np.testing.assert_allclose(rows[:, 0], [10, 10, 90])
 
 
-def test_flawless_tiles_do_not_decide_a_mean_in_db():
+def test_flawless_tiles_do_not_decide_a_mean_in_db() -> None:
     scores = np.ones((20, 1), np.float32)
     mse = np.array([[100.0, 0.0]]).repeat(20, axis=0)
     lut = tabulate(ONE, MeasuredTiles(scores, mse, np.arange(20)), {})
@@ -88,16 +88,16 @@ def test_flawless_tiles_do_not_decide_a_mean_in_db():
     assert lut.mse[0, 1] == 0
 
 
-def test_a_second_score_cuts_each_bin_into_equal_counts():
+def test_a_second_score_cuts_each_bin_into_equal_counts() -> None:
     rng = np.random.default_rng(0)
     scores = rng.exponential(10, (4000, 2)).astype(np.float32)
-    lut = tabulate(TWO, MeasuredTiles(scores, scores + 1.0, np.arange(4000)), {}, 10)
+    lut = tabulate(TWO, MeasuredTiles(scores, (scores + 1.0).astype(np.float64), np.arange(4000)), {}, 10)
     counts = lut.tiles.reshape(-1, N_CUTS + 1)
     assert counts.shape == (10, 4)
     assert (np.ptp(counts, axis=1) <= 1).all()
 
 
-def test_edges_share_the_square_roots_evenly():
+def test_edges_share_the_square_roots_evenly() -> None:
     scores = np.random.default_rng(0).exponential(10, 10_000).astype(np.float32)
     edges = bin_edges(scores, 10)
     mass = [
@@ -107,7 +107,7 @@ def test_edges_share_the_square_roots_evenly():
     np.testing.assert_allclose(mass, np.mean(mass), rtol=0.02)
 
 
-def test_too_few_tiles_are_refused():
+def test_too_few_tiles_are_refused() -> None:
     measured = MeasuredTiles(np.ones((9, 1), np.float32), np.ones((9, 2)), np.arange(9))
     with pytest.raises(InputError, match="9 tiles are too few"):
         tabulate(ONE, measured, {})

@@ -32,7 +32,7 @@ def ladder(*subnets: tuple[str, int], columns: int | None = None) -> Ladder:
     )
 
 
-def test_costs_are_whole_flops():
+def test_costs_are_whole_flops() -> None:
     costs = ladder((INTERPOLATION, 5), ("a", 10**12)).costs
     assert costs.dtype == np.int64
     assert costs.tolist() == [5, 10**12]
@@ -48,23 +48,23 @@ def test_costs_are_whole_flops():
     ],
     ids=["no interpolation", "interpolation last", "equal costs", "costs fall"],
 )
-def test_ladders_ascend_from_interpolation(subnets):
+def test_ladders_ascend_from_interpolation(subnets: list[tuple[str, int]]) -> None:
     with pytest.raises(LadderError, match="must ascend"):
         ladder(*subnets)
 
 
-def test_the_table_must_have_a_column_for_each_subnet():
+def test_the_table_must_have_a_column_for_each_subnet() -> None:
     with pytest.raises(LadderError, match="3 columns for 2 subnets"):
         ladder((INTERPOLATION, 1), ("a", 2), columns=3)
 
 
-def test_interpolation_costs_four_taps_twice():
+def test_interpolation_costs_four_taps_twice() -> None:
     # x4: 4 columns of 1 row and 4 x 4 px for each LR px, four multiply-adds each, three channels.
     assert interpolation_flops(4, 1) == 2 * 3 * 4 * (4 + 16)
     assert interpolation_flops(4, 36) == 36 * 36 * interpolation_flops(4, 1)
 
 
-def test_images_get_the_scores_that_the_table_wants():
+def test_images_get_the_scores_that_the_table_wants() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)
     rungs = ladder((INTERPOLATION, 1), ("a", 2))
     np.testing.assert_array_equal(rungs.scores(image), score_tiles([Score("octave")], image, rungs.grid))

@@ -1,6 +1,7 @@
 """The score-to-quality table."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,12 +52,14 @@ def nested() -> Lut:
 @pytest.mark.parametrize(
     ("score", "expected"), [(-1, 0), (0, 0), (9.99, 0), (10, 1), (19.9, 1), (20, 2), (40, 2), (1e9, 2)]
 )
-def test_bins_hold_their_lower_edge_and_the_outer_ones_everything_beyond(lut, score, expected):
+def test_bins_hold_their_lower_edge_and_the_outer_ones_everything_beyond(
+    lut: Lut, score: float, expected: int
+) -> None:
     assert lut.bin_of(np.array([[score]], np.float32)).tolist() == [expected]
 
 
 @given(st.lists(st.tuples(scores, scores)))
-def test_a_second_score_divides_the_bins_of_the_first(pairs):
+def test_a_second_score_divides_the_bins_of_the_first(pairs: list[tuple[float, float]]) -> None:
     ones = np.ones((6, 1))
     cuts = np.array([[1.0, 3.0], [7.0, 7.0]])
     pair = (Score("octave"), Score("laplacian"))
@@ -77,7 +80,7 @@ def test_a_second_score_divides_the_bins_of_the_first(pairs):
 
 
 @given(st.lists(scores))
-def test_the_histogram_counts_every_score_once(values):
+def test_the_histogram_counts_every_score_once(values: list[float]) -> None:
     table = np.ones((2, 1))
     lut = Lut(
         scores=(Score("octave"),),
@@ -95,7 +98,7 @@ def test_the_histogram_counts_every_score_once(values):
     assert histogram.tolist() == [int((array < 1).sum()), int((array >= 1).sum())]
 
 
-def test_predicted_psnr_pools_squared_errors_over_the_area_of_the_images(lut):
+def test_predicted_psnr_pools_squared_errors_over_the_area_of_the_images(lut: Lut) -> None:
     tiles = np.array([[0, 0], [1, 3], [0, 0]])
     assert lut.psnr_of(tiles, 4) == pytest.approx(10 * np.log10(255**2 / ((50 + 3 * 20) / 4)))
     assert lut.psnr_of(tiles, 2) == pytest.approx(10 * np.log10(255**2 / ((50 + 3 * 20) / 2)))
@@ -106,7 +109,7 @@ def test_predicted_psnr_pools_squared_errors_over_the_area_of_the_images(lut):
     arrays(np.float64, (3, 2), elements=st.floats(0, 200)),
     st.dictionaries(st.text(), st.text()),
 )
-def test_json_round_trip_is_exact(mse, psnr_db, provenance):
+def test_json_round_trip_is_exact(mse: np.ndarray, psnr_db: np.ndarray, provenance: dict[str, str]) -> None:
     gain = Score("gain", (0.1, 1 / 3, -1e-9, 2.0, 1e6))
     lut = Lut(
         scores=(gain, Score("octave")),
@@ -125,7 +128,7 @@ def test_json_round_trip_is_exact(mse, psnr_db, provenance):
     assert back.to_json() == lut.to_json()
 
 
-def test_one_score_survives_the_round_trip(lut):
+def test_one_score_survives_the_round_trip(lut: Lut) -> None:
     assert Lut.from_json(lut.to_json().encode(), "lut.json").to_json() == lut.to_json()
 
 
@@ -160,21 +163,21 @@ def test_one_score_survives_the_round_trip(lut):
         "three scores",
     ],
 )
-def test_inconsistent_tables_are_refused(lut, change):
+def test_inconsistent_tables_are_refused(lut: Lut, change: dict[str, Any]) -> None:
     with pytest.raises(LadderError, match="LUT"):
         replace(lut, **change)
 
 
-def test_cuts_must_not_fall_but_may_be_equal(nested):
+def test_cuts_must_not_fall_but_may_be_equal(nested: Lut) -> None:
     table, counts = np.ones((6, 1)), np.ones(6, np.int64)
-    values = {"mse": table, "psnr_db": table, "standard_error": table, "tiles": counts}
+    values: dict[str, Any] = {"mse": table, "psnr_db": table, "standard_error": table, "tiles": counts}
     replace(nested, cuts=np.array([[1.0, 1.0], [2.0, 3.0]]), **values)
     with pytest.raises(LadderError, match="do not ascend"):
         replace(nested, cuts=np.array([[1.0, 1.0], [3.0, 2.0]]), **values)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"edges": [0, 1]}', "3"])
-def test_other_documents_are_refused(text):
+def test_other_documents_are_refused(text: str) -> None:
     with pytest.raises(LadderError, match=r"lut\.json is not a LUT: .*build-lut"):
         Lut.from_json(text.encode(), "lut.json")
 
@@ -183,6 +186,6 @@ def test_other_documents_are_refused(text):
     "key", ["scores", "edges", "cuts", "mse", "psnr_db", "standard_error", "tiles", "provenance"]
 )
 @pytest.mark.parametrize("value", [None, "x", 3, [[1], [2, 3]], [{"name": "gain", "weights": []}]])
-def test_documents_with_a_damaged_field_are_refused(lut, key, value):
+def test_documents_with_a_damaged_field_are_refused(lut: Lut, key: str, value: object) -> None:
     with pytest.raises(LadderError, match="lut\\.json"):
         Lut.from_json(changed(lut.to_json().encode(), **{key: value}), "lut.json")

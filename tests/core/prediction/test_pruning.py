@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from arm_batch.core.prediction.pruning import undominated
 
 
-def test_worked_examples():
+def test_worked_examples() -> None:
     costs = np.array([1, 2, 3, 4])
     assert undominated(costs, np.array([8.0, 4.0, 2.0, 1.0])) == [0, 1, 2, 3]
     # Above the line between its neighbours, on it, and costlier without being better.
@@ -17,7 +17,7 @@ def test_worked_examples():
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=8))
-def test_exactly_those_that_a_mix_cannot_replace_are_kept(steps):
+def test_exactly_those_that_a_mix_cannot_replace_are_kept(steps: list[tuple[int, int]]) -> None:
     costs = np.cumsum([cost for cost, _ in steps])
     errors = np.array([float(error) for _, error in steps])
     kept = undominated(costs, errors)

@@ -1,13 +1,14 @@
 """Several jobs on one pool."""
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arm_batch.core.allocation.knapsack import allocate
+from arm_batch.core.allocation.knapsack import Allocation, allocate
 from arm_batch.core.allocation.objective import solve
 from arm_batch.core.quota.pricing import Job, solve_image_jobs, solve_jobs
 from arm_batch.errors import BudgetError
@@ -34,12 +35,12 @@ def pools(draw: st.DrawFn, most: int = 30) -> tuple[dict[str, Job], int]:
     return jobs, draw(st.integers(floor, top))
 
 
-def value_of(jobs: dict[str, Job], allocations: dict) -> float:
+def value_of(jobs: dict[str, Job], allocations: dict[str, Allocation]) -> float:
     return sum(float((allocations[name].tiles * jobs[name].value).sum()) for name in jobs)
 
 
 @given(pools())
-def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case):
+def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case: tuple[dict[str, Job], int]) -> None:
     jobs, pool = case
     allocations = solve_jobs(jobs, pool)
     spent = sum(a.spend for a in allocations.values()) + sum(job.fixed for job in jobs.values())
@@ -55,7 +56,7 @@ def test_the_pool_is_never_overdrawn_and_nothing_that_fits_is_left(case):
 
 
 @given(pools())
-def test_together_they_do_as_well_as_one_job_over_all_images(case):
+def test_together_they_do_as_well_as_one_job_over_all_images(case: tuple[dict[str, Job], int]) -> None:
     jobs, pool = case
     allocations = solve_jobs(jobs, pool)
     fixed = sum(job.fixed for job in jobs.values())
@@ -68,7 +69,7 @@ def test_together_they_do_as_well_as_one_job_over_all_images(case):
     assert value_of(jobs, allocations) == pytest.approx(whole, abs=len(COSTS) * largest)
 
 
-def test_twenty_jobs_lose_less_than_a_thousandth_of_the_value():
+def test_twenty_jobs_lose_less_than_a_thousandth_of_the_value() -> None:
     rng = np.random.default_rng(0)
     value = -table(30).mse
     jobs = {
@@ -84,7 +85,7 @@ def test_twenty_jobs_lose_less_than_a_thousandth_of_the_value():
 
 
 @given(pools(), st.randoms())
-def test_the_order_of_arrival_does_not_matter(case, random):
+def test_the_order_of_arrival_does_not_matter(case: tuple[dict[str, Job], int], random: Random) -> None:
     jobs, pool = case
     names = list(jobs)
     random.shuffle(names)
@@ -94,7 +95,9 @@ def test_the_order_of_arrival_does_not_matter(case, random):
 
 
 @given(pools(), st.floats(0, 1), st.data())
-def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(case, share, data):
+def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(
+    case: tuple[dict[str, Job], int], share: float, data: st.DataObject
+) -> None:
     jobs, pool = case
     allocations = solve_jobs(jobs, pool)
     # Part of each job begins at the first price; then a job leaves and another comes.
@@ -111,7 +114,7 @@ def test_repricing_keeps_what_is_begun_and_the_pool_when_jobs_come_and_go(case, 
     assert again[gone].spend == 0
 
 
-def test_prices_meet_across_jobs():
+def test_prices_meet_across_jobs() -> None:
     value = np.array([[0.0, 10.0], [0.0, 1.0]])
     costs = np.array([1, 2])
     rich = Job(histogram=np.array([[2, 0]]), value=value, weights=np.ones(1), costs=costs)
@@ -122,7 +125,7 @@ def test_prices_meet_across_jobs():
     assert (both["rich"].marginal_value, both["poor"].marginal_value) == (10, 1)
 
 
-def test_a_pool_below_the_floors_is_refused():
+def test_a_pool_below_the_floors_is_refused() -> None:
     job = Job(
         histogram=np.array([[3]]),
         value=np.array([[0.0, 1.0]]),
@@ -137,7 +140,7 @@ def test_a_pool_below_the_floors_is_refused():
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.9])
-def test_twenty_jobs_serve_images_as_well_as_one_job_does(share):
+def test_twenty_jobs_serve_images_as_well_as_one_job_does(share: float) -> None:
     rng = np.random.default_rng(1)
     lut = table(30)
     archives = [
@@ -158,7 +161,7 @@ def test_twenty_jobs_serve_images_as_well_as_one_job_does(share):
     }
     allocations = solve_image_jobs(jobs, pool)
     assert sum(a.spend for a in allocations.values()) <= pool
-    together = sum(a.tiles for a in allocations.values())
+    together = np.sum([a.tiles for a in allocations.values()], axis=0)
     one = solve("image-psnr", lut, whole, COSTS, pool)
     start = solve("image-psnr", lut, whole, COSTS, int(whole.tiles.sum()))
     gains = [log_error(whole, lut, start.tiles) - log_error(whole, lut, tiles) for tiles in (together, one.tiles)]

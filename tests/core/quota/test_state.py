@@ -9,7 +9,7 @@ from arm_batch.core.quota.state import QuotaState, follow
 from arm_batch.errors import BudgetError
 
 A, B = (Register(job, "mse", f"demands/{job}", 3) for job in "ab")
-BEGUN = [A, Price({"a": 60}), Begin("a", 0, 40, 0)]
+BEGUN: list[Event] = [A, Price({"a": 60}), Begin("a", 0, 40, 0)]
 POOL = QuotaState("p", 100)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.tiling.dither import DitherLook, is_dithered
-from tests.image_files import noise, saved, smooth
+from tests.image_files import by_opencv, noise, saved, smooth
 
 PHOTO = smooth(3, 200, 300)
 GREY = smooth(4, 200, 300, channels=1)
@@ -44,22 +44,22 @@ COARSE = [(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)]
 WEB = [(r, g, b) for r in range(0, 256, 51) for g in range(0, 256, 51) for b in range(0, 256, 51)]
 GREYS = [(level, level, level) for level in range(0, 256, 85)]
 
-DITHERED = {
+TWO = np.array([[200, 40, 90], [0, 30, 60]], np.uint8)
+
+DITHERED: dict[str, np.ndarray] = {
     "1 bit": bilevel(),
     "1 bit, ordered": ordered(GREY),
     "1 bit, in colour": np.repeat(bilevel(), 3, axis=2),
-    "1 bit, two colours": np.where(bilevel() > 0, np.uint8([200, 40, 90]), np.uint8([0, 30, 60])),
+    "1 bit, two colours": np.where(bilevel() > 0, TWO[0], TWO[1]),
     "1 bit of 16": bilevel().astype(np.uint16) * 257,
-    "1 bit through JPEG": cv2.imdecode(np.frombuffer(saved(bilevel(), "JPEG", quality=90), np.uint8), 0)[
-        ..., None
-    ],
+    "1 bit through JPEG": by_opencv(saved(bilevel(), "JPEG", quality=90), 0)[..., None],
     "text of 1 bit": np.where(text(cv2.INTER_AREA) > 128, np.uint8(255), np.uint8(0)),
     "eight colours": quantised(COARSE, True),
     "four greys": quantised(GREYS, True),
     "colours of old browsers": quantised(WEB, True),
 }
 
-NOT_DITHERED = {
+NOT_DITHERED: dict[str, np.ndarray] = {
     "photograph": PHOTO,
     "grey": GREY,
     "of 16 bits": smooth(3, 200, 300, depth=16),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -44,7 +45,9 @@ def harm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(harm: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARM_BATCH_TEST_HARM", str(harm))
-        ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+        )
         yield
         ray.shutdown()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from ray.exceptions import RaySystemError
 
 from arm_batch.errors import ArmBatchError
-from arm_batch.execution.ray import named_actor
 from arm_batch.execution.ray.named_actor import REVIVALS, NamedActor
 
 ACTOR = object()
@@ -35,7 +35,7 @@ class Cancelled(NamedActor[object]):
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that would have been waited."""
     waited: list[float] = []
-    monkeypatch.setattr(named_actor.time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", waited.append)
     return waited
 
 

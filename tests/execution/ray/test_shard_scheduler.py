@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,9 @@ def test_without_a_second_kind_cost_decides(monkeypatch: pytest.MonkeyPatch) -> 
 def test_two_kinds_of_cpus_give_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = make_archive(tmp_path / "in")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+    )
     try:
         pipeline.upscale(job(archive, tmp_path / "one", executor="ray", shard_images=2), silent)
         # With one kind of device there is nothing to measure.

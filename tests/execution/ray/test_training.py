@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,12 @@ def test_what_stops_a_worker_is_told_once_and_nothing_is_overwritten(
 ) -> None:
     attempts = []
     trainer = training._trainer
-    monkeypatch.setattr(training, "_trainer", lambda *given: attempts.append(given) or trainer(*given))
+
+    def noted(*given: Any) -> Any:
+        attempts.append(given)
+        return trainer(*given)
+
+    monkeypatch.setattr(training, "_trainer", noted)
     job.out.mkdir()
     (job.out / CHECKPOINT).write_bytes(b"not a checkpoint")
     with pytest.raises(UsageError, match="not a readable checkpoint"):

@@ -12,16 +12,17 @@ from PIL import Image
 
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import LargeImages
-from arm_batch.images import Metadata, decode, enlarge_metadata
+from arm_batch.images import decode
 from arm_batch.images.streaming import StripWriter, open_strips
 from arm_batch.images.streaming.writer import Canvas, canvas_of
 from arm_batch.images.vips import from_array, set_blob
+from arm_batch.metadata import Metadata, enlarge_metadata
 from tests import exif_blocks as blocks
 from tests.exif_blocks import MAKERS, Seen
 from tests.image_files import saved, smooth, tiff
-from tests.images.exif.test_round_trip import camera
-from tests.images.test_described import DESCRIBED, SRGB_IN_WORDS
-from tests.images.test_xmp import packet, sources
+from tests.metadata.exif.test_round_trip import camera
+from tests.metadata.test_described import DESCRIBED, SRGB_IN_WORDS
+from tests.metadata.test_xmp import packet, sources
 
 STREAMED = LargeImages(pixels=1, streamed=1)
 RGB8 = smooth(0)

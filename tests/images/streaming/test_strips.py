@@ -20,11 +20,12 @@ from PIL import Image, ImageCms
 from arm_batch.core.image_options import Reading
 from arm_batch.core.large_images import LargeImages
 from arm_batch.errors import ImageError, StoreError
-from arm_batch.images import Metadata, Picture, decode, encode
+from arm_batch.images import Picture, decode, encode
 from arm_batch.images.streaming import StripWriter, choose_strip_format, open_strips, probe_size, read_through
 from arm_batch.images.streaming.window import Window
 from arm_batch.images.streaming.writer import Canvas
 from arm_batch.images.vips import from_array
+from arm_batch.metadata import Metadata
 from tests.image_files import tiff
 
 STREAMED = LargeImages(pixels=1, streamed=1)
@@ -93,7 +94,7 @@ FILES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_strips_are_what_decoding_at_once_gives(name):
+def test_strips_are_what_decoding_at_once_gives(name: str) -> None:
     picture = decode(FILES[name], READING)
     strips, rows = read_all(FILES[name])
     expected = np.concatenate([picture.pixels, picture.planes], axis=2)
@@ -111,14 +112,14 @@ def test_strips_are_what_decoding_at_once_gives(name):
 
 @pytest.mark.parametrize("name", ["tiff, strips", "tiff, tiles", "tiff, tiles behind the tags", "png", "jpeg"])
 @pytest.mark.parametrize("kept", [0.3, 0.8])
-def test_files_that_end_early_are_images_that_fail(name, kept):
+def test_files_that_end_early_are_images_that_fail(name: str, kept: float) -> None:
     data = FILES[name][: int(len(FILES[name]) * kept)]
     with pytest.raises(ImageError):
         read_through(open_strips(io.BytesIO(data), READING, STREAMED))
 
 
 @pytest.mark.parametrize("name", ["tiff, strips", "png"])
-def test_garbled_files_are_images_that_fail(name):
+def test_garbled_files_are_images_that_fail(name: str) -> None:
     data = bytearray(FILES[name])
     middle = len(data) // 2
     data[middle : middle + 200] = bytes(200)
@@ -126,14 +127,14 @@ def test_garbled_files_are_images_that_fail(name):
         read_through(open_strips(io.BytesIO(bytes(data)), READING, STREAMED))
 
 
-def test_jpeg_files_with_a_hole_are_images_that_fail():
+def test_jpeg_files_with_a_hole_are_images_that_fail() -> None:
     data = FILES["jpeg"]
     hole = data[: len(data) // 2] + data[-2:]
     with pytest.raises(ImageError, match="is damaged: premature end of data segment"):
         read_through(open_strips(io.BytesIO(hole), READING, STREAMED))
 
 
-def test_what_the_stream_raises_is_not_taken_for_a_broken_image():
+def test_what_the_stream_raises_is_not_taken_for_a_broken_image() -> None:
     class Breaking(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell() > 20_000:
@@ -145,7 +146,7 @@ def test_what_the_stream_raises_is_not_taken_for_a_broken_image():
             read_through(open_strips(Breaking(FILES[name]), READING, STREAMED))
 
 
-def test_what_cannot_be_read_in_strips_is_refused_with_the_way_out():
+def test_what_cannot_be_read_in_strips_is_refused_with_the_way_out() -> None:
     webp = saved("webp", noise(64, 64, 3))
     png = saved("png", noise(64, 64, 3), interlace=True)
     jpeg = saved("jpeg", noise(64, 64, 3), interlace=True)
@@ -161,19 +162,19 @@ def read_all_at_once(data: bytes) -> np.ndarray:
     return strips.rows(0, strips.height)
 
 
-def test_the_limit_on_pixels_holds_before_anything_is_decoded():
+def test_the_limit_on_pixels_holds_before_anything_is_decoded() -> None:
     with pytest.raises(ImageError, match="45 x 600 px are more than the 26,999 allowed"):
         open_strips(io.BytesIO(FILES["png"][:2000]), Reading(max_pixels=26_999), STREAMED)
 
 
-def test_headers_that_do_not_tell_leave_it_to_the_decoder():
+def test_headers_that_do_not_tell_leave_it_to_the_decoder() -> None:
     for data in (b"", b"no image", FILES["tiff, strips"][:10], FILES["jpeg"][:30]):
         assert probe_size(io.BytesIO(data), READING) is None
         with pytest.raises(ImageError):
             open_strips(io.BytesIO(data), READING, STREAMED)
 
 
-def test_colours_under_full_transparency_are_replaced():
+def test_colours_under_full_transparency_are_replaced() -> None:
     alpha = np.full((300, 45, 1), 255, np.uint8)
     alpha[:, 20:25] = 0
     pixels = np.full((300, 45, 3), 200, np.uint8)
@@ -185,7 +186,7 @@ def test_colours_under_full_transparency_are_replaced():
     np.testing.assert_array_equal(rows[..., 3:], alpha)
 
 
-def test_orientation_is_kept_and_said():
+def test_orientation_is_kept_and_said() -> None:
     image = from_array(noise(60, 45, 3), "rgb").copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", 6)
     for saver in ("tiff", "jpeg", "png"):
@@ -197,7 +198,9 @@ def test_orientation_is_kept_and_said():
 @given(
     st.integers(1, 40), st.integers(1, 9), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=9)
 )
-def test_windows_give_what_they_are_asked_for_and_read_once(height, strip, steps):
+def test_windows_give_what_they_are_asked_for_and_read_once(
+    height: int, strip: int, steps: list[tuple[int, int]]
+) -> None:
     image = np.arange(height)[:, None, None]
     read: list[int] = []
 
@@ -215,7 +218,7 @@ def test_windows_give_what_they_are_asked_for_and_read_once(height, strip, steps
         assert len(read) < stop + strip
 
 
-def test_windows_do_not_go_back():
+def test_windows_do_not_go_back() -> None:
     window = Window(lambda start, stop: np.zeros((stop - start, 1, 1)), 100, 10)
     window(50, 60)
     with pytest.raises(ValueError, match="rows 39 to 45"):
@@ -247,7 +250,9 @@ def written(
     ("format", "colours", "channels"),
     [("tiff", 1, 1), ("tiff", 3, 3), ("tiff", 3, 6), ("tiff", 1, 2), ("png", 3, 3), ("png", 3, 4), ("png", 1, 1)],
 )
-def test_what_is_written_in_strips_is_read_back(tmp_path, format, colours, channels, dtype):
+def test_what_is_written_in_strips_is_read_back(
+    tmp_path: Path, format: str, colours: int, channels: int, dtype: type[np.uint8 | np.uint16]
+) -> None:
     array = noise(300, 517, channels, dtype)
     # Where alpha is nothing, decoding would replace the colours.
     array[..., colours:] |= 1
@@ -264,7 +269,7 @@ def test_what_is_written_in_strips_is_read_back(tmp_path, format, colours, chann
     assert data == written(tmp_path / "b", format, array, colours, channels > colours, metadata=metadata)
 
 
-def test_jpeg_is_written_with_its_profile_and_orientation(tmp_path):
+def test_jpeg_is_written_with_its_profile_and_orientation(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     y, x = np.mgrid[:300, :517]
     array = np.stack([x // 3, y // 2, (x + y) // 4], axis=2).astype(np.uint8)
@@ -281,7 +286,7 @@ def write_noise(path: Path, format: str, canvas: Canvas, rows: int) -> None:
             writer.add(noise(30, canvas.width, canvas.colours))
 
 
-def test_a_writer_that_cannot_write_says_why(tmp_path, monkeypatch):
+def test_a_writer_that_cannot_write_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     canvas = Canvas(
         height=3000,
         width=1000,
@@ -304,7 +309,7 @@ def test_a_writer_that_cannot_write_says_why(tmp_path, monkeypatch):
         write_noise(path, "jpeg", replace(canvas, width=70_000, height=90), 90)
 
 
-def test_a_writer_that_is_given_up_ends(tmp_path):
+def test_a_writer_that_is_given_up_ends(tmp_path: Path) -> None:
     canvas = Canvas(
         height=3000,
         width=1000,
@@ -325,7 +330,7 @@ def test_a_writer_that_is_given_up_ends(tmp_path):
     assert not any("_save" in thread.name for thread in threading.enumerate())
 
 
-def test_giants_fall_back_to_tiff():
+def test_giants_fall_back_to_tiff() -> None:
     def chosen(wanted: str, width: int) -> tuple[str, str | None]:
         canvas = Canvas(
             height=20_000,

@@ -21,7 +21,7 @@ from arm_batch.models.backbones.slimmable import Supernet
         ("carn", 64, 1_155_188_736, 1_154_875_392),
     ],
 )
-def test_published_figures_of_a_32x32_patch(name, width, executed, paper):
+def test_published_figures_of_a_32x32_patch(name: str, width: int, executed: int, paper: int) -> None:
     assert Supernet(get_backbone(name), 4).flops(width, 32, 32) == Flops(executed, paper)
 
 
@@ -37,24 +37,26 @@ def test_published_figures_of_a_32x32_patch(name, width, executed, paper):
     ],
     ids=["conv", "grouped", "strided", "transposed", "prelu", "colour shift"],
 )
-def test_layers_over_4x5_px(layer, executed, paper):
+def test_layers_over_4x5_px(
+    layer: MeanShift | nn.Conv2d | nn.ConvTranspose2d | nn.Sequential, executed: int, paper: int
+) -> None:
     assert count_flops(layer, 4, 5) == Flops(executed, paper)
 
 
-def test_a_layer_that_is_applied_twice_counts_twice():
+def test_a_layer_that_is_applied_twice_counts_twice() -> None:
     conv = nn.Conv2d(3, 3, 1)
     assert count_flops(nn.Sequential(conv, conv), 2, 2).executed == 2 * count_flops(conv, 2, 2).executed
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_executed_flops_are_proportional_to_the_area_and_grow_with_width(name):
+def test_executed_flops_are_proportional_to_the_area_and_grow_with_width(name: str) -> None:
     supernet = Supernet(get_backbone(name), 4)
     costs = [supernet.flops(w, 8, 8).executed for w in supernet.backbone.widths]
     assert costs == sorted(set(costs))
     assert supernet.flops(supernet.backbone.full_width, 16, 24).executed == 6 * costs[-1]
 
 
-def test_counting_leaves_no_hooks_behind():
+def test_counting_leaves_no_hooks_behind() -> None:
     conv = nn.Conv2d(3, 3, 1)
     count_flops(conv, 2, 2)
     assert not conv._forward_hooks

@@ -1,5 +1,7 @@
 """The closed list of backbones."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,19 +14,19 @@ from arm_batch.models.checkpoint import load_supernet, save_weights
 
 
 @pytest.mark.parametrize("name", ["fsrcnn", "carn", "srresnet"])
-def test_backbones_go_by_their_name(name):
+def test_backbones_go_by_their_name(name: str) -> None:
     assert get_backbone(name) is BACKBONES[name]
     assert get_backbone(name).name == name
 
 
 @pytest.mark.parametrize("name", ["", "FSRCNN", "os.system", "edsr"])
-def test_unknown_names_are_refused_with_the_known_ones(name):
+def test_unknown_names_are_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(UsageError, match="known: fsrcnn, carn, srresnet"):
         get_backbone(name)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES.values(), ids=BACKBONES)
-def test_published_widths_ascend_and_exist(backbone):
+def test_published_widths_ascend_and_exist(backbone: Backbone) -> None:
     assert list(backbone.widths) == sorted(set(backbone.widths))
     assert backbone.full_width == backbone.widths[-1]
     for width in backbone.widths:
@@ -50,7 +52,7 @@ def small(net: Tiny) -> None:
     nn.init.zeros_(net.tail.weight)
 
 
-def test_a_module_and_one_line_are_a_new_backbone(tmp_path, monkeypatch):
+def test_a_module_and_one_line_are_a_new_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         BACKBONES, "tiny", Backbone(name="tiny", build=Tiny, start=small, widths=(4, 8), body=("head.",))
     )

@@ -18,7 +18,7 @@ def supernets() -> dict[str, Supernet]:
 
 
 @pytest.mark.parametrize(("name", "width"), CASES)
-def test_the_training_and_inference_forms_agree(supernets, name, width):
+def test_the_training_and_inference_forms_agree(supernets: dict[str, Supernet], name: str, width: int) -> None:
     x = torch.rand(2, 3, 6, 5)
     supernet = supernets[name]
     with torch.no_grad():
@@ -28,7 +28,7 @@ def test_the_training_and_inference_forms_agree(supernets, name, width):
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_the_widest_subnet_is_the_supernet(supernets, name):
+def test_the_widest_subnet_is_the_supernet(supernets: dict[str, Supernet], name: str) -> None:
     supernet = supernets[name]
     x = torch.rand(1, 3, 5, 5)
     with torch.no_grad():
@@ -37,22 +37,23 @@ def test_the_widest_subnet_is_the_supernet(supernets, name):
 
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_scale_gives_its_size(name, scale):
+def test_every_scale_gives_its_size(name: str, scale: int) -> None:
     backbone = get_backbone(name)
     narrow = backbone.widths[0]
     assert Supernet(backbone, scale).subnet(narrow)(torch.rand(1, 3, 4, 3)).shape == (1, 3, 4 * scale, 3 * scale)
 
 
-def test_narrow_training_steps_change_only_the_leading_corner(supernets):
+def test_narrow_training_steps_change_only_the_leading_corner(supernets: dict[str, Supernet]) -> None:
     supernet = supernets["fsrcnn"]
     supernet.zero_grad()
     supernet(torch.rand(1, 3, 6, 6), 16).sum().backward()
-    gradient = supernet.net.head_conv[0].weight.grad
+    gradient = supernet.net.get_parameter("head_conv.0.weight").grad
+    assert gradient is not None
     assert gradient[:16].abs().sum() > 0
     assert not gradient[16:].any()
 
 
-def test_subnets_are_contiguous_frozen_copies(supernets):
+def test_subnets_are_contiguous_frozen_copies(supernets: dict[str, Supernet]) -> None:
     module = supernets["carn"].subnet(36)
     assert not module.training
     assert all(p.is_contiguous() and not p.requires_grad for p in module.parameters())
@@ -64,11 +65,11 @@ def test_subnets_are_contiguous_frozen_copies(supernets):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("width", [16, 56])
-def test_fsrcnn_starts_as_bilinear_interpolation_beside_its_random_channels(width, scale):
+def test_fsrcnn_starts_as_bilinear_interpolation_beside_its_random_channels(width: int, scale: int) -> None:
     supernet = Supernet(get_backbone("fsrcnn"), scale)
     x = torch.rand(1, 3, 12, 12)
     with torch.no_grad():
-        supernet.net.tail_conv.weight[3:] = 0
+        supernet.net.get_parameter("tail_conv.weight")[3:] = 0
         out = supernet(x, width)
     expected = F.interpolate(x, scale_factor=float(scale), mode="bilinear", align_corners=False)
     # At the border the transposed convolution reads zeros.
@@ -79,12 +80,12 @@ def test_fsrcnn_starts_as_bilinear_interpolation_beside_its_random_channels(widt
 @pytest.mark.parametrize(
     ("name", "width", "scale"), [("carn", 38, 4), ("carn", 0, 4), ("fsrcnn", 57, 4), ("fsrcnn", 16, 5)]
 )
-def test_impossible_subnets_are_refused(name, width, scale):
+def test_impossible_subnets_are_refused(name: str, width: int, scale: int) -> None:
     with pytest.raises(UsageError, match=name):
         get_backbone(name).check(width, scale)
 
 
-def test_subnets_of_other_widths_than_the_published_can_be_had(supernets):
+def test_subnets_of_other_widths_than_the_published_can_be_had(supernets: dict[str, Supernet]) -> None:
     assert supernets["fsrcnn"].subnet(24)(torch.rand(1, 3, 4, 4)).shape == (1, 3, 16, 16)
     with pytest.raises(UsageError, match="width 60"):
         supernets["fsrcnn"](torch.rand(1, 3, 4, 4), 60)

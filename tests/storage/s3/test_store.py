@@ -170,6 +170,7 @@ PERMANENT = {
 def test_what_does_not_pass_is_told_at_once(
     store: S3Store, direct: S3Store, proxy: FaultyS3, fault: Fault, operation: str
 ) -> None:
+    kind: type[Exception]
     kind, message = PERMANENT[fault]
     if fault is Fault.DENIED and operation in ("read", "range", "stat"):
         kind, message = PermissionError, "Access Denied$"
@@ -307,7 +308,10 @@ def test_folder_markers_and_neighbours_are_left_out(direct: S3Store) -> None:
     ("error", "message"),
     [
         (NoCredentialsError(), "Unable to locate credentials: correct the credentials and run"),
-        (SSLError(endpoint_url="https://x", error="CERTIFICATE_VERIFY_FAILED"), "CERTIFICATE_VERIFY_FAILED$"),
+        (
+            SSLError(endpoint_url="https://x", error=Exception("CERTIFICATE_VERIFY_FAILED")),
+            "CERTIFICATE_VERIFY_FAILED$",
+        ),
     ],
 )
 def test_failures_without_an_answer_that_do_not_pass(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from arm_batch.images.exif import (
+from arm_batch.metadata.exif import (
     Exif,
     dpi_of,
     enlarged,
@@ -16,12 +16,37 @@ from arm_batch.images.exif import (
     with_orientation,
     with_tags_of,
 )
-from arm_batch.images.geotiff import enlarged_geo
-from arm_batch.images.picture import Metadata
-from arm_batch.images.xmp import enlarged_xmp
+from arm_batch.metadata.geotiff import enlarged_geo
+from arm_batch.metadata.texts import Text
+from arm_batch.metadata.xmp import enlarged_xmp
 
 _TOLD_IN_EXIF = ("tiff", "webp", "avif")
 """Formats, of the resolution."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What belongs to an image beside its pixels.
+
+    Attributes:
+        icc: profile of the colours; ``None`` stands for sRGB.
+        exif: a block as JPEG holds it, from ``Exif`` on; upright, without sizes and thumbnails.
+        xmp: a packet, likewise.
+        dpi: pixels per inch across and down, ``None`` where not told.
+        geo: where on earth it lies, as tags of TIFF; None where not told.
+        texts: of PNG, and comments of JPEG.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    geo: Exif | None = None
+    texts: tuple[Text, ...] = ()
+
+    def stripped(self) -> Metadata:
+        """The profile, and where it lies: neither is about who took it, or with what."""
+        return Metadata(icc=self.icc, geo=self.geo)
 
 
 def is_big(data: bytes) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from arm_batch.images import FORMATS, decode, encode, fit_metadata
-from arm_batch.images.exif import parse_block, serialise
+from arm_batch.metadata.exif import parse_block, serialise
 from tests import exif_blocks as blocks
 from tests.exif_blocks import MAKERS, NOTE, Block, Seen, ascii, long, rational, short, undefined
 from tests.image_files import saved, smooth

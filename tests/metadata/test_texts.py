@@ -16,7 +16,7 @@ from arm_batch.core.large_images import LargeImages
 from arm_batch.images import Picture, decode, encode, fit_metadata
 from arm_batch.images.streaming import StripWriter, open_strips
 from arm_batch.images.streaming.writer import canvas_of
-from arm_batch.images.texts import COMMENT
+from arm_batch.metadata.texts import COMMENT
 from tests.image_files import chunk, exif, saved, smooth, with_chunk
 
 RGB8 = smooth(0)

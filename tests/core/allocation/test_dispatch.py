@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from makespans import Devices, least_makespan, simulate_dispatch
 
-from arm_batch.core.allocation.makespan import Devices, dispatch_order, least_makespan, simulate_dispatch
+from arm_batch.core.allocation.dispatch import dispatch_order
 
 
 @st.composite
@@ -21,7 +22,7 @@ def clusters(draw: st.DrawFn) -> tuple[list[int], Devices, Devices]:
 
 @given(clusters())
 @settings(max_examples=200)
-def test_both_ends_meet_within_five_percent_of_the_bound(cluster):
+def test_both_ends_meet_within_five_percent_of_the_bound(cluster: tuple[list[int], Devices, Devices]) -> None:
     batches, cpus, gpus = cluster
     bound = least_makespan(batches, cpus, gpus)
     wall = simulate_dispatch(batches, cpus, gpus)
@@ -34,11 +35,11 @@ def test_both_ends_meet_within_five_percent_of_the_bound(cluster):
 
 @given(clusters())
 @settings(max_examples=30)
-def test_the_simulation_is_deterministic(cluster):
+def test_the_simulation_is_deterministic(cluster: tuple[list[int], Devices, Devices]) -> None:
     assert simulate_dispatch(*cluster) == simulate_dispatch(*cluster)
 
 
-def test_taking_the_costliest_first_would_be_worse():
+def test_taking_the_costliest_first_would_be_worse() -> None:
     # The GPU wins most on the cheap subnet; ordered by cost alone it would take the wrong end.
     cpus, gpus = Devices(4, np.array([1.0, 2.0])), Devices(1, np.array([0.02, 1.0]))
     assert dispatch_order(cpus.seconds, gpus.seconds) == [1, 0]
@@ -47,7 +48,7 @@ def test_taking_the_costliest_first_would_be_worse():
     assert wall < 200
 
 
-def test_without_gpus_cpus_share_the_work():
+def test_without_gpus_cpus_share_the_work() -> None:
     cpus, gpus = Devices(3, np.array([1.0, 5.0])), Devices(0, np.array([1.0, 1.0]))
     assert simulate_dispatch([3, 3], cpus, gpus) == 6
     assert least_makespan([3, 3], cpus, gpus) == pytest.approx(6)

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable, Container
 from typing import BinaryIO
 
-from arm_batch.images.exif.maker_notes import outside_of
-from arm_batch.images.exif.tags import (
+from arm_batch.metadata.exif.maker_notes import outside_of
+from arm_batch.metadata.exif.tags import (
     ASCII,
     DETAILS,
     DIRECTORY,

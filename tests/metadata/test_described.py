@@ -17,7 +17,7 @@ from arm_batch.errors import ImageError
 from arm_batch.images import FORMATS, decode, encode, fit_metadata
 from tests.exif_blocks import Block, ascii, short, undefined
 from tests.image_files import GREY_GAMMA, SRGB, WIDE, chunk, saved, smooth, tiff, to_srgb_by_pillow, with_chunk
-from tests.images.test_icc import ADOBE, FROM_XYZ, P3, ROMM, encoded, pq_light, srgb_light
+from tests.metadata.test_icc import ADOBE, FROM_XYZ, P3, ROMM, encoded, pq_light, srgb_light
 
 RGB8 = smooth(0)
 GREY8 = np.ascontiguousarray(RGB8[..., :1])

@@ -7,10 +7,10 @@ from PIL import Image
 
 from arm_batch.core.image_options import Reading
 from arm_batch.images import decode
-from arm_batch.images.av1 import colour_codes
-from arm_batch.images.boxes import primary_item
+from arm_batch.metadata.av1 import colour_codes
+from arm_batch.metadata.boxes import primary_item
 from tests.image_files import saved, smooth
-from tests.images.test_described import avif
+from tests.metadata.test_described import avif
 
 RGB8 = smooth(0)
 LARGE = smooth(1, 300, 500)

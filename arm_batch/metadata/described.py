@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 
-from arm_batch.images.av1 import colour_codes
-from arm_batch.images.boxes import find_box, list_boxes, primary_item, primary_properties
-from arm_batch.images.exif import Exif
-from arm_batch.images.exif.tags import DETAILS, INTEROP
-from arm_batch.images.spaces import (
+from arm_batch.metadata.av1 import colour_codes
+from arm_batch.metadata.boxes import find_box, list_boxes, primary_item, primary_properties
+from arm_batch.metadata.exif import Exif
+from arm_batch.metadata.exif.tags import DETAILS, INTEROP
+from arm_batch.metadata.spaces import (
     ADOBE_RGB,
     BT709,
     ROMM_RGB,

@@ -10,8 +10,9 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from arm_batch.core.image_options import Reading
-from arm_batch.images import decode, encode, enlarge_metadata
-from arm_batch.images.xmp import enlarged_xmp, lasting_xmp, orientation_of_xmp
+from arm_batch.images import decode, encode
+from arm_batch.metadata import enlarge_metadata
+from arm_batch.metadata.xmp import enlarged_xmp, lasting_xmp, orientation_of_xmp
 from tests.image_files import WIDE, saved, smooth
 
 RGB8 = smooth(0)

@@ -8,7 +8,7 @@ from dataclasses import astuple
 import numpy as np
 
 from arm_batch.core.arrays import Floats
-from arm_batch.images.spaces import SRGB, Curve, Point, Primaries, Space
+from arm_batch.metadata.spaces import SRGB, Curve, Point, Primaries, Space
 
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])

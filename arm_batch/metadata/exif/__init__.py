@@ -5,7 +5,7 @@ Values are kept as the bytes they are, in their order, so that what is not known
 
 from __future__ import annotations
 
-from arm_batch.images.exif.lasting import (
+from arm_batch.metadata.exif.lasting import (
     ORIENTATION,
     WANTED_OF_TIFF,
     as_srgb,
@@ -21,9 +21,9 @@ from arm_batch.images.exif.lasting import (
     with_tags_of,
     without_note,
 )
-from arm_batch.images.exif.reading import PREFIX, ExifError, parse_block, parse_tiff
-from arm_batch.images.exif.tags import Entry, Exif, Tags
-from arm_batch.images.exif.writing import serialise
+from arm_batch.metadata.exif.reading import PREFIX, ExifError, parse_block, parse_tiff
+from arm_batch.metadata.exif.tags import Entry, Exif, Tags
+from arm_batch.metadata.exif.writing import serialise
 
 __all__ = [
     "ORIENTATION",

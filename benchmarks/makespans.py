@@ -1,10 +1,4 @@
-"""The queue between two kinds of device: each takes batches from its own end.
-
-Batches wait in the order of the GPU's advantage, the ratio of the seconds that a CPU and a GPU need for one.
-GPUs take from the end where they win most, CPUs from the other, and whoever is idle keeps going. With fluid
-work this is optimal: some threshold of the ratio divides the work, and where the two meet is that threshold
-(comparative advantage; Dantzig 1957 for the knapsack in the same form).
-"""
+"""What the queue between two kinds of device comes to in simulation, and what no order of it could beat."""
 
 from __future__ import annotations
 
@@ -13,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linprog
 
+from arm_batch.core.allocation.dispatch import dispatch_order
 from arm_batch.core.arrays import Floats
 
 
@@ -28,15 +24,6 @@ class Devices:
 
     count: int
     seconds: Floats
-
-
-def dispatch_order(cpu_seconds: Floats, gpu_seconds: Floats) -> list[int]:
-    """Subnets from the one that CPUs should take first to the one that GPUs should, by rising advantage.
-
-    >>> dispatch_order(np.array([1.0, 8.0, 6.0]), np.array([1.0, 1.0, 2.0]))
-    [0, 2, 1]
-    """
-    return [int(subnet) for subnet in np.argsort(cpu_seconds / gpu_seconds, kind="stable")]
 
 
 def simulate_dispatch(batches: Sequence[int], cpus: Devices, gpus: Devices) -> float:
@@ -77,8 +64,5 @@ def least_makespan(batches: Sequence[int], cpus: Devices, gpus: Devices) -> floa
     every = np.hstack([np.tile(np.eye(len(count)), len(kinds)), np.zeros((len(count), 1))])
     goal = np.zeros(busy.shape[1])
     goal[-1] = 1
-    # See `lp`.
-    from scipy.optimize import linprog
-
     result = linprog(goal, A_ub=busy, b_ub=np.zeros(len(kinds)), A_eq=every, b_eq=count, method="highs")
     return float(result.fun)

@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from arm_batch.images.described import space_of_png
-from arm_batch.images.exif import plausible_dpi
-from arm_batch.images.spaces import Space
-from arm_batch.images.texts import PNG_TEXTS, Text, is_kept
+from arm_batch.metadata.described import space_of_png
+from arm_batch.metadata.exif import plausible_dpi
+from arm_batch.metadata.spaces import Space
+from arm_batch.metadata.texts import PNG_TEXTS, Text, is_kept
 
 Read = Callable[[int, int], bytes]
 """Gives so many bytes from an offset on, fewer at the end of the file."""

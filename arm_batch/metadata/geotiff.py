@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from arm_batch.core.arrays import Floats
-from arm_batch.images.exif import Entry, Exif, Tags, parse_tiff
+from arm_batch.metadata.exif import Entry, Exif, Tags, parse_tiff
 
 _SCALE, _TIE_POINTS, _TRANSFORMATION, _OLD_TRANSFORMATION = 33550, 33922, 34264, 33920
 _KEYS, _NUMBERS, _TEXTS = 34735, 34736, 34737

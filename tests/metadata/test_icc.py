@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from arm_batch.images.colour import matching_profile, to_srgb
-from arm_batch.images.icc import make_profile
-from arm_batch.images.spaces import ADOBE_RGB, BT709, ROMM_RGB, SRGB, Curve, Primaries, Space, space_of_codes
+from arm_batch.metadata.icc import make_profile
+from arm_batch.metadata.spaces import ADOBE_RGB, BT709, ROMM_RGB, SRGB, Curve, Primaries, Space, space_of_codes
 from tests.image_files import noise, to_srgb_by_pillow
 
 FROM_XYZ = np.linalg.inv([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])

@@ -14,8 +14,8 @@ from arm_batch import open_dataset, pipeline
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import LargeImages
 from arm_batch.images import decode
-from arm_batch.images.geotiff import affine
 from arm_batch.images.streaming import StripWriter, canvas_of, open_strips
+from arm_batch.metadata.geotiff import affine
 from tests.archives import job, replanned, silent
 from tests.image_files import exif, saved, smooth, tiff
 
@@ -45,7 +45,9 @@ def geotiff(*tags: tuple[Any, ...], pixels: np.ndarray = PIXELS, **options: Any)
 
 def tags_of(data: bytes) -> dict[int, Any]:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        return {tag.code: tag.value for tag in file.pages[0].tags}
+        page = file.pages[0]
+        assert isinstance(page, tifffile.TiffPage)
+        return {tag.code: tag.value for tag in page.tags}
 
 
 def places(tags: dict[int, Any], columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -54,7 +56,7 @@ def places(tags: dict[int, Any], columns: np.ndarray, rows: np.ndarray) -> np.nd
     x, y = (columns - 0.5, rows - 0.5) if points else (columns, rows)
     if MATRIX in tags:
         matrix = np.array(tags[MATRIX]).reshape(4, 4)
-        return (np.stack([x, y, 0 * x, 0 * x + 1], axis=1) @ matrix.T)[:, :2]
+        return np.asarray((np.stack([x, y, 0 * x, 0 * x + 1], axis=1) @ matrix.T)[:, :2])
     i, j, _, east, north, _ = tags[TIES][:6]
     across, down = tags[SCALE][:2]
     return np.stack([east + (x - i) * across, north - (y - j) * down], axis=1)

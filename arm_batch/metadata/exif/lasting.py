@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from arm_batch.images.exif.maker_notes import can_move
-from arm_batch.images.exif.tags import (
+from arm_batch.metadata.exif.maker_notes import can_move
+from arm_batch.metadata.exif.tags import (
     DETAILS,
     INTEROP,
     MAKER_NOTE,

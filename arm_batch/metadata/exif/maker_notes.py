@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from arm_batch.images.exif.tags import SIZES, Order
+from arm_batch.metadata.exif.tags import SIZES, Order
 
 _STARTS = (0, 8, 10, 12, 14, 16, 18, 2, 4, 6, 22, 24)
 """Where in a note its directory begins, behind the name of the maker."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 
-from arm_batch.images.exif.reading import PREFIX
-from arm_batch.images.exif.tags import DETAILS, LONG, LONG8, MAKER_NOTE, Entry, Exif, Order, Tags
+from arm_batch.metadata.exif.reading import PREFIX
+from arm_batch.metadata.exif.tags import DETAILS, LONG, LONG8, MAKER_NOTE, Entry, Exif, Order, Tags
 
 _HEADER = 8
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from arm_batch.core.image_options import Reading
-from arm_batch.images import FORMATS, Metadata, Picture, decode, encode, enlarge_metadata, fit_metadata
-from arm_batch.images.exif import as_srgb, enlarged, parse_block, serialise, turned
-from arm_batch.images.exif.tags import DETAILS, INTEROP
+from arm_batch.images import FORMATS, Picture, decode, encode, fit_metadata
+from arm_batch.metadata import Metadata, enlarge_metadata
+from arm_batch.metadata.exif import as_srgb, enlarged, parse_block, serialise, turned
+from arm_batch.metadata.exif.tags import DETAILS, INTEROP
 from tests import exif_blocks as blocks
 from tests.exif_blocks import MAKERS, Block, Seen, ascii, long, rational, short, undefined
 from tests.image_files import WIDE, saved, smooth
