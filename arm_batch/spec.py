@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from arm_batch.core.allocation.budget import Budget
 from arm_batch.core.allocation.measures import OBJECTIVES, Objective
@@ -14,6 +14,9 @@ from arm_batch.core.image_options import DEFAULT_READING, DEFAULT_WRITING, Readi
 from arm_batch.core.large_images import DEFAULT_LARGE_IMAGES, LargeImages
 from arm_batch.core.selection.selection import EVERYTHING, Selection
 from arm_batch.errors import UsageError
+
+if TYPE_CHECKING:
+    from arm_batch.core.prediction.ladder import Ladder
 
 Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["ray", "inline"]
@@ -23,7 +26,11 @@ RuntimeWish = Literal["auto", RuntimeName]
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
 """The best on what papers report and people see, image by image; see "Allocation" in docs/benchmarks.md."""
 
-DEFAULT_LADDER = "fsrcnn-x4"
+DEFAULT_LADDERS = {4: "fsrcnn-x4", 2: "fsrcnn-x2"}
+"""The ladder of each scale where none is asked for."""
+
+DEFAULT_SCALE = 4
+DEFAULT_LADDER = DEFAULT_LADDERS[DEFAULT_SCALE]
 """The shipped ladder that costs least."""
 
 
@@ -67,8 +74,8 @@ class PlanSpec:
 
     Attributes:
         input: folder, ``s3://`` prefix, image, tar, Parquet dataset or list of images.
-        ladder: a shipped name or a folder.
-        scale: the factor asked for; must be the ladder's.
+        ladder: a shipped name or a folder; None for the shipped one of the scale.
+        scale: the factor asked for, which must be the ladder's; None for whatever it is.
         objective: what the budget is to make best.
         reading: which images are taken, and how.
         writing: how the upscaled ones are written; a plan goes by the format alone.
@@ -85,8 +92,8 @@ class PlanSpec:
     """
 
     input: str
-    ladder: str
-    scale: int
+    ladder: str | None = None
+    scale: int | None = None
     objective: Objective = DEFAULT_OBJECTIVE
     reading: Reading = DEFAULT_READING
     writing: Writing = DEFAULT_WRITING
@@ -105,13 +112,21 @@ class PlanSpec:
         _check_name("runtime", self.runtime, get_args(RuntimeWish))
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"{self.workers} workers do nothing: one at least")
+        if self.ladder is None and self.scale not in (None, *DEFAULT_LADDERS):
+            known = " or ".join(f"x{scale}" for scale in sorted(DEFAULT_LADDERS))
+            raise UsageError(f"no ladder for x{self.scale} is shipped, only for {known}: give one with --ladder")
 
-    def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
+    @property
+    def ladder_name(self) -> str:
+        """A shipped name or a folder."""
+        return DEFAULT_LADDERS[self.scale or DEFAULT_SCALE] if self.ladder is None else self.ladder
+
+    def settings(self, input_url: str, ladder: Ladder) -> dict[str, str]:
         """The settings that a plan is made for, and that every run that carries it out has too."""
         return {
             "input": input_url,
-            "ladder": ladder_digest,
-            "scale": str(self.scale),
+            "ladder": ladder.digest,
+            "scale": str(ladder.scale),
             "objective": self.objective,
             "format": self.writing.format,
             "selection": self.selection.text,
@@ -146,10 +161,10 @@ class JobSpec:
     def __post_init__(self) -> None:
         _check_name("sink", self.sink, get_args(Sink))
 
-    def settings(self, input_url: str, ladder_digest: str) -> dict[str, str]:
+    def settings(self, input_url: str, ladder: Ladder) -> dict[str, str]:
         """The settings that decide the output; a run can only be continued with the same ones."""
         return {
-            **self.plan.settings(input_url, ladder_digest),
+            **self.plan.settings(input_url, ladder),
             **self.plan.writing.settings(),
             "budget": self.budget.text,
             "sink": self.sink,

@@ -19,7 +19,7 @@ from arm_batch.cli.upscale import upscale as upscale_command
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.selection.selection import Selection
-from arm_batch.spec import DEFAULT_LADDER, DryRunSpec, JobSpec, PlanSpec, Resume
+from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume
 
 SPECS = (PlanSpec, Reading, Writing, Selection, Resume)
 """Specs inside others, whose fields are options of their own."""
@@ -115,6 +115,6 @@ def test_defaults_are_those_of_the_specs(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(pipeline, "plan", lambda spec, *_: asked.append(spec))
     upscale("in", tmp_path)
     plan("in")
-    of_plan = PlanSpec(input="in", ladder=DEFAULT_LADDER, scale=4)
+    of_plan = PlanSpec(input="in")
     run = JobSpec(plan=of_plan, output=str(tmp_path), budget=parse_budget("100%"))
     assert asked == [run, DryRunSpec(plan=of_plan)]

@@ -13,7 +13,6 @@ from arm_batch.core.stop import Stop, never
 from arm_batch.errors import UsageError
 from arm_batch.report import RunSummary
 from arm_batch.spec import (
-    DEFAULT_LADDER,
     DEFAULT_OBJECTIVE,
     ExecutorName,
     JobSpec,
@@ -30,8 +29,8 @@ def upscale(
     *,
     budget: str | None = None,
     target_psnr: float | None = None,
-    scale: int = 4,
-    ladder: str = DEFAULT_LADDER,
+    scale: int | None = None,
+    ladder: str | None = None,
     objective: Objective = DEFAULT_OBJECTIVE,
     sink: Sink = "parquet",
     format: str = AUTO,
@@ -71,8 +70,8 @@ def upscale(
         budget: a share of the largest subnet everywhere (``40%``), executed FLOPs (``2.5PFLOP``), wall time
             (``90min``), device-hours (``3gpu-hours``) or a pool (``pool:URL``); None for ``100%``.
         target_psnr: in place of a budget, in dB: the least spend that is predicted to reach it.
-        scale: the factor for height and width; must be the ladder's.
-        ladder: a shipped name or a folder.
+        scale: the factor for height and width, which must be the ladder's; None for whatever that is.
+        ladder: a shipped name or a folder; None for the shipped one of the scale, x4 where that is None, too.
         objective: what is made best: PSNR of images, of tiles (``psnr``) or of the pooled error (``mse``).
         sink: images inside the Parquet rows, as ``files`` beside them, or in ``webdataset`` tars.
         format: ``auto``, ``png``, ``jpeg``, ``webp``, ``tiff`` or ``avif``.

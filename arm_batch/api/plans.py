@@ -12,7 +12,6 @@ from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
 from arm_batch.core.stop import Stop, never
 from arm_batch.forecast import Forecast
 from arm_batch.spec import (
-    DEFAULT_LADDER,
     DEFAULT_OBJECTIVE,
     DryRunSpec,
     ExecutorName,
@@ -32,8 +31,8 @@ def plan(
     limit: int | None = None,
     dedup: bool = False,
     budget: str | None = None,
-    scale: int = 4,
-    ladder: str = DEFAULT_LADDER,
+    scale: int | None = None,
+    ladder: str | None = None,
     objective: Objective = DEFAULT_OBJECTIVE,
     format: str = AUTO,
     max_pixels: int = DEFAULT_READING.max_pixels,

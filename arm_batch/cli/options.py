@@ -91,12 +91,18 @@ ImageColumnOption = Annotated[
 ]
 
 ScaleOption = Annotated[
-    int, typer.Option(help="Upscaling factor. It must be the ladder's.", rich_help_panel=BUDGET)
+    int | None,
+    typer.Option("--scale", "-s", help="Upscaling factor. Default: the ladder's, or 4.", rich_help_panel=BUDGET),
 ]
 
 LadderOption = Annotated[
-    str,
-    typer.Option(help="Ladder of nets: a shipped name, or a folder with a ladder.json.", rich_help_panel=BUDGET),
+    str | None,
+    typer.Option(
+        "--ladder",
+        "-l",
+        help="Ladder of nets: a shipped name or a folder with a ladder.json. Default: the one of the scale.",
+        rich_help_panel=BUDGET,
+    ),
 ]
 
 ObjectiveOption = Annotated[

@@ -42,7 +42,7 @@ from arm_batch.cli.upscale import FAILURES_SHOWN
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
 from arm_batch.inputs.paths import shown
-from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE
+from arm_batch.spec import DEFAULT_OBJECTIVE
 
 if TYPE_CHECKING:
     from arm_batch.forecast import Forecast
@@ -78,11 +78,16 @@ def plan_command(
     format: FormatOption = AUTO,
     budget: Annotated[
         str | None,
-        typer.Option(help="Tell what this budget would buy, too: 40%, 2.5PFLOP or 28dB.", rich_help_panel=BUDGET),
+        typer.Option(
+            "--budget",
+            "-b",
+            help="Tell what this budget would buy, too: 40%, 2.5PFLOP or 28dB.",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
     objective: ObjectiveOption = DEFAULT_OBJECTIVE,
-    ladder: LadderOption = DEFAULT_LADDER,
-    scale: ScaleOption = 4,
+    ladder: LadderOption = None,
+    scale: ScaleOption = None,
     max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,

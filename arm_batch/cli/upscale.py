@@ -36,7 +36,7 @@ from arm_batch.cli.progress import progress_bars
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.inputs.paths import shown
-from arm_batch.spec import DEFAULT_LADDER, DEFAULT_OBJECTIVE, Sink
+from arm_batch.spec import DEFAULT_OBJECTIVE, Sink
 
 FAILURES_SHOWN = 5
 
@@ -85,6 +85,8 @@ def upscale(
     budget: Annotated[
         str | None,
         typer.Option(
+            "--budget",
+            "-b",
             help="Share of the largest subnet everywhere (40%), FLOPs (2.5PFLOP), wall time (90min), "
             "device-hours (3gpu-hours, 1cpu-hour) or a pool (pool:URL). Default: 100%.",
             show_default=False,
@@ -99,8 +101,8 @@ def upscale(
         ),
     ] = None,
     objective: ObjectiveOption = DEFAULT_OBJECTIVE,
-    ladder: LadderOption = DEFAULT_LADDER,
-    scale: ScaleOption = 4,
+    ladder: LadderOption = None,
+    scale: ScaleOption = None,
     max_pixels: MaxPixelsOption = DEFAULT_READING.max_pixels,
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,

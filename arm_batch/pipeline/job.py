@@ -16,7 +16,7 @@ from arm_batch.inputs.listing import Input, Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.rows import SCHEMA
-from arm_batch.spec import JobSpec, RuntimeName
+from arm_batch.spec import JobSpec, PlanSpec, RuntimeName
 from arm_batch.storage.base import PROBE, ObjectStore, honours_create
 from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
@@ -69,7 +69,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         StoreError: the output cannot be reached.
     """
     ladder, plan = files.ladder, spec.plan
-    check_ladder(ladder, plan.ladder, plan.scale)
+    check_ladder(ladder, plan)
     input_url = open_store(plan.input, plan.endpoint_url).url
     output = open_output(spec.output, input_url, plan.endpoint_url)
     found = open_input(plan.input, plan.endpoint_url, plan.reading.column)
@@ -90,7 +90,7 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
         spec=spec,
         attempt=uuid.uuid4().hex,
         input=found,
-        settings=spec.settings(input_url, ladder.digest),
+        settings=spec.settings(input_url, ladder),
         context=context,
         commits=CommitLog(output),
     )
@@ -118,14 +118,14 @@ def check_endpoint(endpoint_url: str | None, found: Input, urls: Sequence[str]) 
         raise UsageError(f"the endpoint {endpoint_url} is of no use: {told} are no s3:// URLs")
 
 
-def check_ladder(ladder: Ladder, asked: str, scale: int) -> None:
-    """Refuse what the ladder called `asked` cannot do.
+def check_ladder(ladder: Ladder, plan: PlanSpec) -> None:
+    """Refuse a ladder that cannot do what is asked of it.
 
     Raises:
         LadderError: it is for another scale.
     """
-    if ladder.scale != scale:
-        raise LadderError(f"{asked} is a ladder for x{ladder.scale}, not x{scale}")
+    if plan.scale not in (None, ladder.scale):
+        raise LadderError(f"{plan.ladder_name} is a ladder for x{ladder.scale}, not x{plan.scale}")
 
 
 def open_output(url: str, input_url: str, endpoint_url: str | None) -> ObjectStore:

@@ -49,7 +49,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Forecast:
         StoreError: a store failed for good.
     """
     _check(spec)
-    files = load_ladder(spec.plan.ladder)
+    files = load_ladder(spec.plan.ladder_name)
     context, settings = _open(spec, files)
     where = open_input(spec.plan.input, spec.plan.endpoint_url, spec.plan.reading.column)
     found = where.listing(spec.plan.selection, SCHEMA.names)
@@ -110,7 +110,7 @@ class _Task:
 def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, str]]:
     """For the stages; and the settings. The sink plays no part in planning, nor how images are encoded."""
     ladder, plan = files.ladder, spec.plan
-    check_ladder(ladder, plan.ladder, plan.scale)
+    check_ladder(ladder, plan)
     input_url = open_store(plan.input, plan.endpoint_url).url
     output: ObjectStore = NullStore()
     if spec.output is not None:
@@ -130,7 +130,7 @@ def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, s
         # Of what it takes, only a profiling tells.
         runtime=choose_runtime(plan.runtime, files) if spec.profiling else "torch",
     )
-    return context, plan.settings(input_url, ladder.digest)
+    return context, plan.settings(input_url, ladder)
 
 
 def _task(spec: DryRunSpec, context: JobContext, settings: dict[str, str], found: Listing) -> _Task:

@@ -53,7 +53,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
     _check_added(spec)
     clock = Clock()
     with clock("list"):
-        files = load_ladder(spec.plan.ladder)
+        files = load_ladder(spec.plan.ladder_name)
         job = open_job(spec, files)
         generations = find_run(job)
         if not generations:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import msgspec
@@ -21,7 +22,8 @@ from arm_batch.core.prediction.metrics import psnr
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
 from arm_batch.images import decode
 from arm_batch.models.ladder_files import load_ladder
-from tests.archives import LADDER, LR_SIZES, job, make_archive, replanned, silent
+from arm_batch.spec import PlanSpec
+from tests.archives import LADDER, LR_SIZES, draw, job, make_archive, replanned, silent, write_png
 
 
 def read_rgb(path: Path) -> Pixels:
@@ -185,6 +187,24 @@ def test_the_output_of_another_run_is_refused_naming_what_differs(tmp_path: Path
     assert sorted((p, p.read_bytes()) for p in (tmp_path / "out").rglob("*") if p.is_file()) == before
     # The same, written otherwise.
     pipeline.upscale(job(archive, tmp_path / "out", budget="50.0 %"), silent)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "scale"),
+    [({}, "fsrcnn-x4", 4), ({"scale": 2}, "fsrcnn-x2", 2), ({"ladder": "fsrcnn-x2"}, "fsrcnn-x2", 2)],
+)
+def test_a_scale_brings_its_ladder_and_a_ladder_its_scale(
+    asked: dict[str, Any], name: str, scale: int, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in" / "a.png", draw(0, 20, 24))
+    spec = PlanSpec(input=str(tmp_path / "in"), executor="inline", runtime="torch", **asked)
+    assert spec.ladder_name == name
+    given = job(tmp_path / "in", tmp_path / "out", sink="files")
+    pipeline.upscale(replace(given, plan=spec), silent)
+    assert read_rgb(tmp_path / "out" / "images" / "a.png").shape == (20 * scale, 24 * scale, 3)
+    with pytest.raises(UsageError, match="no ladder for x3 is shipped, only for x2 or x4: give one with --ladder"):
+        PlanSpec(input="in", scale=3)
 
 
 def test_a_folder_with_other_things_in_it_is_not_written_to(tmp_path: Path) -> None:
