@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # once take more memory than they save time.
 PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope
 
-.PHONY: help demo check test chaos fuzz bench clean
+.PHONY: help demo check test coverage chaos fuzz bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ test: $(VENV)/dev.stamp  ## install and run everything: `check`'s linters and al
 	$(BIN)/lint-imports
 	$(PYTEST) --durations 30
 
+coverage: $(VENV)/dev.stamp  ## run the fast tests and tell which lines of the package none of them runs
+	$(PYTEST) -q -m 'not slow' --cov --cov-report term
+
 chaos: $(VENV)/dev.stamp  ## kill, cut off and overload runs at full size: hours
 	$(BIN)/pytest tests/chaos tests/sequences --chaos full
 
@@ -54,4 +57,4 @@ bench: $(VENV)/demo.stamp  ## measure subnets, the pipeline against its parts, a
 	$(BIN)/python benchmarks/large_images.py
 
 clean:  ## remove the virtual environment, caches and demo output
-	rm -rf $(VENV) demo-output fuzz-findings build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo-output fuzz-findings .coverage .coverage.* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,7 +32,7 @@ def loss_after(steps: int, loss: Callable[[], torch.Tensor], optimizer: torch.op
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
-    return float(loss())
+    return float(loss().detach())
 
 
 def test_correlated_directions_of_unlike_curvature_are_no_obstacle() -> None:
