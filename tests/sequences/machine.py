@@ -151,7 +151,7 @@ class Sequences(RuleBasedStateMachine):
     def damage(self, where: float, kind: str, at: float) -> None:
         """Damage a file of OUTPUT, or take it away."""
         output, documents = self.oracle.output, self.last.documents
-        keys = [key for key in output.names() if key.startswith(self.damaged)]
+        keys = [key for key in self.last.tree if key.startswith(self.damaged)]
         if not keys:
             return
         key = keys[int(where * len(keys))]
@@ -201,12 +201,12 @@ class Sequences(RuleBasedStateMachine):
         if self.last.documents.complete and flags.get("add_budget") != REFUSED:
             flags = {name: value for name, value in flags.items() if name != "add_budget"}
         budget = self._budget(budget, flags)
-        before = Before(self.last, tuple(self.oracle.damages), self._tree(), flags, budget)
+        before = Before(self.last, tuple(self.oracle.damages), flags, budget)
         ended = self._upscale(budget, flags, driver)
         self.last = self.oracle.look()
         told = f"upscale {budget} {flags} {driver.writes} writes: {ended.code} {ended.error}"
         Sequences.codes[ended.code] += 1
-        findings = [*self.last.findings, *judged(before, ended, self.last, self.oracle, self._tree(), guests)]
+        findings = [*self.last.findings, *judged(before, ended, self.last, self.oracle, guests)]
         self._assert_none(findings, told)
 
     def _budget(self, drawn: str, flags: dict[str, Any]) -> str:
@@ -218,9 +218,6 @@ class Sequences(RuleBasedStateMachine):
         if "add_budget" in flags:
             self.oracle.added.append(flags["add_budget"])
         return run_upscale(self.oracle.settings, budget, driver, **flags)
-
-    def _tree(self) -> dict[str, bytes | None]:
-        return {key: self.oracle.output.read(key) for key in self.oracle.output.names()}
 
     def _count(self, *words: str) -> None:
         Sequences.steps[" ".join(words)] += 1

@@ -180,8 +180,8 @@ def test_a_shard_without_record_and_plan_whose_source_has_changed(machine: Seque
     damage(machine, "plan/g0000/shards/000000", "remove")
     damage(machine, "commits/g0000/000000", "flip")
     put(machine, "a.png", OTHER_16)
-    before = machine._tree()
+    before = machine.last.tree
     upscale(machine, repair=True)
-    assert {key: data for key, data in machine._tree().items() if key != "run.json"} == {
+    assert {key: data for key, data in machine.last.tree.items() if key != "run.json"} == {
         key: data for key, data in before.items() if key != "run.json"
     }

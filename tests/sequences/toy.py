@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -27,6 +28,7 @@ from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.spec import PlanSpec, ShardLimits
+from tests.sequences.remember import remembered, remembering
 
 main_module = importlib.import_module("arm_batch.pipeline.upscale")
 """By name: in its package the function of that name is in its place."""
@@ -88,6 +90,7 @@ def by_subnet(source: bytes) -> tuple[Pixels, ...] | None:
     return tuple(images)
 
 
+@remembered
 def decoded(data: bytes) -> Pixels | None:
     """A picture by Pillow, HWC; None where it is none."""
     try:
@@ -115,6 +118,16 @@ class _Serial:
         return iter([function(*each) for each in zip(*items, strict=True)])
 
 
+_version = functools.cache(report_module._version)
+
+
+@functools.cache
+def _threaded() -> list[ModuleType]:
+    """The modules that start threads."""
+    modules = (module for name, module in list(sys.modules.items()) if name.startswith("arm_batch."))
+    return [module for module in modules if hasattr(module, "ThreadPoolExecutor")]
+
+
 @contextmanager
 def quick(large_images: bool) -> Iterator[None]:
     """While the block runs, `arm-batch` works with the toy, on small shards, without threads and without fsync.
@@ -128,13 +141,13 @@ def quick(large_images: bool) -> Iterator[None]:
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
         patch.setattr(inline_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
-        patch.setattr(report_module, "_version", functools.cache(report_module._version))
-        for name, module in list(sys.modules.items()):
-            if name.startswith("arm_batch.") and hasattr(module, "ThreadPoolExecutor"):
-                patch.setattr(module, "ThreadPoolExecutor", _Serial)
+        patch.setattr(report_module, "_version", _version)
+        for module in _threaded():
+            patch.setattr(module, "ThreadPoolExecutor", _Serial)
         # What SIGKILL leaves needs no fsync; only a power cut would.
         patch.setattr(os, "fsync", lambda _: None)
-        yield
+        with remembering():
+            yield
 
 
 def png(seed: int, height: int, width: int, channels: int = 3) -> bytes:
