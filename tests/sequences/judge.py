@@ -49,14 +49,14 @@ def judged(before: Before, ended: Ended, now: Look, oracle: Oracle, guests: list
     yield from _lost(before, now, ended.code in (*DONE, exit_codes.USAGE) and not guests)
     for guest in guests or []:
         yield from judged_guest(guest)
-        yield from _failed(guest, before, now.tree, alone=False)
+        yield from _failed(guest, before, now.tree, oracle, alone=False)
     if ended.code == TRACEBACK:
         yield ended.error
     elif ended.code in DONE:
         yield from _done(before, ended, now, oracle, guests)
         yield from _manifest(now, oracle, guests)
     elif ended.code != KILLED:
-        yield from _failed(ended, before, now.tree, alone=not guests)
+        yield from _failed(ended, before, now.tree, oracle, alone=not guests)
 
 
 def judged_guest(ended: Ended) -> Iterator[str]:
@@ -73,10 +73,10 @@ def _lost(before: Before, now: Look, ended: bool) -> Iterator[str]:
             yield f"{path}: its row was sound and is lost"
 
 
-def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[str]:
+def _failed(ended: Ended, before: Before, tree: Tree, oracle: Oracle, alone: bool) -> Iterator[str]:
     if ended.code in (exit_codes.USAGE, exit_codes.CRASH) and (not ended.error or "\n" in ended.error):
         yield f"not one line: {ended.error!r}"
-    if ended.code == exit_codes.CRASH and not before.damages:
+    if ended.code == exit_codes.CRASH and not before.damages and not _names_other_plan(ended, oracle):
         if alone or not any(word in ended.error for word in OVERTAKEN):
             yield f"nothing is damaged, but: {ended.error}"
     elif (
@@ -92,6 +92,12 @@ def _failed(ended: Ended, before: Before, tree: Tree, alone: bool) -> Iterator[s
             yield f"refused what makes sense: {ended.error}"
         elif alone and not _may_have_begun(ended, before) and tree != before.look.tree:
             yield f"refused, but something has changed: {ended.error}"
+
+
+def _names_other_plan(ended: Ended, oracle: Oracle) -> bool:
+    """Whether it told of a lost plan that cannot be made again, or was so before a death, of other images."""
+    told = any(words in ended.error for words in ("has other tiles than were allocated", "cannot be made again"))
+    return told and any(key.startswith("plan/") and "/shards/" in key for key in oracle.touched)
 
 
 def _names_damage(ended: Ended) -> bool:
@@ -124,9 +130,13 @@ def _done(before: Before, ended: Ended, now: Look, oracle: Oracle, guests: list[
     found = {*now.sound, *now.failed}
     if not now.documents.complete or wanted != found:
         yield f"done, but {sorted(wanted ^ found)} are left undone"
-    if now.verified != 0:
+    died = any(guest.code == KILLED for guest in guests or [])
+    if now.verified != 0 and not (died and now.verified == exit_codes.UNDONE):
+        # One that died before it had finished what it began leaves that to whoever comes next.
         yield "done, but verify says that it is not"
-    if (ended.code == 0) != (not now.failed):
+    # What another does after this one has counted, this one cannot tell of.
+    overtaken = any(guest.code not in (exit_codes.USAGE, exit_codes.CRASH) for guest in guests or [])
+    if (ended.code == 0) != (not now.failed) and not overtaken:
         yield f"exit code {ended.code}, but {len(now.failed)} rows failed"
     inputs = oracle.inputs
     if "extend" in before.flags and alone and not set(inputs.now) <= found:

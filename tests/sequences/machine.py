@@ -16,7 +16,7 @@ from tests.sequences.draws import REFUSED, budgets, contents, ends, flags, fract
 from tests.sequences.inputs import CONTENTS, NAMES, Inputs
 from tests.sequences.judge import Before, judged
 from tests.sequences.mortal import Driver, mortal
-from tests.sequences.oracle import Damage, Look, Oracle
+from tests.sequences.oracle import Damage, Look, Oracle, is_still_to_do
 from tests.sequences.places import places
 from tests.sequences.steady import same_folder, steady
 from tests.sequences.toy import quick
@@ -160,13 +160,16 @@ class Sequences(RuleBasedStateMachine):
             return
         after = DAMAGES[kind](before, at)
         self._count(f"damage, {kind}")
-        matters = key in self.last.needed and not same(key, before, after) and not self._is_undone(key, after)
+        matters = (
+            key in self.last.needed and not same(key, before, after) and not self._is_undone(key, before, after)
+        )
         sidecar = documents.sidecar(key) if matters else frozenset()
         if after is None:
             output.remove(key)
         else:
             output.write(key, after)
         if matters:
+            self.oracle.touched.add(key)
             self.oracle.damages.append(Damage(key, before, after, sidecar))
         self.last = self.oracle.look()
         self._assert_none(self.last.findings, f"damaged {key}: {kind}")
@@ -180,9 +183,10 @@ class Sequences(RuleBasedStateMachine):
             self.oracle.output.remove(key)
         self.oracle.damages.clear()
         self.oracle.added.clear()
+        self.oracle.touched.clear()
         self.last = self.oracle.look()
 
-    def _is_undone(self, key: str, after: bytes | None) -> bool:
+    def _is_undone(self, key: str, before: bytes, after: bytes | None) -> bool:
         """Whether what is gone is as if it had never been, so that it is just done again."""
         if after is not None:
             return False
@@ -190,7 +194,9 @@ class Sequences(RuleBasedStateMachine):
         generation = next(
             (g for g in documents.generations if key.startswith(f"plan/g{g['number']:04d}/shards")), None
         )
-        if key.startswith("commits/") or (generation and not documents.revisions(generation["number"])):
+        if is_still_to_do(key, before, self.last.tree) or (
+            generation and not documents.revisions(generation["number"])
+        ):
             return True
         return any(
             key == documents.last_revision(generation["number"]) and not documents.begun(generation["number"])

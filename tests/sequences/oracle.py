@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -93,6 +94,7 @@ class Oracle:
         settings: of the commands on it.
         damages: that last.
         added: shares that were added to the budget.
+        touched: keys that were ever damaged.
     """
 
     inputs: Inputs
@@ -100,14 +102,16 @@ class Oracle:
     settings: Settings
     damages: list[Damage] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
     _told: Told | None = field(default=None, repr=False)
 
     def look(self) -> Look:
         """Read everything."""
         tree = self._tree()
+        # First, as a record that was made again names other files than it did before its damage.
+        self.damages = [damage for damage in (self._now(d, tree) for d in self.damages) if damage]
         documents = self._documents(tree)
         needed = frozenset(documents.needed())
-        self.damages = [damage for damage in (self._now(d, tree) for d in self.damages) if damage]
         self.damages = [damage for damage in self.damages if damage.key in needed]
         said = self._said(tree)
         rows, unreadable = said.rows
@@ -145,8 +149,7 @@ class Oracle:
     def _now(self, damage: Damage, tree: Tree) -> Damage | None:
         """What is left of a damage: a repair takes away what is to be made again."""
         now = tree.get(damage.key)
-        if now is None and damage.key.startswith("commits/"):
-            # Its shard is just still to do.
+        if now is None and is_still_to_do(damage.key, damage.before, tree):
             return None
         return replace(damage, after=now) if now in (None, damage.after) else None
 
@@ -211,6 +214,17 @@ class Oracle:
             yield f"status: {ended.code} {ended.error}"
         if not self.damages and verified.code == 0 and ended.code != 0:
             yield f"status says that something is left, verify does not: {ended.out}"
+
+
+def is_still_to_do(key: str, before: bytes, tree: Tree) -> bool:
+    """Whether without this file its shard is just still to do.
+
+    Not where it is the record of a retry, and the failed rows that it replaced have been removed since.
+    """
+    origin = json.loads(before)["origin"] if key.startswith("commits/") else None
+    record = None if origin is None else tree.get(f"commits/{origin}.json")
+    failed = None if record is None else json.loads(record)["failed"]
+    return key.startswith("commits/") and (failed is None or failed["key"] in tree)
 
 
 def _is_finish(damage: Damage, told: str) -> bool:
