@@ -31,7 +31,7 @@ from arm_batch.storage.tables import read_tables
 
 T = TypeVar("T")
 
-KEPT = 4096
+KEPT = 1024
 """Results of one function: more than a sequence has different files."""
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import io
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import ModuleType
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +16,6 @@ from PIL import Image
 
 import arm_batch.api.jobs as jobs_module
 import arm_batch.execution.inline as inline_module
-import arm_batch.report as report_module
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Subnet
@@ -29,6 +24,7 @@ from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.spec import PlanSpec, ShardLimits
 from tests.sequences.remember import remembered, remembering
+from tests.sequences.steady import one_thread
 
 main_module = importlib.import_module("arm_batch.pipeline.upscale")
 """By name: in its package the function of that name is in its place."""
@@ -101,33 +97,6 @@ def decoded(data: bytes) -> Pixels | None:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-class _Serial:
-    """Stands for `ThreadPoolExecutor`: one after the other, and no time for threads."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __enter__(self) -> _Serial:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, function: Callable[..., Any], *items: Iterable[Any]) -> Iterator[Any]:
-        """In order."""
-        return iter([function(*each) for each in zip(*items, strict=True)])
-
-
-_version = functools.cache(report_module._version)
-
-
-@functools.cache
-def _threaded() -> list[ModuleType]:
-    """The modules that start threads."""
-    modules = (module for name, module in list(sys.modules.items()) if name.startswith("arm_batch."))
-    return [module for module in modules if hasattr(module, "ThreadPoolExecutor")]
-
-
 @contextmanager
 def quick(large_images: bool) -> Iterator[None]:
     """While the block runs, `arm-batch` works with the toy, on small shards, without threads and without fsync.
@@ -141,12 +110,7 @@ def quick(large_images: bool) -> Iterator[None]:
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
         patch.setattr(inline_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
-        patch.setattr(report_module, "_version", _version)
-        for module in _threaded():
-            patch.setattr(module, "ThreadPoolExecutor", _Serial)
-        # What SIGKILL leaves needs no fsync; only a power cut would.
-        patch.setattr(os, "fsync", lambda _: None)
-        with remembering():
+        with one_thread(), remembering():
             yield
 
 
