@@ -197,9 +197,7 @@ def test_documents_of_a_pool(pool: Path, tmp_path: Path, kind: str, monkeypatch:
 
 
 @pytest.mark.parametrize("told", [b"", b"2", b"1 0", b"2 b6a5c1e2f3a4d5c6", b"x", "²".encode()])
-def test_a_damaged_format_of_a_table_is_no_later_version(
-    output: Path, tmp_path: Path, told: bytes
-) -> None:
+def test_a_damaged_format_of_a_table_is_no_later_version(output: Path, tmp_path: Path, told: bytes) -> None:
     copy = shutil.copytree(output, tmp_path / "out")
     store = open_store(str(copy))
     rewrite(documents(copy, OUTPUT)["plan/g0000/shards/000000.parquet"], {b"arm_batch.format": told})
