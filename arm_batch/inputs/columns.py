@@ -124,7 +124,11 @@ def to_store(passthrough: pa.Table | None) -> list[tuple[pa.Field, Any]]:
 def from_store(table: pa.Table) -> pa.Table | None:
     """What `to_store` put into a table; None where that was nothing."""
     names = [name for name in table.schema.names if name.startswith(_STORED)]
-    return table.select(names).rename_columns([name.removeprefix(_STORED) for name in names]) if names else None
+    if not names:
+        return None
+    # What the file says of itself is not the input's.
+    own = table.select(names).replace_schema_metadata(None)
+    return own.rename_columns([name.removeprefix(_STORED) for name in names])
 
 
 def schema_in(schema: pa.Schema) -> pa.Schema:

@@ -11,8 +11,9 @@ from arm_batch.pipeline.job import Job
 from arm_batch.runstate.commit import commit_key, read_commit
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.listing import read_shards
-from arm_batch.runstate.parts import read_paths
+from arm_batch.runstate.parts import paths_in, read_paths
 from arm_batch.runstate.shard_plan import Shard, ShardId
+from arm_batch.runstate.shard_writer import keys_of_done
 from arm_batch.runstate.verify import verify_store
 from arm_batch.runstate.verify_shard import Problem
 from arm_batch.storage.base import ObjectStore
@@ -49,7 +50,7 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
     if hopeless:
         raise OutputError(f"{store.url} cannot be repaired: {'; '.join(map(str, hopeless[:3]))}")
     damaged, unplanned = _shards_of(problems, "again"), _shards_of(problems, "plan again")
-    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned, unplanned))
+    kept = dict(_lost_by_redoing(job, generations, damaged | unplanned))
     for key in _lost_plans(problems, kept):
         store.delete(key)
     for shard in sorted(damaged - kept.keys()):
@@ -79,35 +80,48 @@ def _told(problem: Problem, kept: Mapping[ShardId, str]) -> str:
 
 
 def _lost_by_redoing(
-    job: Job, generations: Sequence[Generation], damaged: Set[ShardId], unplanned: Set[ShardId]
+    job: Job, generations: Sequence[Generation], damaged: Set[ShardId]
 ) -> Iterator[tuple[ShardId, str]]:
     """Shards of which an image that is done cannot be done again, and the first such image.
 
-    Where neither the record nor the plan of a shard can be read, any of its images may be done, and it comes out
-    as it was only if all of them are as they were.
+    Where the record of a shard or the rows that it names cannot be read, any image may be done that is not known
+    to have failed.
     """
     for generation in generations if damaged else ():
         for shard in read_shards(job.output, generation):
             if shard.id in damaged:
                 done = _done_paths(job.output, shard.id)
                 if done is None:
-                    done = _maybe_done(job.output, generations, shard) if shard.id in unplanned else set()
+                    done = _maybe_done(job.output, generations, shard)
                 lost = _first_lost(job, shard, done)
                 if lost is not None:
                     yield shard.id, lost
 
 
 def _maybe_done(store: ObjectStore, generations: Sequence[Generation], shard: Shard) -> set[str]:
-    """The images that a shard may have done, where its rows cannot be read: all but those known to have failed."""
+    """The images that a shard may have done, where its record or its rows cannot be read.
+
+    Without a record its parts tell, those of other attempts too. Where they cannot be read either, it is all
+    images but those known to have failed.
+    """
     failed: set[str] = set()
+    commit = None
     with suppress(StoreError):
         commit = read_commit(store, shard.id)
         if commit is not None and commit.failed is not None:
             failed = read_paths(store, commit.failed)
+    if commit is None:
+        with suppress(StoreError):
+            return _paths_that_lie_there(store, shard.id)
     # Rows of failures are removed once these have been tried again.
     retries = (retry for g in generations if g.kind == "retry" for retry in read_shards(store, g))
     failed |= {entry.path for retry in retries if retry.origin == shard.id for entry in retry.entries}
     return {entry.path for entry in shard.entries} - failed
+
+
+def _paths_that_lie_there(store: ObjectStore, shard: ShardId) -> set[str]:
+    """The images that any attempt at a shard has done; `StoreError` where one cannot be read."""
+    return {path for key in keys_of_done(store, shard) for path in paths_in(store, key)}
 
 
 def _first_lost(job: Job, shard: Shard, done: Set[str]) -> str | None:

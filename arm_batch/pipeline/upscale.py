@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 from arm_batch.core.allocation.budget import Budget, parse_budget
@@ -32,7 +32,7 @@ from arm_batch.pipeline.runner import GenerationRunner, Progress, unplanned_shar
 from arm_batch.pipeline.summary import Notes, summarize
 from arm_batch.report import RUN_KEY, RunSummary
 from arm_batch.runstate.allocation import is_allocated
-from arm_batch.runstate.commit import Commit, listed
+from arm_batch.runstate.commit import Commit, commit_key, listed
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, finish, is_finished
 from arm_batch.runstate.plan_files import planned
@@ -68,7 +68,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
-    with ExitStack() as stack:
+    with ExitStack() as stack, _told_that_it_stays(job, repaired):
         runner = _LazyRunner(stack, job, files, clock, progress, stop)
         runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
         waiting = _run_further(job, generations, waiting, repaired, runner)
@@ -113,6 +113,17 @@ def _finish(job: Job, generations: Sequence[Generation], repaired: Repair) -> li
         return finish(job.output, generations, job.commits)
     except StoreError as error:
         if repaired.left:
+            raise _stays_damaged(job, repaired) from error
+        raise
+
+
+@contextmanager
+def _told_that_it_stays(job: Job, repaired: Repair) -> Iterator[None]:
+    """Nobody is told to repair once more a record that had to stay as it was."""
+    try:
+        yield
+    except StoreError as error:
+        if any(commit_key(shard) in str(error) for shard in repaired.kept):
             raise _stays_damaged(job, repaired) from error
         raise
 

@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from arm_batch.errors import OutputError
+from arm_batch.errors import OutputError, StoreError
 from arm_batch.runstate.commit import committed, visible_parts
 from arm_batch.runstate.damage import REPAIR, damage_told
 from arm_batch.storage.base import ObjectStore
@@ -33,7 +33,7 @@ def open_dataset(output: str | os.PathLike[str], *, endpoint_url: str | None = N
 
     Raises:
         OutputError: there is no run, or nothing is committed yet.
-        StoreError: the store cannot be reached, or the first part is missing or damaged.
+        StoreError: the store cannot be reached, a part is missing, or the first one is damaged.
 
     >>> import tempfile, numpy, PIL.Image, arm_batch
     >>> folder = tempfile.TemporaryDirectory()
@@ -52,7 +52,11 @@ def open_dataset(output: str | os.PathLike[str], *, endpoint_url: str | None = N
     filesystem, root = _filesystem(store)
     # All parts of a run have the same columns.
     with damage_told(store, parts[0], REPAIR):
-        return pads.dataset([f"{root}/{part}" for part in parts], None, "parquet", filesystem)
+        try:
+            return pads.dataset([f"{root}/{part}" for part in parts], None, "parquet", filesystem)
+        except FileNotFoundError as error:
+            missing = next((part for part in parts if part in str(error)), parts[0])
+            raise StoreError(f"{store.url}/{missing} is missing; {REPAIR}") from error
 
 
 def failures(url: str, endpoint_url: str | None, limit: int) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.listing_table import LISTING_SCHEMA
 from arm_batch.runstate.plan_files import check_columns, entries_of
 from arm_batch.runstate.shard_plan import Shard, ShardId
+from arm_batch.runstate.table_format import check_format
 from arm_batch.storage.base import ObjectStore
 
 
@@ -24,6 +25,7 @@ def read_shards(store: ObjectStore, generation: Generation) -> Iterator[Shard]:
 
     Raises:
         StoreError: the listing is missing, damaged, or not the one that was recorded.
+        NewerError: it is of a later format.
     """
     file = _open_listing(store, generation)
     index = 0
@@ -89,6 +91,7 @@ def _open_listing(store: ObjectStore, generation: Generation) -> pq.ParquetFile:
     with damage_told(store, generation.listing, LOST):
         data = pa.BufferReader(store.read(generation.listing))
         file = pq.ParquetFile(data, page_checksum_verification=True)
+        check_format(file.schema_arrow, f"{store.url}/{generation.listing}")
         check_columns(file.schema_arrow.empty_table(), LISTING_SCHEMA)
         if file.metadata.num_rows != generation.images:
             raise ValueError(f"it lists {file.metadata.num_rows:,} images, not {generation.images:,}")

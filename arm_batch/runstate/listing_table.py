@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from arm_batch.inputs.columns import to_store
 from arm_batch.runstate.plan_files import ENTRY_FIELDS, entry_columns
 from arm_batch.runstate.shard_plan import Shard
+from arm_batch.runstate.table_format import with_format
 
 LISTING_SCHEMA = pa.schema(
     [pa.field("shard", pa.int32(), nullable=False), *ENTRY_FIELDS, pa.field("origin", pa.string())]
@@ -25,7 +26,7 @@ def encode_listing(shards: Sequence[Shard]) -> bytes:
     """The file of a listing, with a checksum of each page; `runstate.listing` reads it."""
     buffer = io.BytesIO()
     added = [] if not shards else to_store(shards[0].passthrough)
-    schema = pa.schema([*LISTING_SCHEMA, *(field for field, _ in added)])
+    schema = with_format(pa.schema([*LISTING_SCHEMA, *(field for field, _ in added)]))
     with pq.ParquetWriter(
         buffer, schema, compression="zstd", write_statistics=False, write_page_checksum=True
     ) as writer:

@@ -45,3 +45,13 @@ def read_table(store: ObjectStore, part: Part, columns: list[str] | None = None)
 def read_paths(store: ObjectStore, part: Part) -> set[str]:
     """The input paths of a part's rows; errors as of `read_table`."""
     return set(read_table(store, part, ["path"])["path"].to_pylist())
+
+
+def paths_in(store: ObjectStore, key: str) -> set[str]:
+    """The input paths of the rows in a file that may be a part, without a record that says what it should be.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    with damage_told(store, key, REPAIR):
+        return set(pq.read_table(pa.BufferReader(store.read(key)), columns=["path"])["path"].to_pylist())

@@ -18,6 +18,7 @@ from arm_batch.inputs.columns import from_store, to_store
 from arm_batch.inputs.sources import Entry
 from arm_batch.runstate.damage import REPAIR, damage_told
 from arm_batch.runstate.shard_plan import PLAN, ImagePlan, ShardId, ShardPlan
+from arm_batch.runstate.table_format import check_format, with_format
 from arm_batch.storage.base import ObjectStore
 
 ENTRY_FIELDS = [
@@ -77,10 +78,12 @@ def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
 
     Raises:
         StoreError: it is missing, damaged, or the store cannot be reached.
+        NewerError: it is of a later format.
     """
     key = plan_key(shard)
     with damage_told(store, key, REPAIR):
         table = pq.read_table(pa.BufferReader(store.read(key)), page_checksum_verification=True)
+        check_format(table.schema, f"{store.url}/{key}")
         check_columns(table, _SCHEMA)
         return _from_table(shard, table)
 
@@ -130,7 +133,7 @@ def _to_parquet(plan: ShardPlan) -> bytes:
     columns.append(pa.array([plan.scores().shape[1]] * len(images), pa.int32()))
     columns.append(pa.array([None if plan.origin is None else str(plan.origin)] * len(images), pa.string()))
     added = to_store(plan.passthrough)
-    schema = pa.schema([*_SCHEMA, *(field for field, _ in added)])
+    schema = with_format(pa.schema([*_SCHEMA, *(field for field, _ in added)]))
     table = pa.Table.from_arrays([*columns, *(column for _, column in added)], schema=schema)
     buffer = io.BytesIO()
     pq.write_table(

@@ -24,6 +24,8 @@ from arm_batch.storage.base import ObjectStore
 DATA = "data/"
 """Folder of the output that holds the rows."""
 
+_FAILED = "-failed.parquet"
+
 _WRITERS = 16
 """Images written at once: over S3 each waits for the network."""
 
@@ -108,7 +110,7 @@ def _write_parts(
         shard=shard,
         attempt=attempt,
         done=_write_rows(store, f"{DATA}{name}.parquet", done, done_passthrough),
-        failed=_write_rows(store, f"{DATA}{name}-failed.parquet", failed, failed_passthrough),
+        failed=_write_rows(store, f"{DATA}{name}{_FAILED}", failed, failed_passthrough),
         flops=flops,
         subnet_tiles=subnet_tiles,
         origin=origin,
@@ -117,6 +119,12 @@ def _write_parts(
         left=tuple(sorted(set(left.values()))),
         revision=revision,
     )
+
+
+def keys_of_done(store: ObjectStore, shard: ShardId) -> list[str]:
+    """Files of upscaled rows that any attempt at a shard has written, committed or not."""
+    keys = (info.key for info in store.list(f"{DATA}part-{staging_folder(shard, '')}"))
+    return [key for key in keys if not key.endswith(_FAILED)]
 
 
 def _stage(

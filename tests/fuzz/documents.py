@@ -10,8 +10,8 @@ import argparse
 import contextlib
 import faulthandler
 import hashlib
+import importlib
 import io
-import os
 import random
 import shutil
 import sys
@@ -20,14 +20,19 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+import typer.main
 
-from arm_batch.cli import exit_codes, main
+from arm_batch.cli import _Commands, exit_codes, main
 from arm_batch.errors import ArmBatchError
+from arm_batch.models.ladder_files import LadderFiles, find_ladder, load_ladder
 from arm_batch.runstate.commit import committed, visible_parts
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.rows import from_table
@@ -35,7 +40,8 @@ from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.open import open_store
 from tests.fuzz.changes import change
 from tests.fuzz.outputs import State, keys_of, make_states
-from tests.sequences.steady import steady
+from tests.sequences.remember import remembered, remembering
+from tests.sequences.steady import one_thread, steady
 
 CODES = {0, exit_codes.CRASH, exit_codes.USAGE, exit_codes.FAILED_IMAGES, exit_codes.UNDONE}
 
@@ -138,6 +144,42 @@ class Fuzzer:
                 shutil.copytree(self._kept / name, self._root / name)
 
 
+@contextmanager
+def calm() -> Iterator[None]:
+    """While the block runs, what a command does over and over whatever the documents say costs little."""
+    with pytest.MonkeyPatch.context() as patch, one_thread(), remembering():
+        for name in ("arm_batch.pipeline.upscale", "arm_batch.pipeline.plan"):
+            patch.setattr(importlib.import_module(name), "load_ladder", _load_ladder)
+        # The options of a command are the same each time.
+        patch.setattr(typer.main, "get_command", remembered(typer.main.get_command))
+        patch.setattr(_Commands, "get_command", _get_command)
+        yield
+
+
+def _load_ladder(reference: str) -> LadderFiles:
+    """As the real one, once for the same files."""
+    folder = find_ladder(reference)
+    return _ladder_of(tuple((path, path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file()))
+
+
+@remembered
+def _ladder_of(files: tuple[tuple[Path, bytes], ...]) -> LadderFiles:
+    return load_ladder(files[0][0].parent)
+
+
+_real_get_command = _Commands.get_command
+
+
+def _get_command(group: Any, context: Any, name: str) -> Any:
+    del context
+    return _command(group, name)
+
+
+@remembered
+def _command(group: Any, name: str) -> Any:
+    return _real_get_command(group, None, name)
+
+
 def run(arguments: list[str]) -> tuple[int | None, str, str]:
     """Exit code, stdout and stderr of a command, run in this process; code None and a traceback for a defect."""
     out, err = io.StringIO(), io.StringIO()
@@ -186,12 +228,15 @@ def fuzz(root: Path, seed: int, count: int, first: int = 0) -> Fuzzed:
         count: of them.
         first: number of the first.
     """
-    fuzzed, fuzzer = Fuzzed(), Fuzzer(root, seed)
-    for number in range(first, first + count):
-        known = len(fuzzed.findings)
-        fuzzer.take_through(number, fuzzed)
-        for finding in fuzzed.findings[known:]:
-            print(finding, flush=True)
+    with calm():
+        fuzzed, fuzzer = Fuzzed(), Fuzzer(root, seed)
+        for number in range(first, first + count):
+            known = len(fuzzed.findings)
+            fuzzer.take_through(number, fuzzed)
+            for finding in fuzzed.findings[known:]:
+                print(finding, flush=True)
+            if fuzzed.done % 100 == 0:
+                print(f"{fuzzed.done:,} changes", flush=True)
     return fuzzed
 
 
@@ -208,7 +253,6 @@ def _main() -> int:
     options = parser.parse_args()
     faulthandler.enable()
     warnings.simplefilter("error", RuntimeWarning)
-    os.fsync = no_sync
     with tempfile.TemporaryDirectory() as folder:
         fuzzed = fuzz(Path(folder), options.seed, options.count, options.first)
     codes = ", ".join(f"{code}: {count}" for code, count in sorted(fuzzed.codes.items()))

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from arm_batch import pipeline
@@ -20,6 +22,7 @@ from arm_batch.core.json_records import decode_record
 from arm_batch.errors import LadderError, NewerError, StoreError
 from arm_batch.models.ladder_files import find_ladder, load_ladder
 from arm_batch.report import RunRecord
+from arm_batch.runstate import table_format
 from arm_batch.runstate.generation import list_generations
 from arm_batch.runstate.manifest import MANIFEST_KEY
 from arm_batch.runstate.verify import verify_store
@@ -36,6 +39,8 @@ OUTPUT = {
     "plan/g0000/epoch-0001.json",
     "plan/g0000/tables-0000-*.npz",
     "plan/g0000/tables-0001-*.npz",
+    "plan/g0000/listing-*.parquet",
+    "plan/g0000/shards/000000.parquet",
     "commits/g0000/000000.json",
     "manifest.json",
 }
@@ -53,10 +58,18 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     return dict(np.load(path))
 
 
+def rewrite(path: Path, metadata: dict[bytes, bytes] | None) -> None:
+    """A Parquet file with other metadata."""
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+
+
 def to_before(path: Path) -> None:
     """Make a file what the version before would have written."""
     if path.suffix == ".json":
         path.write_bytes(of_before(path.read_bytes()))
+        return
+    if path.suffix == ".parquet":
+        rewrite(path, None)
         return
     found: dict[str, Any] = arrays(path)
     del found["format"], found["checksum"]
@@ -67,6 +80,11 @@ def to_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a file what a later version might write."""
     if path.suffix == ".json":
         path.write_bytes(changed(path.read_bytes(), format=2, more=[]))
+        return
+    if path.suffix == ".parquet":
+        with monkeypatch.context() as later:
+            later.setattr(table_format, "_FORMAT", 2)
+            rewrite(path, table_format.with_format(pa.schema([])).metadata)
         return
     found = {name: array for name, array in arrays(path).items() if name not in ("format", "checksum")}
     store, tables = open_store(str(path.parent)), write_tables
@@ -117,7 +135,7 @@ def test_the_record_of_a_run_is_read_by_its_type(output: Path) -> None:
 def test_an_output_of_before_is_read_and_goes_on(output: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(output, tmp_path / "out")
     for path in sorted(copy.rglob("*")):
-        if path.suffix in (".json", ".npz"):
+        if path.suffix in (".json", ".npz") or (path.suffix == ".parquet" and "plan" in path.parts):
             to_before(path)
     store = open_store(str(copy))
     found = verify_store(store, list_generations(store))
@@ -178,6 +196,17 @@ def test_documents_of_a_pool(pool: Path, tmp_path: Path, kind: str, monkeypatch:
     to_later(documents(copy, patterns)[kind], monkeypatch)
     with pytest.raises(NewerError, match=r"was written by a newer arm-batch, in format 2"):
         read(copy)
+
+
+@pytest.mark.parametrize("told", [b"", b"2", b"1 0", b"2 b6a5c1e2f3a4d5c6", b"x", "²".encode()])
+def test_a_damaged_format_of_a_table_is_no_later_version(output: Path, tmp_path: Path, told: bytes) -> None:
+    copy = shutil.copytree(output, tmp_path / "out")
+    store = open_store(str(copy))
+    rewrite(documents(copy, OUTPUT)["plan/g0000/shards/000000.parquet"], {b"arm_batch.format": told})
+    (problem,) = verify_store(store, list_generations(store)).problems
+    assert "what it says of its format is no format" in problem.what
+    rewrite(documents(copy, OUTPUT)["plan/g0000/listing-*.parquet"], {b"arm_batch.format": told})
+    assert any("listing" in problem.key for problem in verify_store(store, list_generations(store)).problems)
 
 
 @pytest.mark.parametrize("name", ["ladder.json", "lut.json"])

@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.sequences.remember import remembered
+
 Read = Callable[[str], bytes | None]
 """The bytes of a key; None where there is nothing."""
 
@@ -135,7 +137,7 @@ class Documents:
             yield "manifest.json"
 
     def _record(self, key: str) -> Record:
-        document = json.loads(self._read(key) or b"")
+        document = _json(self._read(key) or b"")
         done, failed, tar = [
             None if document[kind] is None else document[kind]["key"] for kind in ("done", "failed", "tar")
         ]
@@ -148,15 +150,25 @@ class Documents:
             data = self._read(key(number))
             if data is None:
                 return
-            yield json.loads(data)
+            yield _json(data)
 
     def _rows(self, key: str, columns: list[str]) -> list[dict[str, Any]]:
         data = self._read(key)
         if data is None:
             # The oracle's own reading of the rows tells of that.
             return []
-        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(data), columns=columns).to_pylist()
-        return rows
+        return _rows(data, tuple(columns))
+
+
+@remembered
+def _json(data: bytes) -> Any:
+    return json.loads(data)
+
+
+@remembered
+def _rows(data: bytes, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(data), columns=list(columns)).to_pylist()
+    return rows
 
 
 def same(key: str, before: bytes, after: bytes | None) -> bool:
@@ -200,11 +212,15 @@ def image_of(documents: Documents, read: Read, row: dict[str, Any]) -> bytes | N
     if not slash:
         return read(documents.place(documents.record_of(row), image["path"]))
     data = read(f"{tar}.tar")
-    if data is None:
-        return None
+    return None if data is None else _member(data, member)
+
+
+@remembered
+def _member(data: bytes, name: str) -> bytes | None:
+    """A file in a tar."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as file:
-            found = file.extractfile(member) if member in file.getnames() else None
+            found = file.extractfile(name) if name in file.getnames() else None
             return None if found is None else found.read()
     except tarfile.TarError:
         return None

@@ -1,11 +1,10 @@
-"""S3 without a network: a client whose objects are files in a folder, one folder for each bucket."""
+"""S3 without a network: a client whose objects are in memory, and in a folder for readers of files."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,16 @@ class FakeClient:
 
     READING = frozenset({"get_object", "head_object", "list_objects_v2", "list_multipart_uploads", "place"})
 
+    class exceptions:  # noqa: N801
+        """As boto3's client has them."""
+
+        NoSuchKey = ClientError
+
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._objects: dict[tuple[str, str], tuple[bytes, str]] = {}
+        """Bytes and ETag."""
+        self._folders: set[Path] = set()
         self._uploads: dict[str, tuple[str, dict[str, str], dict[int, bytes]]] = {}
         self._metadata: dict[str, dict[str, str]] = {}
 
@@ -33,18 +40,21 @@ class FakeClient:
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, IfNoneMatch: str = "") -> dict[str, Any]:  # noqa: N803
         """See boto3."""
-        path = self.place(Bucket, Key)
-        if IfNoneMatch and path.exists():
+        if IfNoneMatch and (Bucket, Key) in self._objects:
             raise _error(412, "PreconditionFailed", "PutObject")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.place(Bucket, Key)
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
         path.write_bytes(Body)
         self._metadata.pop(Key, None)
-        return {"ETag": _etag(Body)}
+        etag = _etag(Body)
+        self._objects[Bucket, Key] = bytes(Body), etag
+        return {"ETag": etag}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "", IfMatch: str = "") -> dict[str, Any]:  # noqa: N803
         """See boto3."""
-        data = self._data(Bucket, Key, "GetObject")
-        etag = _etag(data)
+        data, etag = self._found(Bucket, Key, "GetObject")
         if IfMatch and IfMatch != etag:
             raise _error(412, "PreconditionFailed", "GetObject")
         if Range:
@@ -56,26 +66,27 @@ class FakeClient:
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         """See boto3."""
-        data = self._data(Bucket, Key, "HeadObject")
-        return {"ContentLength": len(data), "ETag": _etag(data), "Metadata": self._metadata.get(Key, {})}
+        data, etag = self._found(Bucket, Key, "HeadObject")
+        return {"ContentLength": len(data), "ETag": etag, "Metadata": self._metadata.get(Key, {})}
 
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         """See boto3."""
-        self.place(Bucket, Key).unlink(missing_ok=True)
+        if self._objects.pop((Bucket, Key), None) is not None:
+            self.place(Bucket, Key).unlink()
         return {}
 
     def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str], **_: Any) -> dict[str, Any]:  # noqa: N803
         """See boto3."""
-        data = self._data(CopySource["Bucket"], CopySource["Key"], "CopyObject")
+        data, etag = self._found(CopySource["Bucket"], CopySource["Key"], "CopyObject")
         self.put_object(Bucket=Bucket, Key=Key, Body=data)
-        return {"CopyObjectResult": {"ETag": _etag(data)}}
+        return {"CopyObjectResult": {"ETag": etag}}
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> dict[str, Any]:  # noqa: N803
         """See boto3; all on one page."""
         del ContinuationToken
-        keys = sorted(key for key in self._keys(Bucket) if key.startswith(Prefix))
-        found = [(key, self.place(Bucket, key).read_bytes()) for key in keys]
-        contents = [{"Key": key, "Size": len(data), "ETag": _etag(data)} for key, data in found]
+        keys = sorted(key for bucket, key in self._objects if bucket == Bucket and key.startswith(Prefix))
+        found = [(key, *self._objects[Bucket, key]) for key in keys]
+        contents = [{"Key": key, "Size": len(data), "ETag": etag} for key, data, etag in found]
         return {"Contents": contents, "IsTruncated": False}
 
     def create_multipart_upload(self, *, Bucket: str, Key: str, Metadata: dict[str, str]) -> dict[str, str]:  # noqa: N803
@@ -125,15 +136,11 @@ class FakeClient:
             raise _error(404, "NoSuchUpload", "UploadPart")
         return self._uploads[upload]
 
-    def _keys(self, bucket: str) -> Iterator[str]:
-        folder = self._root / bucket
-        return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-    def _data(self, bucket: str, key: str, operation: str) -> bytes:
-        try:
-            return self.place(bucket, key).read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise _error(404, "404" if operation == "HeadObject" else "NoSuchKey", operation) from None
+    def _found(self, bucket: str, key: str, operation: str) -> tuple[bytes, str]:
+        found = self._objects.get((bucket, key))
+        if found is None:
+            raise _error(404, "404" if operation == "HeadObject" else "NoSuchKey", operation)
+        return found
 
 
 def _etag(data: bytes) -> str:

@@ -16,7 +16,7 @@ from tests.sequences.draws import REFUSED, budgets, contents, ends, flags, fract
 from tests.sequences.inputs import CONTENTS, NAMES, Inputs
 from tests.sequences.judge import Before, judged
 from tests.sequences.mortal import Driver, mortal
-from tests.sequences.oracle import Damage, Look, Oracle
+from tests.sequences.oracle import Damage, Look, Oracle, is_still_to_do
 from tests.sequences.places import places
 from tests.sequences.steady import same_folder, steady
 from tests.sequences.toy import quick
@@ -151,7 +151,7 @@ class Sequences(RuleBasedStateMachine):
     def damage(self, where: float, kind: str, at: float) -> None:
         """Damage a file of OUTPUT, or take it away."""
         output, documents = self.oracle.output, self.last.documents
-        keys = [key for key in output.names() if key.startswith(self.damaged)]
+        keys = [key for key in self.last.tree if key.startswith(self.damaged)]
         if not keys:
             return
         key = keys[int(where * len(keys))]
@@ -160,13 +160,16 @@ class Sequences(RuleBasedStateMachine):
             return
         after = DAMAGES[kind](before, at)
         self._count(f"damage, {kind}")
-        matters = key in self.last.needed and not same(key, before, after) and not self._is_undone(key, after)
+        matters = (
+            key in self.last.needed and not same(key, before, after) and not self._is_undone(key, before, after)
+        )
         sidecar = documents.sidecar(key) if matters else frozenset()
         if after is None:
             output.remove(key)
         else:
             output.write(key, after)
         if matters:
+            self.oracle.touched.add(key)
             self.oracle.damages.append(Damage(key, before, after, sidecar))
         self.last = self.oracle.look()
         self._assert_none(self.last.findings, f"damaged {key}: {kind}")
@@ -180,9 +183,10 @@ class Sequences(RuleBasedStateMachine):
             self.oracle.output.remove(key)
         self.oracle.damages.clear()
         self.oracle.added.clear()
+        self.oracle.touched.clear()
         self.last = self.oracle.look()
 
-    def _is_undone(self, key: str, after: bytes | None) -> bool:
+    def _is_undone(self, key: str, before: bytes, after: bytes | None) -> bool:
         """Whether what is gone is as if it had never been, so that it is just done again."""
         if after is not None:
             return False
@@ -190,7 +194,9 @@ class Sequences(RuleBasedStateMachine):
         generation = next(
             (g for g in documents.generations if key.startswith(f"plan/g{g['number']:04d}/shards")), None
         )
-        if key.startswith("commits/") or (generation and not documents.revisions(generation["number"])):
+        if is_still_to_do(key, before, self.last.tree) or (
+            generation and not documents.revisions(generation["number"])
+        ):
             return True
         return any(
             key == documents.last_revision(generation["number"]) and not documents.begun(generation["number"])
@@ -201,12 +207,12 @@ class Sequences(RuleBasedStateMachine):
         if self.last.documents.complete and flags.get("add_budget") != REFUSED:
             flags = {name: value for name, value in flags.items() if name != "add_budget"}
         budget = self._budget(budget, flags)
-        before = Before(self.last, tuple(self.oracle.damages), self._tree(), flags, budget)
+        before = Before(self.last, tuple(self.oracle.damages), flags, budget)
         ended = self._upscale(budget, flags, driver)
         self.last = self.oracle.look()
         told = f"upscale {budget} {flags} {driver.writes} writes: {ended.code} {ended.error}"
         Sequences.codes[ended.code] += 1
-        findings = [*self.last.findings, *judged(before, ended, self.last, self.oracle, self._tree(), guests)]
+        findings = [*self.last.findings, *judged(before, ended, self.last, self.oracle, guests)]
         self._assert_none(findings, told)
 
     def _budget(self, drawn: str, flags: dict[str, Any]) -> str:
@@ -218,9 +224,6 @@ class Sequences(RuleBasedStateMachine):
         if "add_budget" in flags:
             self.oracle.added.append(flags["add_budget"])
         return run_upscale(self.oracle.settings, budget, driver, **flags)
-
-    def _tree(self) -> dict[str, bytes | None]:
-        return {key: self.oracle.output.read(key) for key in self.oracle.output.names()}
 
     def _count(self, *words: str) -> None:
         Sequences.steps[" ".join(words)] += 1

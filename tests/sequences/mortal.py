@@ -20,7 +20,7 @@ from tests.sequences.fake_s3 import FakeClient
 READING = {"list", "exists", "stat", "read", "fetch", "open", "fetch_range", "scratch_folder"}
 """What stores do without changing anything; whatever else they do is a write."""
 
-_NO_REQUESTS = {"path", "key", "readable", "url", "client"}
+_NO_REQUESTS = {"path", "key", "readable", "url", "client", "exceptions"}
 
 End = Literal["before", "after", "torn", "term"]
 """Killed before a write takes effect, after it, in its midst; or told by SIGTERM to stop."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -15,8 +16,12 @@ from tests.sequences.commands import TRACEBACK, Ended, Settings, run_status, run
 from tests.sequences.disk import Disk
 from tests.sequences.documents import Documents, image_of
 from tests.sequences.inputs import Inputs
+from tests.sequences.mortal import Driver, driven
 from tests.sequences.pixels import tiles, untrue
 from tests.sequences.toy import COSTS
+
+Tree = Mapping[str, bytes]
+"""Files and their bytes."""
 
 UNFINISHED = ("the run was not finished", "no record names it", "does not name the parts that count")
 """What `verify` says of an output whose last step was broken off; starting again mends it."""
@@ -50,6 +55,7 @@ class Look:
         needed: keys without which what the output says is not so.
         findings: what must not be.
         verified: exit code of `verify`.
+        tree: all files, and their bytes.
     """
 
     sound: dict[str, str]
@@ -58,6 +64,24 @@ class Look:
     needed: frozenset[str]
     findings: tuple[str, ...]
     verified: int
+    tree: Tree
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the package says of an output, which follows from its files alone.
+
+    Attributes:
+        tree: the files.
+        rows: of the output, and what of them cannot be read.
+        verify: of ``arm-batch verify``.
+        status: of ``arm-batch status``.
+    """
+
+    tree: Tree
+    rows: tuple[list[dict[str, Any]], str]
+    verify: Ended
+    status: Ended
 
 
 @dataclass
@@ -70,6 +94,7 @@ class Oracle:
         settings: of the commands on it.
         damages: that last.
         added: shares that were added to the budget.
+        touched: keys that were ever damaged.
     """
 
     inputs: Inputs
@@ -77,19 +102,25 @@ class Oracle:
     settings: Settings
     damages: list[Damage] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    _told: Told | None = field(default=None, repr=False)
 
     def look(self) -> Look:
         """Read everything."""
-        documents = self.documents()
+        tree = self._tree()
+        # First, as a record that was made again names other files than it did before its damage.
+        self.damages = [damage for damage in (self._now(d, tree) for d in self.damages) if damage]
+        documents = self._documents(tree)
         needed = frozenset(documents.needed())
-        self.damages = [damage for damage in map(self._now, self.damages) if damage and damage.key in needed]
-        rows, findings = self._rows()
-        told: list[str] = []
+        self.damages = [damage for damage in self.damages if damage.key in needed]
+        said = self._said(tree)
+        rows, unreadable = said.rows
+        told = [unreadable] if unreadable and not self.damages else []
         sound: dict[str, str] = {}
         failed: dict[str, str] = {}
         affected = {path for damage in self.damages for path in damage.paths}
         for row in rows:
-            wrong = list(untrue(row, image_of(documents, self.output.read, row), self.inputs))
+            wrong = list(untrue(row, image_of(documents, tree.get, row), self.inputs))
             if row["path"] not in affected:
                 told += [f"{row['path']}: {line}" for line in wrong]
             if not wrong:
@@ -97,34 +128,45 @@ class Oracle:
         paths = [row["path"] for row in rows]
         told += [f"{path} has {paths.count(path)} rows" for path in sorted(set(paths)) if paths.count(path) > 1]
         told += [] if self.damages else self._overspent(documents, rows)
-        verified = run_verify(self.settings) if documents.generations else Ended(0, "", "")
-        told += self._judge(verified, documents)
-        told += self._status(verified) if documents.generations else []
-        return Look(sound, failed, documents, needed, (*findings, *told), verified.code)
+        told += self._judge(said.verify, documents) if documents.generations else ()
+        told += self._status(said) if documents.generations else ()
+        verified = said.verify.code if documents.generations else 0
+        return Look(sound, failed, documents, needed, tuple(told), verified, tree)
 
-    def _now(self, damage: Damage) -> Damage | None:
+    def _said(self, tree: Tree) -> Told:
+        """What the package says of an output; of the same files it says the same."""
+        if self._told is None or self._told.tree != tree:
+            looking = Driver()
+            with driven(looking):
+                self._told = Told(tree, self._rows(), run_verify(self.settings), run_status(self.settings))
+            assert not looking.writes, "`verify`, `status` or a reader of the rows has written something"
+        return self._told
+
+    def _tree(self) -> Tree:
+        found = {key: self.output.read(key) for key in self.output.names()}
+        return {key: data for key, data in found.items() if data is not None}
+
+    def _now(self, damage: Damage, tree: Tree) -> Damage | None:
         """What is left of a damage: a repair takes away what is to be made again."""
-        now = self.output.read(damage.key)
-        if now is None and damage.key.startswith("commits/"):
-            # Its shard is just still to do.
+        now = tree.get(damage.key)
+        if now is None and is_still_to_do(damage.key, damage.before, tree):
             return None
         return replace(damage, after=now) if now in (None, damage.after) else None
 
-    def documents(self) -> Documents:
+    def _documents(self, tree: Tree) -> Documents:
         """Of the output, as if nothing had been damaged."""
-        before = {damage.key: damage.before for damage in self.damages}
-        keys = sorted({*self.output.names(), *before})
-        return Documents(lambda key: before[key] if key in before else self.output.read(key), keys)
+        whole = {**tree, **{damage.key: damage.before for damage in self.damages}}
+        return Documents(whole.get, sorted(whole))
 
-    def _rows(self) -> tuple[list[dict[str, Any]], list[str]]:
+    def _rows(self) -> tuple[list[dict[str, Any]], str]:
         try:
             table = open_dataset(self.settings.output, endpoint_url=self.settings.endpoint_url)
-            rows = table.to_table(columns=[*table.schema.names, "__filename"]).to_pylist()
+            columns = [*table.schema.names, "__filename"]
+            return table.to_table(columns=columns, use_threads=False).to_pylist(), ""
         except OutputError:
-            return [], []
+            return [], ""
         except (ArmBatchError, OSError, pa.ArrowException) as error:
-            return [], [] if self.damages else [f"the rows cannot be read: {error}"]
-        return rows, []
+            return [], f"the rows cannot be read: {error}"
 
     def _overspent(self, documents: Documents, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         for generation in documents.generations:
@@ -152,8 +194,6 @@ class Oracle:
 
     def _judge(self, ended: Ended, documents: Documents) -> Iterator[str]:
         """`verify` finds what is damaged, and nothing where nothing is."""
-        if not documents.generations:
-            return
         if ended.code == TRACEBACK:
             yield f"verify: {ended.error}"
             return
@@ -166,14 +206,25 @@ class Oracle:
         if not self.damages and ended.code == 0 and not documents.complete:
             yield "verify says that all is done, but it is not"
 
-    def _status(self, verified: Ended) -> Iterator[str]:
-        ended = run_status(self.settings)
+    def _status(self, said: Told) -> Iterator[str]:
+        ended, verified = said.status, said.verify
         if ended.code == TRACEBACK or ("\n" in ended.error.strip()):
             yield f"status: {ended.error}"
         if not self.damages and ended.code not in (0, 4):
             yield f"status: {ended.code} {ended.error}"
         if not self.damages and verified.code == 0 and ended.code != 0:
             yield f"status says that something is left, verify does not: {ended.out}"
+
+
+def is_still_to_do(key: str, before: bytes, tree: Tree) -> bool:
+    """Whether without this file its shard is just still to do.
+
+    Not where it is the record of a retry, and the failed rows that it replaced have been removed since.
+    """
+    origin = json.loads(before)["origin"] if key.startswith("commits/") else None
+    record = None if origin is None else tree.get(f"commits/{origin}.json")
+    failed = None if record is None else json.loads(record)["failed"]
+    return key.startswith("commits/") and (failed is None or failed["key"] in tree)
 
 
 def _is_finish(damage: Damage, told: str) -> bool:

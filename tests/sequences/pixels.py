@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from arm_batch.core.arrays import Pixels
 from tests.sequences.inputs import Inputs
+from tests.sequences.remember import remembered
 from tests.sequences.toy import COSTS, GRID, SCALE, by_subnet, decoded
 
 
@@ -58,7 +58,7 @@ def _untrue_image(row: dict[str, Any], source: bytes, image: bytes | None) -> It
         return
     if (row["height"], row["width"]) != pixels.shape[:2]:
         yield f"its image has {pixels.shape[:2]} px, not {row['height'], row['width']}"
-    counts = _subnets(pixels, everywhere)
+    counts = _subnets(image, source)
     told = dict(enumerate(row["subnet_tiles"]))
     if None in counts:
         yield f"{counts[None]} tiles of its image are not what any subnet makes of its source"
@@ -72,8 +72,12 @@ def _untrue_image(row: dict[str, Any], source: bytes, image: bytes | None) -> It
             yield "its FLOPs are not those of its tiles"
 
 
-def _subnets(pixels: Pixels, everywhere: tuple[Pixels, ...]) -> Counter[int | None]:
-    """How many tiles are by each subnet, and by none."""
+@remembered
+def _subnets(image: bytes, source: bytes) -> Counter[int | None]:
+    """How many tiles of an image are by each subnet, and by none."""
+    pixels, everywhere = decoded(image), by_subnet(source)
+    assert pixels is not None
+    assert everywhere is not None
     side = GRID.tile * SCALE
     found: Counter[int | None] = Counter()
     for top in range(0, pixels.shape[0], side):

@@ -26,10 +26,10 @@ def places(root: Path, s3: bool, endpoint_url: str | None) -> Iterator[tuple[Dis
     Args:
         root: an empty folder for what is to lie on this disk.
         s3: whether they lie in S3.
-        endpoint_url: of a server; without one S3 is played by a folder.
+        endpoint_url: of a server; without one S3 is played by a client without a network.
     """
     if not s3:
-        yield Folder(root / "in", str(root / "in"), False), Folder(root / "out", str(root / "out"), False)
+        yield Folder(root / "in", str(root / "in")), Folder(root / "out", str(root / "out"))
     elif endpoint_url is not None:
         client, bucket = s3_client(endpoint_url), f"sequences-{next(_numbers)}"
         client.create_bucket(Bucket=bucket)
@@ -40,5 +40,4 @@ def places(root: Path, s3: bool, endpoint_url: str | None) -> Iterator[tuple[Dis
             patch.setattr(s3_module, "s3_client", lambda *_: fake)
             local = pafs.LocalFileSystem()
             patch.setattr(dataset_module, "_filesystem", lambda _: (local, f"{root}/bucket/out"))
-            inside = root / "bucket"
-            yield Folder(inside / "in", "s3://bucket/in", True), Folder(inside / "out", "s3://bucket/out", True)
+            yield Bucket(fake, "bucket", "in"), Bucket(fake, "bucket", "out")

@@ -109,10 +109,60 @@ def test_the_plan_of_a_shard_with_a_retry(machine: Sequences, kind: str) -> None
 
 def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Sequences) -> None:
     with_a_retry(machine)
-    damage(machine, "commits/g0000/000000", "truncate")
+    damage(machine, "commits/g0000/000000", "remove")
     put(machine, "a.png", OTHER_16)
     upscale(machine, repair=True)
     assert sorted(machine.last.failed) == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["commits/g0000/000000", "data/part-g0000-000000"])
+def test_a_shard_whose_rows_cannot_be_told_stays_where_a_source_has_changed(machine: Sequences, name: str) -> None:
+    put(machine, "b.png", SOUND_16)
+    upscale(machine)
+    whole = machine.last.tree
+    damage(machine, name, "truncate")
+    put(machine, "a.png", OTHER_16)
+    ended = machine._upscale("20%", {"repair": True}, Driver())
+    assert ended.code == exit_codes.USAGE
+    assert "a.png is gone or has changed, and would be lost by doing it again" in ended.error
+    (damaged,) = (key for key in whole if name in key)
+    machine.oracle.output.write(damaged, whole[damaged])
+    upscale(machine)
+    assert sorted(machine.last.sound) == ["a.png", "b.png", "d/c.png", "d/e.png"]
+
+
+def test_a_record_that_cannot_be_read_is_made_again_where_what_has_changed_had_failed(machine: Sequences) -> None:
+    upscale(machine)
+    damage(machine, "commits/g0000/000000", "truncate")
+    put(machine, "b.png", SOUND_16)
+    upscale(machine, repair=True)
+    assert sorted(machine.last.sound) == ["a.png", "d/c.png", "d/e.png"]
+
+
+def test_a_retry_without_its_record_and_the_failed_rows_that_it_replaced(machine: Sequences) -> None:
+    with_a_retry(machine)
+    damage(machine, "commits/g0001/000000", "remove")
+    assert machine.last.verified != 0
+    upscale(machine)
+    assert machine.last.verified == 0
+    assert sorted(machine.last.sound) == ["a.png", "b.png", "d/c.png", "d/e.png"]
+
+
+def test_a_manifest_is_missed_only_as_long_as_all_is_committed(machine: Sequences) -> None:
+    upscale(machine)
+    damage(machine, "commits/g0000/000001", "flip")
+    damage(machine, "manifest.json", "truncate")
+    for name in ("a.png", "b.png", "d/c.png", "d/e.png"):
+        machine.oracle.inputs.remove(name)
+    upscale(machine, repair=True)
+    assert machine.last.verified != 0
+
+
+def test_a_driver_whom_a_retry_has_overtaken_tells_of_what_it_has_counted(machine: Sequences) -> None:
+    upscale(machine)
+    put(machine, "b.png", SOUND_16)
+    machine.two_drivers("20%", {}, 1, {"retry_failed": True}, 0, "before", 0)
+    assert machine.last.failed == {}
 
 
 @pytest.mark.parametrize("at", range(1, 12))
@@ -180,8 +230,8 @@ def test_a_shard_without_record_and_plan_whose_source_has_changed(machine: Seque
     damage(machine, "plan/g0000/shards/000000", "remove")
     damage(machine, "commits/g0000/000000", "flip")
     put(machine, "a.png", OTHER_16)
-    before = machine._tree()
+    before = machine.last.tree
     upscale(machine, repair=True)
-    assert {key: data for key, data in machine._tree().items() if key != "run.json"} == {
+    assert {key: data for key, data in machine.last.tree.items() if key != "run.json"} == {
         key: data for key, data in before.items() if key != "run.json"
     }

@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import io
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +16,6 @@ from PIL import Image
 
 import arm_batch.api.jobs as jobs_module
 import arm_batch.execution.inline as inline_module
-import arm_batch.report as report_module
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Subnet
@@ -27,6 +23,8 @@ from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.spec import PlanSpec, ShardLimits
+from tests.sequences.remember import remembered, remembering
+from tests.sequences.steady import one_thread
 
 main_module = importlib.import_module("arm_batch.pipeline.upscale")
 """By name: in its package the function of that name is in its place."""
@@ -91,6 +89,7 @@ def by_subnet(source: bytes) -> tuple[Pixels, ...] | None:
     return tuple(images)
 
 
+@remembered
 def decoded(data: bytes) -> Pixels | None:
     """A picture by Pillow, HWC; None where it is none."""
     try:
@@ -99,23 +98,6 @@ def decoded(data: bytes) -> Pixels | None:
     except (OSError, SyntaxError):
         return None
     return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-class _Serial:
-    """Stands for `ThreadPoolExecutor`: one after the other, and no time for threads."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __enter__(self) -> _Serial:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, function: Callable[..., Any], *items: Iterable[Any]) -> Iterator[Any]:
-        """In order."""
-        return iter([function(*each) for each in zip(*items, strict=True)])
 
 
 @contextmanager
@@ -133,13 +115,8 @@ def quick(large_images: bool) -> Iterator[None]:
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
         patch.setattr(inline_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
-        patch.setattr(report_module, "_version", functools.cache(report_module._version))
-        for name, module in list(sys.modules.items()):
-            if name.startswith("arm_batch.") and hasattr(module, "ThreadPoolExecutor"):
-                patch.setattr(module, "ThreadPoolExecutor", _Serial)
-        # What SIGKILL leaves needs no fsync; only a power cut would.
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
+        with one_thread(), remembering():
+            yield
 
 
 def png(seed: int, height: int, width: int, channels: int = 3) -> bytes:

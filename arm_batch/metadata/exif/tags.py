@@ -110,7 +110,10 @@ def fraction_entry(order: Order, fractions: Sequence[tuple[int, int]]) -> Entry:
 
 
 def times(exif: Exif, scale: int, *path: int) -> Entry | None:
-    """The numbers of a tag so many times, in the same kind or a wider one; as they are where they are none."""
+    """The numbers of a tag so many times, in the same kind or a wider one.
+
+    As they are where they are none, or where no kind holds them any more: no camera has such.
+    """
     entry = exif.entry(*path)
     if entry is None or not entry.count:
         return entry
@@ -120,21 +123,27 @@ def times(exif: Exif, scale: int, *path: int) -> Entry | None:
     if not fractions or min(min(pair) for pair in fractions) < 0:
         return entry
     if entry.kind in _WHOLE:
-        return number_entry(exif.order, [number * scale for number, _ in fractions])
+        numbers = [number * scale for number, _ in fractions]
+        return number_entry(exif.order, numbers) if max(numbers) < _LONGEST else entry
     return fraction_entry(exif.order, [_times(*pair, scale) for pair in fractions])
 
 
 def _floats_times(entry: Entry, order: Order, values: Sequence[float], scale: int) -> Entry:
-    """An entry of the kind `entry` is; `entry` itself where it has no `values`."""
-    data = struct.pack(f"{order}{len(values)}{_FLOATS[entry.kind]}", *(value * scale for value in values))
-    return replace(entry, data=data) if values else entry
+    """An entry of the kind `entry` is; `entry` itself where it has no `values`, or they get too large for it."""
+    scaled = [value * scale for value in values]
+    if not scaled or not all(map(math.isfinite, scaled)):
+        return entry
+    try:
+        return replace(entry, data=struct.pack(f"{order}{len(scaled)}{_FLOATS[entry.kind]}", *scaled))
+    except OverflowError:
+        return entry
 
 
 def _times(numerator: int, denominator: int, scale: int) -> tuple[int, int]:
     """In 32 bits."""
     if numerator * scale < _LONGEST:
         return numerator * scale, denominator
-    return numerator, max(1, denominator // scale)
+    return numerator, max(1, denominator // scale) if denominator else 0
 
 
 def text_entry(text: bytes) -> Entry:

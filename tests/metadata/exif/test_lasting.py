@@ -70,6 +70,20 @@ def test_odd_fractions_do_no_harm(pair: tuple[int, int]) -> None:
     assert len(after.fractions(DETAILS, 0xA20E)) == 1
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        (4, 1, struct.pack(">I", 2**31)),
+        (11, 1, struct.pack(">f", 3e38)),
+        (12, 1, struct.pack(">d", 1.5e308)),
+        (5, 1, struct.pack(">2I", 2**31, 0)),
+    ],
+)
+def test_numbers_that_would_fit_no_more_stay_as_they_are(value: blocks.Value) -> None:
+    after = enlarged(parse_block(block(xA20E=value)), 4, 4 * WIDTH, 4 * HEIGHT)
+    assert Seen.of(serialise(after)).details[0xA20E] == value
+
+
 def test_sides_of_more_than_sixteen_bits() -> None:
     after = enlarged(parse_block(block()), 4, 100_000, 70_000)
     entry = after.entry(DETAILS, 0xA002)
