@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -105,7 +106,7 @@ def quick(large_images: bool) -> Iterator[None]:
     """While the block runs, `arm-batch` works with the toy, on small shards, without threads and without fsync.
 
     Args:
-        large images: whether larger images are large images.
+        large_images: whether larger images are large images.
     """
     limits: dict[str, Any] = {"limits": ShardLimits(images=SHARD_IMAGES)}
     if large_images:
