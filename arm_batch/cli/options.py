@@ -62,10 +62,16 @@ ObjectiveOption = Annotated[
     Objective, typer.Option(help="What to make best: PSNR of images, of tiles, or of the pooled error.")
 ]
 
-ExecutorOption = Annotated[ExecutorName, typer.Option(help="ray, or inline: this process alone.")]
+ExecutorOption = Annotated[
+    ExecutorName,
+    typer.Option(
+        help="ray; inline: this process and helpers on all cores; auto: ray where a cluster is named or a GPU "
+        "is here, else inline."
+    ),
+]
 
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU actors; default: one per core of the cluster.")
+    int | None, typer.Option(min=1, help="CPU actors, or processes without Ray; default: one per core.")
 ]
 
 RuntimeOption = Annotated[

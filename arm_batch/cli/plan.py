@@ -68,7 +68,7 @@ def plan_command(
     image_column: ImageColumnOption = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).")] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything into this file.")] = None,
-    executor: ExecutorOption = "ray",
+    executor: ExecutorOption = "auto",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,

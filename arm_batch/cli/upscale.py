@@ -71,7 +71,7 @@ def upscale(
     float_range: FloatRangeOption = None,
     frames: FramesOption = "first",
     image_column: ImageColumnOption = None,
-    executor: ExecutorOption = "ray",
+    executor: ExecutorOption = "auto",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,

@@ -57,7 +57,11 @@ def test_the_sample_that_is_upscaled_is_the_one_that_was_planned(archive: Path) 
         if str(Path(path).relative_to(archive)) not in paths(archive.parent / "out"):
             Path(path).write_bytes(b"broken")
     forecast = pipeline.plan(
-        DryRunSpec(plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=sample)),
+        DryRunSpec(
+            plan=PlanSpec(
+                input=str(archive), ladder=LADDER, scale=4, executor="inline", workers=1, selection=sample
+            )
+        ),
         silent,
     )
     assert forecast.images == 6
@@ -84,7 +88,12 @@ def test_another_selection_is_another_run(archive: Path, tmp_path: Path) -> None
         pipeline.upscale(selected(archive, Selection()), silent)
     plan = DryRunSpec(
         plan=PlanSpec(
-            input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=Selection(exclude=("a",))
+            input=str(archive),
+            ladder=LADDER,
+            scale=4,
+            executor="inline",
+            workers=1,
+            selection=Selection(exclude=("a",)),
         ),
         output=str(tmp_path / "plan"),
     )

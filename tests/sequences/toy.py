@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import arm_batch.api.jobs as jobs_module
-import arm_batch.execution.inline as inline_module
+import arm_batch.execution.work as work_module
 import arm_batch.report as report_module
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import LargeImages
@@ -126,7 +126,7 @@ def quick(large_images: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
-        patch.setattr(inline_module, "Upscaler", ToyUpscaler)
+        patch.setattr(work_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
         patch.setattr(report_module, "_version", functools.cache(report_module._version))
         for name, module in list(sys.modules.items()):
