@@ -20,7 +20,7 @@ from arm_batch.execution.work import Setup, Work
 BYTES_PER_WORKER = 1 << 30
 """Of memory, for what is under way: of large work less is under way at once, but always something."""
 
-_AHEAD = 2
+_AHEAD = 4
 """Calls for each that works, so that none waits for the next while this thread writes a shard."""
 
 _POLL_S = 0.2

@@ -80,6 +80,19 @@ def test_a_dry_run_says_the_same(archive: Path) -> None:
     assert told[0] == told[1]
 
 
+def test_all_that_work_are_measured(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    forecasts = []
+    # The second time from what was remembered.
+    for _ in range(2):
+        plan = replace(job(archive, "nowhere").plan, workers=2)
+        forecasts.append(pipeline.plan(DryRunSpec(plan=plan), silent))
+    for forecast in forecasts:
+        assert forecast.devices == {"cpu": 2}
+        times = [point.pool_seconds["cpu"] for point in forecast.curve]
+        assert 0 < times[0] < times[-1]
+
+
 def test_a_stop_leaves_what_can_be_gone_on_with(archive: Path, tmp_path: Path) -> None:
     spec = replanned(job(archive, tmp_path / "out", shard_images=2), workers=2)
     done: list[int] = []
