@@ -293,7 +293,7 @@ def test_a_run_carries_a_plan_out_without_planning_again(
     read.clear()
     again = pipeline.upscale(spec, silent)
     assert read == []
-    assert msgspec.structs.replace(again, timings=summary.timings) == summary
+    assert msgspec.structs.replace(again, timings=summary.timings, ran=summary.ran) == summary
     # It is a run like any other from then on.
     assert pipeline.upscale(replace(spec, adopt=None), silent).run_id == summary.run_id
 
