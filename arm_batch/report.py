@@ -63,6 +63,7 @@ class RunSummary(Record, frozen=True):
         subnet_tiles: tiles per subnet, by name.
         repaired: what was damaged and has been done again.
         expected_seconds: wall time of all generations with a budget of time together; ``None`` without any.
+        ran: where this attempt ran, and why there; empty where nothing was left to run.
         timings: of this attempt.
     """
 
@@ -82,6 +83,7 @@ class RunSummary(Record, frozen=True):
     subnet_tiles: dict[str, int]
     repaired: tuple[str, ...]
     expected_seconds: float | None
+    ran: str
     timings: Timings
 
 
@@ -223,6 +225,8 @@ def describe(summary: RunSummary) -> list[str]:
         f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
         f"output     {summary.output} (record: {RUN_KEY})",
     ]
+    if summary.ran:
+        lines.insert(-2, f"ran        {summary.ran}")
     if summary.expected_seconds is not None:
         lines.insert(-1, f"expected   {summary.expected_seconds:.1f} s in all, from measured speeds")
     if summary.repaired:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from arm_batch.core.prediction.ladder import Ladder
 
 Sink = Literal["parquet", "files", "webdataset"]
-ExecutorName = Literal["ray", "inline"]
+ExecutorName = Literal["auto", "ray", "inline"]
 RuntimeName = Literal["torch", "openvino"]
 RuntimeWish = Literal["auto", RuntimeName]
 
@@ -79,8 +79,9 @@ class PlanSpec:
         objective: what the budget is to make best.
         reading: which images are taken, and how.
         writing: how the upscaled ones are written; a plan goes by the format alone.
-        executor: where the work runs.
-        workers: CPU actors; ``None`` for one per core of the cluster.
+        executor: where the work runs; ``auto`` for Ray where a cluster is named or a GPU is here, else in this
+            process.
+        workers: CPU actors, or processes without Ray; ``None`` for one per core.
         runtime: that runs nets on CPUs; ``auto`` for the one that is faster where the job is started. It plays no
             part in planning, but for how long a run takes.
         endpoint_url: of an S3 service other than AWS.
@@ -97,7 +98,7 @@ class PlanSpec:
     objective: Objective = DEFAULT_OBJECTIVE
     reading: Reading = DEFAULT_READING
     writing: Writing = DEFAULT_WRITING
-    executor: ExecutorName = "ray"
+    executor: ExecutorName = "auto"
     workers: int | None = None
     runtime: RuntimeWish = "auto"
     endpoint_url: str | None = None

@@ -86,7 +86,7 @@ def ask(archive: Path, output: Path, budget: str, ladder: str) -> None:
             at_run.append((time.monotonic(), meter.read()))
 
     started = time.monotonic()
-    plan = PlanSpec(input=str(archive), ladder=ladder, scale=4)
+    plan = PlanSpec(input=str(archive), ladder=ladder, scale=4, executor="ray")
     summary = pipeline.upscale(JobSpec(plan=plan, output=str(output), budget=parse_budget(budget)), progress)
     ended = time.monotonic()
     meter.stop()

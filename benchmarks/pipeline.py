@@ -104,7 +104,7 @@ def make_archive(folder: Path, duplicates: int) -> list[str]:
 
 def run_pipeline(archive: Path, out: Path) -> RunSummary:
     """The main job on the Ray that this process is connected to."""
-    plan = PlanSpec(input=str(archive), ladder=LADDER, scale=4, writing=Writing("png"))
+    plan = PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="ray", writing=Writing("png"))
     spec = JobSpec(plan=plan, output=str(out), budget=parse_budget(BUDGET))
     summary = pipeline.upscale(spec, lambda *_: None)
     assert summary.failed == 0

@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
         source = resources.files("skimage.data") / name
         (photographs / name).write_bytes(source.read_bytes())
     results = folder / "results"
-    asked = PlanSpec(input=str(photographs), ladder="fsrcnn-x4", scale=SCALE)
+    asked = PlanSpec(input=str(photographs), ladder="fsrcnn-x4", scale=SCALE, executor="ray")
     spec = JobSpec(plan=asked, output=str(results), budget=parse_budget(BUDGET), sink="files")
     summary = pipeline.upscale(spec, progress=lambda *_: None)
     picture = folder / "before_after.png"

@@ -90,7 +90,8 @@ def job(
         ladder=LADDER,
         scale=4,
         executor=executor,
-        workers=workers,
+        # The reference: one after the other.
+        workers=1 if workers is None and executor == "inline" else workers,
         endpoint_url=endpoint_url,
         limits=ShardLimits(images=shard_images),
         # The reference: which is the fastest here is no matter of chance for a test.
@@ -100,7 +101,9 @@ def job(
 
 
 def replanned(spec: AnySpec, **changes: Any) -> AnySpec:
-    """The same run or dry run with other fields of its `PlanSpec`."""
+    """The same run or dry run with other fields of its `PlanSpec`; on Ray with a worker for each core."""
+    if changes.get("executor") == "ray":
+        changes = {"workers": None} | changes
     return replace(spec, plan=replace(spec.plan, **changes))
 
 

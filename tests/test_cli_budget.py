@@ -100,7 +100,7 @@ def test_a_job_that_a_pool_refuses_writes_nothing(
     if case == "closed":
         run(capsys, "budget", "close", "p", *store)
     pool = {"unknown": f"pool:{tmp_path}/q", "no name": "pool:"}.get(case, f"pool:{tmp_path}/p")
-    arguments = ["upscale", str(archive), "--executor", "inline", "--budget", pool]
+    arguments = ["upscale", str(archive), "--executor", "inline", "--workers", "1", "--budget", pool]
     if case == "objective":
         assert run(capsys, *arguments, str(tmp_path / "first"), "--objective", "psnr")[0] == 0
     code, out, err = run(capsys, *arguments, str(tmp_path / "out"))
@@ -115,7 +115,16 @@ def test_a_job_tells_of_its_pool(tmp_path: Path, capsys: pytest.CaptureFixture[s
     run(capsys, "budget", "create", "p", "5PFLOP", "--store", str(tmp_path))
     budget = f"pool:{tmp_path}/p"
     code, out, _ = run(
-        capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--budget", budget
+        capsys,
+        "upscale",
+        str(archive),
+        str(tmp_path / "out"),
+        "--executor",
+        "inline",
+        "--workers",
+        "1",
+        "--budget",
+        budget,
     )
     assert code == 0
     assert budget in out

@@ -52,7 +52,19 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     assert loaded_by("import arm_batch; dir(arm_batch)") == []
-    assert "ray" in loaded_by("import arm_batch; arm_batch.upscale")
+    # Helpers are started before.
+    assert {"ray", "torch"}.isdisjoint(loaded_by("import arm_batch; arm_batch.upscale; arm_batch.plan"))
+
+
+def test_a_run_without_a_cluster_does_not_load_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    # As if there were no cluster on this machine.
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    archive = make_archive(tmp_path / "in")
+    code = f"import arm_batch; arm_batch.upscale({str(archive)!r}, {str(tmp_path / 'out')!r}, workers=1)"
+    loaded = loaded_by(code)
+    assert "torch" in loaded
+    assert "ray" not in loaded
 
 
 def test_what_needs_no_net_does_not_import_torch() -> None:

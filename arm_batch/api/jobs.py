@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from arm_batch import pipeline
 from arm_batch.api.options import Patterns, Progress, Where, reading_of, selection_of, silent
 from arm_batch.core.allocation.budget import Budget, parse_budget, target_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import UsageError
+from arm_batch.execution.choice import call_helpers
+from arm_batch.execution.helpers import helpers_ended
 from arm_batch.report import RunSummary
 from arm_batch.spec import (
     DEFAULT_OBJECTIVE,
@@ -41,7 +42,7 @@ def upscale(
     float_range: str | None = None,
     frames: str = "first",
     image_column: str | None = None,
-    executor: ExecutorName = "ray",
+    executor: ExecutorName = "auto",
     workers: int | None = None,
     runtime: RuntimeWish = "auto",
     endpoint_url: str | None = None,
@@ -82,8 +83,9 @@ def upscale(
         float_range: ``LOW,HIGH``: what is black and white where samples are floats or of 32 bits.
         frames: of several frames or pages ``first``, a number from 0, or ``refuse``.
         image_column: of Parquet files where several may be.
-        executor: ``ray``, or ``inline`` for this process alone.
-        workers: CPU actors; None for one per core of the cluster.
+        executor: ``ray``; ``inline`` for this process and helpers of it on all its cores; ``auto`` for Ray where a
+            cluster is named or a GPU is here, else ``inline``.
+        workers: CPU actors, or processes with ``inline``; None for one per core.
         runtime: that runs nets on CPUs: ``torch``, ``openvino``, or ``auto`` for the faster one, decided when the
             run begins and kept when it goes on.
         endpoint_url: of an S3 service other than AWS.
@@ -154,7 +156,12 @@ def upscale(
             add_budget=None if add_budget is None else parse_budget(add_budget),
         ),
     )
-    return pipeline.upscale(spec, progress or silent, stop)
+    with helpers_ended() as helpers:
+        call_helpers(asked, helpers)
+        # Torch takes seconds to load, and helpers have begun to.
+        from arm_batch import pipeline
+
+        return pipeline.upscale(spec, progress or silent, stop, helpers)
 
 
 def _budget(budget: str | None, target_psnr: float | None) -> Budget:

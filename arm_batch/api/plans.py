@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from arm_batch import pipeline
 from arm_batch.api.options import Patterns, Progress, Where, reading_of, selection_of, silent
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
 from arm_batch.core.stop import Stop, never
+from arm_batch.execution.choice import call_helpers
+from arm_batch.execution.helpers import helpers_ended
 from arm_batch.forecast import Forecast
 from arm_batch.spec import (
     DEFAULT_OBJECTIVE,
@@ -40,7 +41,7 @@ def plan(
     float_range: str | None = None,
     frames: str = "first",
     image_column: str | None = None,
-    executor: ExecutorName = "ray",
+    executor: ExecutorName = "auto",
     workers: int | None = None,
     runtime: RuntimeWish = "auto",
     endpoint_url: str | None = None,
@@ -100,4 +101,9 @@ def plan(
         budget=None if budget is None else parse_budget(budget),
         profiling=profiling,
     )
-    return pipeline.plan(spec, progress or silent, stop)
+    with helpers_ended() as helpers:
+        call_helpers(asked, helpers)
+        # Torch takes seconds to load, and helpers have begun to.
+        from arm_batch import pipeline
+
+        return pipeline.plan(spec, progress or silent, stop, helpers)

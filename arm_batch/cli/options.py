@@ -115,13 +115,19 @@ ObjectiveOption = Annotated[
 
 ExecutorOption = Annotated[
     ExecutorName,
-    typer.Option(help="Run on a Ray cluster, or inline in this process alone.", rich_help_panel=CLUSTER),
+    typer.Option(
+        help="Run on ray; inline, in this process and helpers on all cores; or auto: ray where a cluster is named "
+        "or a GPU is here, else inline.",
+        rich_help_panel=CLUSTER,
+    ),
 ]
 
 WorkersOption = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Number of CPU actors. Default: one per core of the cluster.", rich_help_panel=CLUSTER
+        min=1,
+        help="Number of CPU actors, or of processes without Ray. Default: one per core.",
+        rich_help_panel=CLUSTER,
     ),
 ]
 

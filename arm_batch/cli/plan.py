@@ -92,7 +92,7 @@ def plan_command(
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,
     frames: FramesOption = "first",
-    executor: ExecutorOption = "ray",
+    executor: ExecutorOption = "auto",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,

@@ -107,7 +107,7 @@ def upscale(
     to_srgb: ToSrgbOption = False,
     float_range: FloatRangeOption = None,
     frames: FramesOption = "first",
-    executor: ExecutorOption = "ray",
+    executor: ExecutorOption = "auto",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
     endpoint_url: EndpointUrlOption = None,

@@ -5,42 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from arm_batch.execution.choice import choose_executor, workers_here
+from arm_batch.execution.helpers import Helpers
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.execution.messages import JobContext
-from arm_batch.execution.plan_ahead import MOST_SHARDS, planning_ahead
 from arm_batch.execution.protocol import Executor
-from arm_batch.execution.ray.actor_pool import cluster_kinds
-from arm_batch.execution.ray.cluster import connected, is_connected
-from arm_batch.execution.ray.executor import RayExecutor
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.shard_plan import Shard
-from arm_batch.spec import ExecutorName
+from arm_batch.spec import PlanSpec
 
 
 @contextmanager
 def started(
-    name: ExecutorName,
-    context: JobContext,
-    files: LadderFiles,
-    workers: int | None,
-    first: Sequence[Shard],
+    plan: PlanSpec, context: JobContext, files: LadderFiles, first: Sequence[Shard], helpers: Helpers
 ) -> Iterator[Executor]:
-    """The executor called `name`, given back at the end; see `RayExecutor`.
+    """The executor that a plan asks for, given back at the end; see `RayExecutor` and `InlineExecutor`.
 
     Args:
-        name: of the executor.
+        plan: what is asked for.
         context: of the run.
         files: the ladder.
-        workers: how many CPU actors; None for one per core.
         first: what it will be asked to plan first; a few shards are planned while a cluster starts.
+        helpers: of this process, as far as they are started.
     """
-    if name == "inline":
-        yield InlineExecutor(context, files)
-        return
-    few = first if len(first) <= MOST_SHARDS and not is_connected() else ()
-    with planning_ahead(context, few) as ahead, connected():
-        executor = RayExecutor(context, files, cluster_kinds(workers), ahead)
+    if choose_executor(plan.executor).executor == "inline":
+        inline = InlineExecutor(context, files, workers_here(plan.workers), helpers)
         try:
-            yield executor
+            yield inline
         finally:
-            executor.close()
+            inline.close()
+        return
+    # Ray takes a second to load.
+    from arm_batch.pipeline.cluster import started_on_ray
+
+    with started_on_ray(context, files, plan.workers, first) as on_ray:
+        yield on_ray

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from arm_batch.core.allocation.deadline import ClusterProfile
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import OutputError, StoppedError, UsageError
+from arm_batch.execution.helpers import Helpers
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.execution.runtimes import choose_runtime
@@ -32,7 +33,7 @@ from arm_batch.storage.null import NullStore
 from arm_batch.storage.open import open_store
 
 
-def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Forecast:
+def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never, helpers: Helpers | None = None) -> Forecast:
     """Score an archive, or a sample of it, and predict what each budget comes to.
 
     With `spec.output`, what was found is kept there as a plan that `JobSpec.adopt` takes, and planning goes on
@@ -42,6 +43,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Forecast:
         spec: what was asked for.
         progress: told of each shard.
         stop: asked between them.
+        helpers: as of `upscale`.
 
     Raises:
         UsageError: the request makes no sense; nothing was written.
@@ -58,7 +60,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never) -> Forecast:
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     first = list(islice(unplanned, MOST_SHARDS + 1))
     cluster_profile: ClusterProfile | None = None
-    with started(spec.plan.executor, context, files, spec.plan.workers, first) as executor:
+    with started(spec.plan, context, files, first, helpers or Helpers()) as executor:
         try:
             summaries = plan_shards(executor, task.generation, kept, chain(first, unplanned), progress, stop)
         except StoppedError:

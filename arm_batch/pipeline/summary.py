@@ -33,11 +33,13 @@ class Notes:
         waiting: images of INPUT that no generation has taken up, and what else there is.
         repaired: what was damaged, a line for each.
         clock: of this attempt.
+        ran: where it ran, and why there; empty where there was nothing to run.
     """
 
     waiting: Listing
     repaired: tuple[str, ...]
     clock: Clock
+    ran: str
 
 
 def summarize(
@@ -69,6 +71,7 @@ def summarize(
         subnet_tiles=_tiles_by_subnet(job, commits),
         repaired=notes.repaired,
         expected_seconds=_expected_seconds(allocation_records),
+        ran=notes.ran,
         timings=Timings(**{f"{stage}_seconds": seconds[stage] for stage in ("list", "start", "plan", "run")}),
     )
     reports = [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import islice
 
 from arm_batch.core.allocation.budget import Budget, parse_budget
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import BudgetError, OutputError, StoreError
+from arm_batch.execution.choice import choose_executor
+from arm_batch.execution.helpers import Helpers
 from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.execution.runtimes import choose_runtime
 from arm_batch.inputs.listing import Listing
@@ -41,8 +44,14 @@ from arm_batch.runstate.staging import publish_waiting
 from arm_batch.spec import JobSpec
 
 
-def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary:
+def upscale(spec: JobSpec, progress: Progress, stop: Stop = never, helpers: Helpers | None = None) -> RunSummary:
     """Upscale an archive within a budget, or go on where an earlier attempt at it was broken off.
+
+    Args:
+        spec: what was asked for.
+        progress: told of each shard.
+        stop: asked between them.
+        helpers: that were started for this run; who started them ends them.
 
     Raises:
         UsageError: the request makes no sense; nothing was written.
@@ -69,13 +78,13 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never) -> RunSummary
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
     with ExitStack() as stack, _told_that_it_stays(job, repaired):
-        runner = _LazyRunner(stack, job, files, clock, progress, stop)
+        runner = _LazyRunner(stack, job, files, clock, progress, stop, helpers or Helpers())
         runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
         waiting = _run_further(job, generations, waiting, repaired, runner)
     if not is_finished(job.output):
         give_back(job, generations)
     commits = _finish(job, generations, repaired)
-    summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock))
+    summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock, runner.ran))
     job.output.write(RUN_KEY, document)
     if repaired.left:
         raise _stays_damaged(job, repaired)
@@ -161,7 +170,14 @@ class _LazyRunner:
     """Runs generations on an executor that is started for the first of them and ends with `stack`."""
 
     def __init__(
-        self, stack: ExitStack, job: Job, files: LadderFiles, clock: Clock, progress: Progress, stop: Stop
+        self,
+        stack: ExitStack,
+        job: Job,
+        files: LadderFiles,
+        clock: Clock,
+        progress: Progress,
+        stop: Stop,
+        helpers: Helpers,
     ) -> None:
         self._stack = stack
         self._job = job
@@ -169,7 +185,9 @@ class _LazyRunner:
         self._clock = clock
         self._progress = progress
         self._stop = stop
+        self._helpers = helpers
         self._runner: GenerationRunner | None = None
+        self.ran = ""
 
     def run(self, generations: Sequence[Generation], added: Budget | None = None) -> None:
         """Run generations one after the other, the last with an added budget."""
@@ -185,9 +203,12 @@ class _LazyRunner:
     def _start(self, generation: Generation) -> GenerationRunner:
         """Start the executor for a generation, and more after it."""
         plan = self._job.spec.plan
+        choice = choose_executor(plan.executor)
+        self.ran = choice.told(plan.workers)
+        plan = replace(plan, executor=choice.executor)
         with self._clock("start"):
             executor = self._stack.enter_context(
-                started(plan.executor, self._job.context, self._files, plan.workers, self._first(generation))
+                started(plan, self._job.context, self._files, self._first(generation), self._helpers)
             )
         return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)
 

@@ -32,8 +32,12 @@ def spec(archive: Path, tmp_path: Path) -> JobSpec:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
-def test_killed_at_each_write_in_turn(spec: JobSpec, tmp_path: Path, reference: pa.Table, late: bool) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_each_write_in_turn(
+    spec: JobSpec, tmp_path: Path, reference: pa.Table, late: bool, workers: int
+) -> None:
     """Each start dies one write further on than the last, until one is not killed any more."""
+    spec = replanned(spec, workers=workers)
     deaths = 0
     while True:
         process = start_dying(spec, deaths + 1, late)
@@ -49,11 +53,14 @@ def test_killed_at_each_write_in_turn(spec: JobSpec, tmp_path: Path, reference: 
     assert_as_undisturbed(spec, reference)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("sink", ["parquet", "files", "webdataset"])
 def test_killed_at_random_in_process(
-    spec: JobSpec, tmp_path: Path, reference: pa.Table, scale: Scale, sink: Sink
+    spec: JobSpec, tmp_path: Path, reference: pa.Table, scale: Scale, sink: Sink, workers: int
 ) -> None:
-    _kill_at_random(replace(spec, sink=sink), tmp_path, reference, scale(8, 60), lambda pid, _: pid)
+    _kill_at_random(
+        replanned(replace(spec, sink=sink), workers=workers), tmp_path, reference, scale(8, 60), lambda pid, _: pid
+    )
 
 
 @pytest.fixture(scope="module")

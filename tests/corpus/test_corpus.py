@@ -30,7 +30,7 @@ SINKS = ("parquet", "files")
 def upscale(*arguments: str) -> int:
     """The exit code of the command."""
     with pytest.raises(SystemExit) as caught:
-        cli.main(["upscale", *arguments, "--executor", "inline"])
+        cli.main(["upscale", *arguments, "--executor", "inline", "--workers", "1"])
     return int(caught.value.code or 0)
 
 

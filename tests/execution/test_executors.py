@@ -66,6 +66,7 @@ def test_ray_plans_as_the_reference_does_and_starts_no_actor(
             scale=4,
             selection=Selection(sample=None if sample is None else parse_sample(sample)),
             executor="inline",
+            workers=1,
             limits=ShardLimits(images=2),
         ),
         output=None if sample else str(tmp_path / "plan"),

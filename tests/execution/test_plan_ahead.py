@@ -21,7 +21,7 @@ from arm_batch.execution.planning import plan_shards
 from arm_batch.execution.ray import planning
 from arm_batch.execution.ray.planning import RayPlanner
 from arm_batch.models.ladder_files import load_ladder
-from arm_batch.pipeline import executors
+from arm_batch.pipeline import cluster
 from arm_batch.pipeline.generations import begin_run
 from arm_batch.pipeline.job import open_job
 from arm_batch.runstate.listing import read_shards
@@ -111,7 +111,7 @@ def test_few_images_need_no_worker_of_the_cluster_to_be_planned(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if there were none yet.
-    monkeypatch.setattr(executors, "is_connected", lambda: False)
+    monkeypatch.setattr(cluster, "is_connected", lambda: False)
     monkeypatch.setattr(planning, "plan_task", None)
     monkeypatch.setattr(planning, "summarize_task", None)
     summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", shard_images=2), silent)
@@ -133,8 +133,8 @@ def test_nothing_is_planned_before_it_is_known_whether_it_may_be(
         asked.append(len(shards))
         return planning_ahead(context, shards)
 
-    monkeypatch.setattr(executors, "is_connected", lambda: False)
-    monkeypatch.setattr(executors, "planning_ahead", counted)
+    monkeypatch.setattr(cluster, "is_connected", lambda: False)
+    monkeypatch.setattr(cluster, "planning_ahead", counted)
     timed = job(archive, tmp_path / "timed", budget="1gpu-hours", executor="ray", shard_images=2)
     with pytest.raises(BudgetError, match="gpu"):
         pipeline.upscale(timed, silent)

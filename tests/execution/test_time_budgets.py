@@ -14,7 +14,7 @@ import pytest
 from arm_batch import pipeline
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.errors import BudgetError, StoppedError
-from arm_batch.execution import inline
+from arm_batch.execution import work
 from arm_batch.execution.speed_cache import cache_file
 from arm_batch.report import RunSummary
 from arm_batch.runstate.allocation import read_revisions
@@ -43,8 +43,8 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         told["measured"] += 1
         return list(told["tiles"])
 
-    monkeypatch.setattr(inline, "measure_tiles", measure)
-    monkeypatch.setattr(inline, "measure_host_overhead", lambda *_: told["host"])
+    monkeypatch.setattr(work, "measure_tiles", measure)
+    monkeypatch.setattr(work, "measure_host_overhead", lambda *_: told["host"])
     return told
 
 

@@ -55,15 +55,25 @@ def make_states(root: Path) -> list[State]:
         State(
             "plan",
             (
-                ("plan", f"{{}}/{INPUT}", "--plan-out", "{}/plan", "--executor", "inline"),
-                ("upscale", f"{{}}/{INPUT}", "{}/of-plan", "--plan", "{}/plan", "--executor", "inline"),
+                ("plan", f"{{}}/{INPUT}", "--plan-out", "{}/plan", "--executor", "inline", "--workers", "1"),
+                (
+                    "upscale",
+                    f"{{}}/{INPUT}",
+                    "{}/of-plan",
+                    "--plan",
+                    "{}/plan",
+                    "--executor",
+                    "inline",
+                    "--workers",
+                    "1",
+                ),
             ),
             "of-plan",
         )
     )
     states.append(_make_pool(root))
     shutil.copytree(find_ladder(LADDER), root / "ladder", ignore=shutil.ignore_patterns("*.csv", "*.md"))
-    look = ("plan", f"{{}}/{INPUT}/a.png", "--ladder", "{}/ladder", "--executor", "inline")
+    look = ("plan", f"{{}}/{INPUT}/a.png", "--ladder", "{}/ladder", "--executor", "inline", "--workers", "1")
     states.append(State("ladder", (look,)))
     return states
 
@@ -108,7 +118,19 @@ def run_until(spec: JobSpec, stage: str, done: int) -> None:
 
 def _output_state(name: str, sink: Sink, finished: bool) -> State:
     folder = f"{{}}/{name}"
-    upscale = ("upscale", f"{{}}/{INPUT}", folder, "--budget", BUDGET, "--sink", sink, "--executor", "inline")
+    upscale = (
+        "upscale",
+        f"{{}}/{INPUT}",
+        folder,
+        "--budget",
+        BUDGET,
+        "--sink",
+        sink,
+        "--executor",
+        "inline",
+        "--workers",
+        "1",
+    )
     commands = (("status", folder), ("verify", folder), upscale, (*upscale, "--repair"), ("verify", folder))
     return State(name, commands, name, finished)
 
@@ -116,7 +138,12 @@ def _output_state(name: str, sink: Sink, finished: bool) -> State:
 def _plan_spec(root: Path) -> DryRunSpec:
     return DryRunSpec(
         plan=PlanSpec(
-            input=str(root / INPUT), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)
+            input=str(root / INPUT),
+            ladder=LADDER,
+            scale=4,
+            executor="inline",
+            workers=1,
+            limits=ShardLimits(images=2),
         ),
         output=str(root / "plan"),
         profiling=False,
@@ -130,5 +157,15 @@ def _make_pool(root: Path) -> State:
     budget = f"pool:{root / 'pool'}"
     pipeline.upscale(job(root / INPUT, root / "pooled-1", budget, shard_images=1), silent)
     run_until(job(root / INPUT, root / "pooled-2", budget, shard_images=1), "run", 1)
-    upscale = ("upscale", f"{{}}/{INPUT}", "{}/pooled-2", "--budget", "pool:{}/pool", "--executor", "inline")
+    upscale = (
+        "upscale",
+        f"{{}}/{INPUT}",
+        "{}/pooled-2",
+        "--budget",
+        "pool:{}/pool",
+        "--executor",
+        "inline",
+        "--workers",
+        "1",
+    )
     return State("pool", (("budget", "show", "pool", "--store", "{}"), upscale), "pooled-2")

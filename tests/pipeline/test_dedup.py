@@ -163,7 +163,7 @@ def test_rows_of_parquet(archive: Path, tmp_path: Path) -> None:
 
 def test_a_plan_knows_copies_too(spec: JobSpec, archive: Path, tmp_path: Path) -> None:
     asked = DryRunSpec(
-        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", dedup=True),
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", workers=1, dedup=True),
         output=str(tmp_path / "plan"),
     )
     forecast = pipeline.plan(asked, silent)

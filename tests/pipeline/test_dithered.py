@@ -88,7 +88,7 @@ def test_so_are_large_images(streamed: bool, tmp_path: Path) -> None:
 def test_a_dry_run_of_nothing_else_says_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bits.png").write_bytes(saved(BITS, "PNG"))
-    asked = PlanSpec(input=str(tmp_path / "in"), ladder=LADDER, scale=4, executor="inline")
+    asked = PlanSpec(input=str(tmp_path / "in"), ladder=LADDER, scale=4, executor="inline", workers=1)
     forecast = pipeline.plan(DryRunSpec(plan=asked, profiling=False), silent)
     assert (forecast.curve, forecast.failures, forecast.output_pixels.value) == ((), (), 16 * 128 * 128)
     assert any(

@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_has_the_columns_that_it_began_with(
 
 def test_a_retry_and_a_plan_keep_them(spec: JobSpec, tmp_path: Path) -> None:
     plan = DryRunSpec(
-        plan=PlanSpec(input=spec.plan.input, ladder=LADDER, scale=4, executor="inline"),
+        plan=PlanSpec(input=spec.plan.input, ladder=LADDER, scale=4, executor="inline", workers=1),
         output=str(tmp_path / "plan"),
     )
     pipeline.plan(plan, silent)

@@ -17,7 +17,7 @@ from arm_batch import open_dataset, pipeline
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.tiling.grid import Upscaled, Windows
-from arm_batch.execution import inline
+from arm_batch.execution import work
 from arm_batch.images import Picture, decode
 from arm_batch.models.inference import Upscaler
 from arm_batch.runstate.generation import list_generations
@@ -229,7 +229,7 @@ class Faulty(Upscaler):
 
 
 def test_tiles_that_a_net_fails_on_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inline, "Upscaler", Faulty)
+    monkeypatch.setattr(work, "Upscaler", Faulty)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(LOSSLESS["rgb.png"])
     pipeline.upscale(job(tmp_path / "in", tmp_path / "out", budget="100%"), silent)

@@ -26,7 +26,7 @@ from arm_batch.errors import (
     StoreError,
     UsageError,
 )
-from arm_batch.execution import inline
+from arm_batch.execution import work
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.profiling import HostSample, Sampled, measure_host_overhead
 from arm_batch.forecast import Forecast, forecast_document
@@ -46,7 +46,9 @@ __all__ = ["read"]
 
 def dry_run(archive: Path, output: Path | None = None, budget: Budget | None = None) -> DryRunSpec:
     return DryRunSpec(
-        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", limits=ShardLimits(images=2)),
+        plan=PlanSpec(
+            input=str(archive), ladder=LADDER, scale=4, executor="inline", workers=1, limits=ShardLimits(images=2)
+        ),
         output=None if output is None else str(output),
         budget=budget,
         profiling=False,
@@ -120,7 +122,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
     """Made-up speeds: 1, 2 and 4 s for a tile, and 8 s a megapixel beside; gets what they were measured on."""
     measured: list[object] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(inline, "measure_tiles", lambda *_: [0.0, 1.0, 2.0, 4.0])
+    monkeypatch.setattr(work, "measure_tiles", lambda *_: [0.0, 1.0, 2.0, 4.0])
     original = measure_host_overhead
 
     def measure(context: JobContext, shard: Sampled) -> HostSample:
@@ -129,7 +131,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
         assert seconds > 0
         return 8e-6 * pixels, pixels
 
-    monkeypatch.setattr(inline, "measure_host_overhead", measure)
+    monkeypatch.setattr(work, "measure_host_overhead", measure)
     return measured
 
 
@@ -293,7 +295,7 @@ def test_a_run_carries_a_plan_out_without_planning_again(
     read.clear()
     again = pipeline.upscale(spec, silent)
     assert read == []
-    assert msgspec.structs.replace(again, timings=summary.timings) == summary
+    assert msgspec.structs.replace(again, timings=summary.timings, ran=summary.ran) == summary
     # It is a run like any other from then on.
     assert pipeline.upscale(replace(spec, adopt=None), silent).run_id == summary.run_id
 

@@ -270,7 +270,7 @@ def test_new_images_are_reported_and_taken_up_when_asked(
     assert [g.kind for g in list_generations(LocalStore(str(tmp_path / "out")))] == ["initial", "extend"]
     assert_whole(tmp_path / "out")
     again = pipeline.upscale(extend, silent)
-    assert msgspec.structs.replace(again, timings=summary.timings) == summary
+    assert msgspec.structs.replace(again, timings=summary.timings, ran=summary.ran) == summary
 
 
 def test_an_extension_that_no_plan_meets_leaves_the_run_as_it_was(

@@ -46,7 +46,7 @@ def test_only_what_is_selected_is_upscaled(archive: Path, selection: Selection, 
     left = 3 if selection.include else 4
     assert summary.skipped == (f"{left} images by --include and --exclude",)
     again = pipeline.upscale(selected(archive, selection), silent)
-    assert msgspec.structs.replace(again, timings=summary.timings) == summary
+    assert msgspec.structs.replace(again, timings=summary.timings, ran=summary.ran) == summary
 
 
 def test_the_sample_that_is_upscaled_is_the_one_that_was_planned(archive: Path) -> None:
@@ -57,7 +57,11 @@ def test_the_sample_that_is_upscaled_is_the_one_that_was_planned(archive: Path) 
         if str(Path(path).relative_to(archive)) not in paths(archive.parent / "out"):
             Path(path).write_bytes(b"broken")
     forecast = pipeline.plan(
-        DryRunSpec(plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=sample)),
+        DryRunSpec(
+            plan=PlanSpec(
+                input=str(archive), ladder=LADDER, scale=4, executor="inline", workers=1, selection=sample
+            )
+        ),
         silent,
     )
     assert forecast.images == 6
@@ -84,7 +88,12 @@ def test_another_selection_is_another_run(archive: Path, tmp_path: Path) -> None
         pipeline.upscale(selected(archive, Selection()), silent)
     plan = DryRunSpec(
         plan=PlanSpec(
-            input=str(archive), ladder=LADDER, scale=4, executor="inline", selection=Selection(exclude=("a",))
+            input=str(archive),
+            ladder=LADDER,
+            scale=4,
+            executor="inline",
+            workers=1,
+            selection=Selection(exclude=("a",)),
         ),
         output=str(tmp_path / "plan"),
     )

@@ -282,7 +282,8 @@ def test_six_jobs_share_alike_although_the_first_has_begun(tmp_path: Path) -> No
 
 def test_a_plan_is_carried_out_within_a_pool(archive: Path, full: int, tmp_path: Path) -> None:
     planned = DryRunSpec(
-        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline"), output=str(tmp_path / "plan")
+        plan=PlanSpec(input=str(archive), ladder=LADDER, scale=4, executor="inline", workers=1),
+        output=str(tmp_path / "plan"),
     )
     pipeline.plan(planned, silent)
     budget = make_pool(tmp_path / "pool", full // 2)

@@ -60,6 +60,7 @@ def run_upscale(settings: Settings, budget: str, driver: Driver, **flags: Any) -
             ladder=SHIPPED,
             sink=settings.sink,
             executor="inline",
+            workers=1,
             dedup=settings.dedup,
             endpoint_url=settings.endpoint_url,
             **flags,

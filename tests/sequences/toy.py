@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import arm_batch.api.jobs as jobs_module
-import arm_batch.execution.inline as inline_module
+import arm_batch.execution.work as work_module
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Subnet
@@ -114,7 +114,7 @@ def quick(large_images: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
         patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
-        patch.setattr(inline_module, "Upscaler", ToyUpscaler)
+        patch.setattr(work_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
         with one_thread(), remembering():
             yield

@@ -10,8 +10,6 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import grpc
-
 from arm_batch.errors import ClusterError
 
 CONNECT_S = 10.0
@@ -35,7 +33,7 @@ def check_cluster(connect_s: float = CONNECT_S) -> str | None:
     Raises:
         ClusterError: nobody answers at the address, or somebody else.
     """
-    address, source = _address()
+    address, source = named_address()
     if address is None:
         return None
     if "://" in address and not address.startswith(_CLIENT):
@@ -48,6 +46,9 @@ def check_cluster(connect_s: float = CONNECT_S) -> str | None:
         raise _gone(address, source, str(error.strerror or error)) from error
     # With TLS it would take the certificates of Ray's configuration: then Ray has to find out.
     if os.environ.get("RAY_USE_TLS", "0") == "0":
+        # It takes a while to load, and most runs name no cluster.
+        import grpc
+
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
             try:
@@ -57,8 +58,8 @@ def check_cluster(connect_s: float = CONNECT_S) -> str | None:
     return address
 
 
-def _address() -> tuple[str | None, str]:
-    """The address, and who said so. The order is that of Ray."""
+def named_address() -> tuple[str | None, str]:
+    """The address of the cluster that `ray.init` would join, and who said so. The order is that of Ray."""
     given = os.environ.get("RAY_ADDRESS", "")
     if given not in ("", "auto", "local"):
         return given, "RAY_ADDRESS"

@@ -105,7 +105,7 @@ def test_two_kinds_of_cpus_give_the_bytes_of_one(tmp_path: Path, monkeypatch: py
         pipeline.upscale(job(archive, tmp_path / "one", executor="ray", shard_images=2), silent)
         # With one kind of device there is nothing to measure.
         assert not cache_file().exists()
-        monkeypatch.setattr("arm_batch.pipeline.executors.cluster_kinds", lambda _: (SLOW, FAST))
+        monkeypatch.setattr("arm_batch.pipeline.cluster.cluster_kinds", lambda _: (SLOW, FAST))
         pipeline.upscale(job(archive, tmp_path / "two", executor="ray", shard_images=2), silent)
     finally:
         ray.shutdown()
