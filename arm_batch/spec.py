@@ -26,12 +26,12 @@ RuntimeWish = Literal["auto", RuntimeName]
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
 """The best on what papers report and people see, image by image; see "Allocation" in docs/benchmarks.md."""
 
-DEFAULT_LADDERS = {4: "fsrcnn-x4", 2: "fsrcnn-x2"}
+DEFAULT_LADDERS = {4: "archive-x4", 2: "fsrcnn-x2"}
 """The ladder of each scale where none is asked for."""
 
 DEFAULT_SCALE = 4
 DEFAULT_LADDER = DEFAULT_LADDERS[DEFAULT_SCALE]
-"""The shipped ladder that costs least."""
+"""Made for pictures as archives have them."""
 
 
 @dataclass(frozen=True)

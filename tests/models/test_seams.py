@@ -36,7 +36,7 @@ def inside(length: int, grid: TileGrid, scale: int, first: int) -> tuple[Flags, 
     return near, (place >= first) & (place < length - grid.tile)
 
 
-@pytest.mark.parametrize("name", ["fsrcnn-x4", "mixed-x4", "carn-x4", "srresnet-x4", "fsrcnn-x2", "carn-x2"])
+@pytest.mark.parametrize("name", ["archive-x4", "fsrcnn-x4", "mixed-x4", "carn-x4", "srresnet-x4", "fsrcnn-x2", "carn-x2"])
 def test_errors_at_the_borders_of_tiles_are_those_elsewhere(name: str) -> None:
     files = load_ladder(name)
     grid, scale = files.ladder.grid, files.ladder.scale
