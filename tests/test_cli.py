@@ -121,7 +121,8 @@ def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest
         (["--budget", "40%", "--target-psnr", "28"], "cannot go together"),
         (["--target-psnr", "nan"], "not a number"),
         (["--ladder", "nowhere"], "neither a folder"),
-        (["--scale", "3"], "ladder for x4"),
+        (["--scale", "3"], "no ladder for x3"),
+        (["--scale", "2", "--ladder", "fsrcnn-x4"], "ladder for x4"),
         (["--format", "gif"], "unknown format"),
         (["--frames", "last"], "first, refuse"),
         (["--include", "["], "a [ without its ]"),
@@ -248,7 +249,7 @@ def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
         (["--format", "gif"], "unknown format"),
         (["--frames", "last"], "first, refuse"),
         (["--float-range", "1"], "two numbers"),
-        (["--scale", "2"], "ladder for x4"),
+        (["--scale", "2", "--ladder", "fsrcnn-x4"], "ladder for x4"),
     ],
 )
 def test_wrong_usage_of_plan_is_2_in_one_line_and_writes_nothing(

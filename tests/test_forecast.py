@@ -91,5 +91,5 @@ def test_without_a_curve_or_with_a_refused_budget_they_say_so() -> None:
     empty = replace(FORECAST, curve=(), knee=None, asked=Asked("70dB", None, "no budget reaches 70 dB"))
     lines = "\n".join(forecast_lines(replace(empty, output_pixels=Estimate(0, None))))
     assert "none: no image can be read" in lines
-    assert "none: all images are in two tones or dithered" in "\n".join(forecast_lines(empty))
+    assert "none: all images are in two tones, dithered or thin" in "\n".join(forecast_lines(empty))
     assert "asked      70dB: no budget reaches 70 dB" in lines

@@ -169,7 +169,8 @@ def test_an_upscaler_that_makes_no_sense_is_refused(
         ({"workers": 0}, UsageError, "0 workers"),
         ({"format": "bmp"}, UsageError, "unknown format 'bmp'"),
         ({"float_range": "1"}, UsageError, "no range of samples"),
-        ({"scale": 3}, LadderError, "x4, not x3"),
+        ({"scale": 3}, UsageError, "no ladder for x3"),
+        ({"scale": 3, "ladder": "fsrcnn-x4"}, LadderError, "x4, not x3"),
     ],
 )
 def test_a_job_that_makes_no_sense_is_refused(

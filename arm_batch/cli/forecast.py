@@ -82,7 +82,7 @@ def forecast_lines(forecast: Forecast) -> list[str]:
 def _why_no_curve(forecast: Forecast) -> str:
     if not forecast.output_pixels.value:
         return "no image can be read"
-    return "all images are in two tones or dithered, and are interpolated at no FLOPs"
+    return "all images are in two tones, dithered or thin, and are interpolated at no FLOPs"
 
 
 def _rows(forecast: Forecast) -> list[tuple[Outcome, str]]:

@@ -19,7 +19,7 @@ from arm_batch.core.tiling.grid import Cells, Stitcher
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
 from arm_batch.errors import BudgetError, ImageError, UsageError
 from arm_batch.execution.batches import list_batches
-from arm_batch.execution.messages import DITHERED, RunBatch
+from arm_batch.execution.messages import RunBatch, is_thin, note_of_interpolated
 from arm_batch.execution.planning import score_picture
 from arm_batch.execution.rows import note_of_not_finite
 from arm_batch.images import Picture
@@ -145,7 +145,7 @@ def upscale_pictures(
     Raises:
         BudgetError: the budget is less than interpolation alone needs.
     """
-    spoiled = [is_dithered(picture.pixels) for picture in pictures]
+    spoiled = [is_thin(*picture.pixels.shape[:2]) or is_dithered(picture.pixels) for picture in pictures]
     scores = [ladder.no_scores if s else score_picture(ladder, p) for p, s in zip(pictures, spoiled, strict=True)]
     chosen = _choose(ladder, objective, pictures, scores, share)
     cells = [ladder.grid.windows(picture.pixels) for picture in pictures]
@@ -198,8 +198,9 @@ def _finish(
     ladder: Ladder, picture: Picture, stitcher: Stitcher, scores: Scores, subnets: Indices, not_finite: int
 ) -> UpscaledPicture:
     planes = enlarge_planes(picture.planes, ladder.scale)
-    notes = (*picture.notes, *(note_of_not_finite(not_finite) if len(scores) else (DITHERED,)))
     height, width = picture.pixels.shape[:2]
+    told = note_of_not_finite(not_finite) if len(scores) else (note_of_interpolated(height, width),)
+    notes = (*picture.notes, *told)
     metadata = enlarge_metadata(picture.metadata, ladder.scale, width * ladder.scale, height * ladder.scale)
     enlarged = replace(picture, pixels=stitcher.image(), planes=planes, metadata=metadata, notes=notes)
     if not len(scores):

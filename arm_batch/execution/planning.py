@@ -20,7 +20,7 @@ from arm_batch.core.stop import Stop, never
 from arm_batch.core.tiling.alpha import ShownTiles
 from arm_batch.core.tiling.dither import DitherLook
 from arm_batch.errors import ImageError, StoppedError, StoreError
-from arm_batch.execution.messages import DITHERED, Failure, JobContext, ShardSummary
+from arm_batch.execution.messages import Failure, JobContext, ShardSummary, is_thin, note_of_interpolated
 from arm_batch.images import Picture, choose_format
 from arm_batch.images.streaming import Strips, canvas_of, choose_strip_format, of_picture, open_strips
 from arm_batch.inputs.sources import Entry, of_one_image
@@ -88,7 +88,8 @@ def plan_opened(context: JobContext, entry: Entry, output: str, opened: Callable
             strips = open_strips(stream, context.reading, context.large_images)
             format, note = _choose_format(context, strips)
             scores = _score_unless_spoiled(context.ladder, strips)
-        notes = (*strips.notes, *([] if note is None else [note]), *([] if len(scores) else [DITHERED]))
+        why = () if len(scores) else (note_of_interpolated(strips.height, strips.width),)
+        notes = (*strips.notes, *([] if note is None else [note]), *why)
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, strips.height, strips.width, scores, None, format, notes)
     except ImageError as error:
@@ -104,7 +105,7 @@ def _score_unless_spoiled(ladder: Ladder, strips: Strips) -> Scores:
     """The scores of all tiles; none where nets would spoil the image. It is read once."""
     look = DitherLook(strips.height, strips.width)
     scores = _score(ladder, strips, look)
-    return ladder.no_scores if look.is_dithered() else scores
+    return ladder.no_scores if is_thin(strips.height, strips.width) or look.is_dithered() else scores
 
 
 def _score(ladder: Ladder, strips: Strips, look: DitherLook | None) -> Scores:

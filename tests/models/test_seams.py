@@ -10,7 +10,7 @@ import pytest
 from arm_batch.core.arrays import Flags, Floats, Pixels
 from arm_batch.core.tiling.grid import Stitcher, TileGrid
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import load_ladder
+from arm_batch.models.ladder_files import load_ladder, shipped_ladders
 from arm_batch.training.data import downscale
 from tests.image_files import by_opencv
 
@@ -36,7 +36,7 @@ def inside(length: int, grid: TileGrid, scale: int, first: int) -> tuple[Flags, 
     return near, (place >= first) & (place < length - grid.tile)
 
 
-@pytest.mark.parametrize("name", ["archive-x4", "fsrcnn-x4", "mixed-x4", "carn-x4", "srresnet-x4", "fsrcnn-x2", "carn-x2"])
+@pytest.mark.parametrize("name", shipped_ladders())
 def test_errors_at_the_borders_of_tiles_are_those_elsewhere(name: str) -> None:
     files = load_ladder(name)
     grid, scale = files.ladder.grid, files.ladder.scale

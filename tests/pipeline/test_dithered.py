@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+import arm_batch
 from arm_batch import open_dataset, pipeline
 from arm_batch.cli.forecast import forecast_lines
 from arm_batch.core.large_images import LargeImages
-from arm_batch.execution.messages import DITHERED
+from arm_batch.execution.messages import DITHERED, THIN
 from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
 from arm_batch.runstate.generation import list_generations
@@ -68,6 +70,23 @@ def test_in_a_stream_they_are_those_of_a_job(tmp_path: Path) -> None:
     assert np.isnan(done["psnr_predicted_db"][0])
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (2, 2), (40, 2)])
+def test_thin_pictures_keep_their_tones_and_cost_nothing(height: int, width: int, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    ramp = (100 + np.add.outer(3 * np.arange(height), 2 * np.arange(width))).astype(np.uint8)
+    (tmp_path / "in" / "thin.png").write_bytes(saved(ramp[..., None], "PNG"))
+    (tmp_path / "in" / "more.png").write_bytes(saved(GREY, "PNG"))
+    pipeline.upscale(job(tmp_path / "in", tmp_path / "out", budget="100%"), silent)
+    rows = {row["path"]: row for row in open_dataset(str(tmp_path / "out")).to_table().to_pylist()}
+    thin = rows["thin.png"]
+    assert (thin["status"], thin["notes"], thin["flops"], thin["tiles"]) == ("ok", [THIN], 0, 0)
+    assert rows["more.png"]["notes"] == []
+    after = cv2.resize(decode(thin["image"]["bytes"]).pixels, (width, height), interpolation=cv2.INTER_AREA)
+    assert np.abs(after.astype(float) - ramp).mean() < 2
+    in_memory = arm_batch.Upscaler(LADDER, budget="100%")(ramp)
+    np.testing.assert_array_equal(in_memory, decode(thin["image"]["bytes"]).pixels[..., 0])
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_so_are_large_images(streamed: bool, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
@@ -92,5 +111,6 @@ def test_a_dry_run_of_nothing_else_says_what_they_are(tmp_path: Path) -> None:
     forecast = pipeline.plan(DryRunSpec(plan=asked, profiling=False), silent)
     assert (forecast.curve, forecast.failures, forecast.output_pixels.value) == ((), (), 16 * 128 * 128)
     assert any(
-        "curve      none: all images are in two tones or dithered" in line for line in forecast_lines(forecast)
+        "curve      none: all images are in two tones, dithered or thin" in line
+        for line in forecast_lines(forecast)
     )
