@@ -73,7 +73,7 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never, helpers: Help
         # As recorded: another driver may have begun the run, where something else is faster.
         job = with_runtime(job, recorded_runtime(generations[0]))
         missing = count_missing(generations, listed(job.output)).keys()
-        unplanned = _without_plans(job, generations, repaired) if spec.resume.repair else set()
+        unplanned = _without_plans(job, generations, repaired)
         if spec.resume.add_budget is not None and not missing:
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
@@ -142,7 +142,9 @@ def _stays_damaged(job: Job, repaired: Repair) -> OutputError:
 
 
 def _without_plans(job: Job, generations: Sequence[Generation], repaired: Repair) -> set[int]:
-    """The generations that lack plans of their shards which can be made again."""
+    """The generations that lack plans of their shards which can be made again; none where no repair is asked for."""
+    if not job.spec.resume.repair:
+        return set()
     lost = {g.number: set(range(g.shards)) - planned(job.output, g.number) for g in generations}
     return {n for n, shards in lost.items() if any(ShardId(n, index) not in repaired.kept for index in shards)}
 

@@ -44,11 +44,9 @@ def test_budgets_are_kept_and_buy_costlier_subnets(ladder: LadderFiles, data: Pa
 def test_without_budget_for_networks_the_images_are_interpolated(ladder: LadderFiles, data: Path) -> None:
     (row,) = evaluate_budgets(ladder, data, [0.02], limit=1)
     lr = draw(0, 40, 64)
-    halo = ladder.ladder.grid.halo
     # Two pixels beside a tile are as far as interpolation looks.
-    assert halo >= 2
-    around = ((halo, halo), (halo, halo), (0, 0))
-    sr = bicubic(np.pad(lr, around, mode="reflect")[None], 4)[0][4 * halo : -4 * halo, 4 * halo : -4 * halo]
+    assert ladder.ladder.grid.halo >= 2
+    sr = bicubic(lr[None], 4)[0]
     expected = measure(sr, draw(0, 160, 256), 4, "0.png")
     assert row.quality.psnr_rgb_db == pytest.approx(expected.psnr_rgb_db, abs=1e-6)
     assert row.quality.ssim_y == pytest.approx(expected.ssim_y, abs=1e-6)
