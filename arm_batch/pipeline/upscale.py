@@ -142,7 +142,7 @@ def _stays_damaged(job: Job, repaired: Repair) -> OutputError:
 
 
 def _without_plans(job: Job, generations: Sequence[Generation], repaired: Repair) -> set[int]:
-    """The generations that lack plans of their shards which can be made again; none where no repair is asked for."""
+    """The generations that lack plans of shards which can be made again; none where no repair is asked for."""
     if not job.spec.resume.repair:
         return set()
     lost = {g.number: set(range(g.shards)) - planned(job.output, g.number) for g in generations}
