@@ -34,6 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos", choices=("small", "full"), default="small", help="size of the chaos tests")
 
 
+SLOW = ("chaos", "corpus", "execution/ray", "fuzz", "sequences", "test_install.py", "test_job_submit.py")
+"""Where most tests start Ray, other processes or environments of their own, or take hundreds of files through."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out of `make check` what is in these places, and what needs a cluster."""
+    root = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else ""
+        if place.startswith(SLOW) or "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 def present(folder: Path) -> Path:
     """`folder`, or a visible skip of the test that asked for it."""
     if not folder.is_dir():

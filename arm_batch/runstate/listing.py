@@ -14,7 +14,7 @@ from arm_batch.inputs.columns import from_store, schema_in
 from arm_batch.runstate.damage import LOST, damage_told
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.listing_table import LISTING_SCHEMA
-from arm_batch.runstate.plan_files import check_columns, entries_of
+from arm_batch.runstate.plan_files import check_columns, check_duplicates, entries_of
 from arm_batch.runstate.shard_plan import Shard, ShardId
 from arm_batch.runstate.table_format import check_format
 from arm_batch.storage.base import ObjectStore
@@ -83,6 +83,7 @@ def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:
         shard = ShardId(generation.number, index)
         # A copy, so that no shard travels with the columns of all.
         own = None if passthrough is None else passthrough.take(pa.array(range(start, stop), pa.int64()))
+        check_duplicates(entries[start:stop])
         yield Shard(shard, tuple(entries[start:stop]), tuple(outputs[start:stop]), origin, own)
         start = stop
 

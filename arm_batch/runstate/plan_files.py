@@ -7,7 +7,7 @@ found is kept: one small Parquet file a shard, put there only if there is none y
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +85,9 @@ def read_plan(store: ObjectStore, shard: ShardId) -> ShardPlan:
         table = pq.read_table(pa.BufferReader(store.read(key)), page_checksum_verification=True)
         check_format(table.schema, f"{store.url}/{key}")
         check_columns(table, _SCHEMA)
-        return _from_table(shard, table)
+        plan = _from_table(shard, table)
+        check_duplicates(image.entry for image in plan.images)
+        return plan
 
 
 def planned(store: ObjectStore, generation: int) -> set[int]:
@@ -118,6 +120,16 @@ def entries_of(table: pa.Table) -> list[Entry]:
     """The inputs in a table with `ENTRY_FIELDS`."""
     names = [field.name for field in ENTRY_FIELDS[:-1]]
     return [Entry(**values) for values in table.select(names).to_pylist()]
+
+
+def check_duplicates(entries: Iterable[Entry]) -> None:
+    """Refuse the inputs of a shard of which one is said to be a copy of none before it; `ValueError`."""
+    originals: set[str] = set()
+    for entry in entries:
+        if entry.copy_of is None:
+            originals.add(entry.path)
+        elif entry.copy_of not in originals:
+            raise ValueError(f"{entry.path} is called a copy of {entry.copy_of!r}, which is not before it")
 
 
 def _to_parquet(plan: ShardPlan) -> bytes:

@@ -18,6 +18,7 @@ from arm_batch.images import decode
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.rows import StoredImage
 from arm_batch.storage.open import open_store
+from tests.archives import LADDER
 from tests.corpus.case import READING, Failed, Upscaled, in_levels_of_8
 from tests.corpus.files import SOUND
 from tests.corpus.outcomes import BROKEN_FILES
@@ -30,7 +31,7 @@ SINKS = ("parquet", "files")
 def upscale(*arguments: str) -> int:
     """The exit code of the command."""
     with pytest.raises(SystemExit) as caught:
-        cli.main(["upscale", *arguments, "--executor", "inline", "--workers", "1"])
+        cli.main(["upscale", *arguments, "--ladder", LADDER, "--executor", "inline", "--workers", "1"])
     return int(caught.value.code or 0)
 
 
