@@ -180,7 +180,7 @@ def test_plan_tells_the_curve_and_upscale_carries_it_out(
         "knee",
         "18dB",
         "images     7 (0 cannot",
-        "fsrcnn-56 everywhere",
+        "deep-32 everywhere",
     ):
         assert line in out
     assert f"plan       {folder}" in out

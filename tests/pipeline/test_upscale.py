@@ -191,7 +191,7 @@ def test_the_output_of_another_run_is_refused_naming_what_differs(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("asked", "name", "scale"),
-    [({}, "fsrcnn-x4", 4), ({"scale": 2}, "fsrcnn-x2", 2), ({"ladder": "fsrcnn-x2"}, "fsrcnn-x2", 2)],
+    [({}, "archive-x4", 4), ({"scale": 2}, "fsrcnn-x2", 2), ({"ladder": "fsrcnn-x2"}, "fsrcnn-x2", 2)],
 )
 def test_a_scale_brings_its_ladder_and_a_ladder_its_scale(
     asked: dict[str, Any], name: str, scale: int, tmp_path: Path
