@@ -124,7 +124,7 @@ class Fuzzer:
         spoken = any(code not in (0, exit_codes.FAILED_IMAGES) for code in codes)
         try:
             found = read_rows(open_store(str(self._root / state.output)))
-        except (ArmBatchError, OSError, ValueError) as error:
+        except (ArmBatchError, OSError, ValueError, KeyError) as error:
             if not spoken and changed:
                 yield f"its rows cannot be read ({error}), and no command says so"
             return

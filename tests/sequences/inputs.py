@@ -14,7 +14,7 @@ SOUND = (
     *(png(seed, *size) for seed, size in enumerate([(8, 8), (8, 8), (16, 16), (16, 16), (16, 16), (9, 17)])),
     png(6, 9, 17),
     png(7, 24, 12),
-    png(8, 1, 1),
+    png(8, 3, 4),
     png(9, 16, 16, channels=1),
 )
 """Contents, some of the same size as others."""
