@@ -56,7 +56,8 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_signal(many: Path, tmp_path: Path, executor: str, number: signal.Signals) -> None:
     output = tmp_path / "out"
-    options = ["upscale", str(many), str(output), "--executor", executor, "--budget", "50%"]
+    options = ["upscale", str(many), str(output), "--ladder", "fsrcnn-x4", "--executor", executor]
+    options += ["--budget", "50%"]
     command = [sys.executable, "-c", SIGNALLED, str(int(number)), *options]
     stopped = subprocess.run(command, capture_output=True, text=True, check=False)
     store = LocalStore(str(output))
