@@ -14,12 +14,13 @@ from arm_batch.core.allocation.measures import OBJECTIVES, Objective
 from arm_batch.core.arrays import Indices, Pixels, Scores
 from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.tiling.alpha import fill_hidden
-from arm_batch.core.tiling.dither import is_dithered
+from arm_batch.core.tiling.dither import DitherLook
 from arm_batch.core.tiling.grid import Cells, Stitcher
 from arm_batch.core.tiling.interpolation import enlarge_planes, interpolate_tiles
+from arm_batch.core.tiling.spoiled import why_interpolated
 from arm_batch.errors import BudgetError, ImageError, UsageError
 from arm_batch.execution.batches import list_batches
-from arm_batch.execution.messages import RunBatch, is_thin, note_of_interpolated
+from arm_batch.execution.messages import RunBatch
 from arm_batch.execution.planning import score_picture
 from arm_batch.execution.rows import note_of_not_finite
 from arm_batch.images import Picture
@@ -145,8 +146,8 @@ def upscale_pictures(
     Raises:
         BudgetError: the budget is less than interpolation alone needs.
     """
-    spoiled = [is_thin(*picture.pixels.shape[:2]) or is_dithered(picture.pixels) for picture in pictures]
-    scores = [ladder.no_scores if s else score_picture(ladder, p) for p, s in zip(pictures, spoiled, strict=True)]
+    scored = [_score_unless_spoiled(ladder, picture) for picture in pictures]
+    pictures, scores = [picture for picture, _ in scored], [found for _, found in scored]
     chosen = _choose(ladder, objective, pictures, scores, share)
     cells = [ladder.grid.windows(picture.pixels) for picture in pictures]
     stitchers = [
@@ -165,6 +166,15 @@ def upscale_pictures(
             pictures, stitchers, scores, chosen, broken, strict=True
         )
     ]
+
+
+def _score_unless_spoiled(ladder: Ladder, picture: Picture) -> tuple[Picture, Scores]:
+    """A picture and the scores of its tiles; with a note, and none, where nets would spoil it."""
+    height, width = picture.pixels.shape[:2]
+    why = why_interpolated(height, width, DitherLook.at(picture.pixels))
+    if why is None:
+        return picture, score_picture(ladder, picture)
+    return replace(picture, notes=(*picture.notes, why)), ladder.no_scores
 
 
 def _choose(
@@ -199,8 +209,7 @@ def _finish(
 ) -> UpscaledPicture:
     planes = enlarge_planes(picture.planes, ladder.scale)
     height, width = picture.pixels.shape[:2]
-    told = note_of_not_finite(not_finite) if len(scores) else (note_of_interpolated(height, width),)
-    notes = (*picture.notes, *told)
+    notes = (*picture.notes, *note_of_not_finite(not_finite))
     metadata = enlarge_metadata(picture.metadata, ladder.scale, width * ladder.scale, height * ladder.scale)
     enlarged = replace(picture, pixels=stitcher.image(), planes=planes, metadata=metadata, notes=notes)
     if not len(scores):

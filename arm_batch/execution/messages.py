@@ -20,21 +20,6 @@ from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
 from arm_batch.spec import RuntimeName, ShardLimits, Sink
 from arm_batch.storage.base import ObjectStore
 
-DITHERED = "in two tones or dithered: interpolated, as nets would shift its tones"
-THIN = "less than 3 px high or wide: interpolated, as nets would shift its tones"
-"""What the rows of such images say."""
-
-
-def is_thin(height: int, width: int) -> bool:
-    """Whether an image is all border: with what nets pad it, they shift it by 3 to 24 levels."""
-    return min(height, width) < 3
-
-
-def note_of_interpolated(height: int, width: int) -> str:
-    """Why an image gets no net."""
-    return THIN if is_thin(height, width) else DITHERED
-
-
 RunBatch = Callable[[int, Sequence[Windows]], Sequence[Upscaled]]
 """Upscales the windows of a batch with the subnet of this number, as `Upscaler.run` does."""
 

@@ -19,8 +19,9 @@ from arm_batch.core.prediction.ladder import Ladder
 from arm_batch.core.stop import Stop, never
 from arm_batch.core.tiling.alpha import ShownTiles
 from arm_batch.core.tiling.dither import DitherLook
+from arm_batch.core.tiling.spoiled import why_interpolated
 from arm_batch.errors import ImageError, StoppedError, StoreError
-from arm_batch.execution.messages import Failure, JobContext, ShardSummary, is_thin, note_of_interpolated
+from arm_batch.execution.messages import Failure, JobContext, ShardSummary
 from arm_batch.images import Picture, choose_format
 from arm_batch.images.streaming import Strips, canvas_of, choose_strip_format, of_picture, open_strips
 from arm_batch.inputs.sources import Entry, of_one_image
@@ -87,9 +88,8 @@ def plan_opened(context: JobContext, entry: Entry, output: str, opened: Callable
             stream.seek(0)
             strips = open_strips(stream, context.reading, context.large_images)
             format, note = _choose_format(context, strips)
-            scores = _score_unless_spoiled(context.ladder, strips)
-        why = () if len(scores) else (note_of_interpolated(strips.height, strips.width),)
-        notes = (*strips.notes, *([] if note is None else [note]), *why)
+            scores, why = _score_unless_spoiled(context.ladder, strips)
+        notes = (*strips.notes, *(told for told in (note, why) if told is not None))
         name = with_extension(output, format)
         return ImagePlan(entry, name, size, strips.height, strips.width, scores, None, format, notes)
     except ImageError as error:
@@ -101,11 +101,12 @@ def score_picture(ladder: Ladder, picture: Picture) -> Scores:
     return _score(ladder, of_picture(picture), None)
 
 
-def _score_unless_spoiled(ladder: Ladder, strips: Strips) -> Scores:
-    """The scores of all tiles; none where nets would spoil the image. It is read once."""
+def _score_unless_spoiled(ladder: Ladder, strips: Strips) -> tuple[Scores, str | None]:
+    """The scores of all tiles; none where nets would spoil the image, and why. It is read once."""
     look = DitherLook(strips.height, strips.width)
     scores = _score(ladder, strips, look)
-    return ladder.no_scores if is_thin(strips.height, strips.width) or look.is_dithered() else scores
+    why = why_interpolated(strips.height, strips.width, look)
+    return (scores if why is None else ladder.no_scores), why
 
 
 def _score(ladder: Ladder, strips: Strips, look: DitherLook | None) -> Scores:

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from arm_batch.execution.messages import DITHERED
+from arm_batch.core.tiling.spoiled import DITHERED
 from arm_batch.images import decode
 from tests.corpus.test_corpus import rows_of, upscale
 from tests.image_files import by_opencv

@@ -13,7 +13,7 @@ import arm_batch
 from arm_batch import open_dataset, pipeline
 from arm_batch.cli.forecast import forecast_lines
 from arm_batch.core.large_images import LargeImages
-from arm_batch.execution.messages import DITHERED, THIN
+from arm_batch.core.tiling.spoiled import DITHERED, THIN
 from arm_batch.images import decode
 from arm_batch.ray_data import Upscaler
 from arm_batch.runstate.generation import list_generations

@@ -33,24 +33,20 @@ _MOST_COLOURS, _MOST_GREYS = 256, 256 // _COARSE + 1
 _ROWS_AT_ONCE = 16
 
 
-def is_dithered(pixels: Pixels) -> bool:
-    """Whether a picture has just two tones, or shows its tones by dots.
-
-    Args:
-        pixels: uint8 or uint16 ``(h, w, c)``, c = 1 or 3.
-    """
-    look = DitherLook(pixels.shape[0], pixels.shape[1])
-    look.add(0, pixels)
-    return look.is_dithered()
-
-
 class DitherLook:
-    """`is_dithered` of a picture that is read from top to bottom and never there as a whole.
+    """Looks at a picture that is read from top to bottom and never there as a whole.
 
     Args:
         height: px.
         width: px.
     """
+
+    @classmethod
+    def at(cls, pixels: Pixels) -> DitherLook:
+        """One at all of a picture: uint8 or uint16 ``(h, w, c)``, c = 1 or 3."""
+        look = cls(pixels.shape[0], pixels.shape[1])
+        look.add(0, pixels)
+        return look
 
     def __init__(self, height: int, width: int) -> None:
         self._tall, self._wide = min(_BLOCK, height), min(_BLOCK, width)
@@ -78,7 +74,7 @@ class DitherLook:
         self._seen = bottom
 
     def is_dithered(self) -> bool:
-        """Whether it is, once all rows were there."""
+        """Whether it has just two tones, or shows its tones by dots, once all rows were there."""
         assert self._blocks is not None
         assert self._colours is not None
         alternation = _alternation(self._blocks)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from arm_batch.core.arrays import Pixels
-from arm_batch.core.tiling.dither import DitherLook, is_dithered
+from arm_batch.core.tiling.dither import DitherLook
 from tests.image_files import by_opencv, noise, saved, smooth
 
 PHOTO = smooth(3, 200, 300)
@@ -75,12 +75,12 @@ NOT_DITHERED: dict[str, np.ndarray] = {
 
 @pytest.mark.parametrize("name", DITHERED)
 def test_pictures_in_two_tones_or_of_dots_are_recognised(name: str) -> None:
-    assert is_dithered(DITHERED[name])
+    assert DitherLook.at(DITHERED[name]).is_dithered()
 
 
 @pytest.mark.parametrize("name", NOT_DITHERED)
 def test_others_are_not(name: str) -> None:
-    assert not is_dithered(NOT_DITHERED[name])
+    assert not DitherLook.at(NOT_DITHERED[name]).is_dithered()
 
 
 @pytest.mark.parametrize("name", [*DITHERED, *NOT_DITHERED])
