@@ -18,6 +18,7 @@ from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.rows import SCHEMA
 from arm_batch.spec import JobSpec, PlanSpec, RuntimeName
 from arm_batch.storage.base import PROBE, ObjectStore, honours_create
+from arm_batch.storage.local import LocalStore
 from arm_batch.storage.open import open_store
 from arm_batch.storage.single_writer import SingleWriterStore
 
@@ -137,15 +138,11 @@ def open_output(url: str, input_url: str, endpoint_url: str | None) -> ObjectSto
     """
     output = open_store(url, endpoint_url)
     path = Path(output.url)
-    if not _is_remote(output) and any(place.is_file() for place in (path, *path.parents)):
+    if isinstance(output, LocalStore) and any(place.is_file() for place in (path, *path.parents)):
         raise OutputError(f"OUTPUT {output.url} is a file, or below one: give a folder")
     if (output.url.rstrip("/") + "/").startswith(input_url.rstrip("/") + "/"):
         raise InputError(f"OUTPUT {output.url} lies inside INPUT {input_url}: results would become input")
     return output
-
-
-def _is_remote(store: ObjectStore) -> bool:
-    return "://" in store.url
 
 
 def check_writers(job: Job) -> None:
@@ -158,7 +155,7 @@ def check_writers(job: Job) -> None:
     try:
         sound = job.spec.single_writer or honours_create(job.output, job.attempt)
     except StoreError as error:
-        if _is_remote(job.output):
+        if not isinstance(job.output, LocalStore):
             raise
         told = str(error).replace(f"/{PROBE}{job.attempt}", "")
         raise OutputError(f"OUTPUT cannot be written: {told}") from error

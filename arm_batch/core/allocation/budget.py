@@ -129,8 +129,7 @@ def _number_and_unit(text: str) -> tuple[Decimal, str]:
         return seconds, "s"
     if match is None:
         raise BudgetError(f"cannot read the budget {text!r}: {_WANTED}")
-    unit = match[2].lower()
-    unit = unit if unit in UNITS else unit.removesuffix("s")
+    unit = _singular(match[2])
     if unit not in UNITS:
         raise BudgetError(f"unknown unit {match[2]!r} in the budget {text!r}: {_WANTED}")
     try:
@@ -139,10 +138,16 @@ def _number_and_unit(text: str) -> tuple[Decimal, str]:
         raise BudgetError(f"{match[1]!r} in the budget {text!r} is not a number") from None
 
 
+def _singular(unit: str) -> str:
+    """The name of a unit as `UNITS` has it, if it does."""
+    unit = unit.lower()
+    return unit if unit in UNITS else unit.removesuffix("s")
+
+
 def _sum_of_times(text: str) -> Decimal | None:
     """Seconds of a time of several parts, such as ``1h30m``; None where it is none, or not in falling units."""
     parts = _PARTS_OF_TIME.findall(text)
-    sizes = [_TIMES.get(u, _TIMES.get(u.removesuffix("s"))) for u in (unit.lower() for _, unit in parts)]
+    sizes = [_TIMES.get(_singular(unit)) for _, unit in parts]
     if len(parts) < 2 or _PARTS_OF_TIME.sub("", text).strip() or None in sizes:
         return None
     known = [size for size in sizes if size is not None]
