@@ -18,7 +18,7 @@ class Replanner:
 
     Attributes:
         budget: of time.
-        cluster profile: as it was measured for the first allocation.
+        cluster_profile: as it was measured for the first allocation.
         wall_seconds: of the budget.
         unit: seconds that the forecast expects where `all_seconds` says 1.
         cap_flops: bound on the FLOPs of the run; infinite for none.

@@ -66,7 +66,7 @@ def forecast(
         input_url: of the archive.
         context: of the dry run.
         scored: what planning found.
-        cluster profile: the machines as measured; ``None`` where nothing was, and then no wall time is told.
+        cluster_profile: the machines as measured; ``None`` where nothing was, and then no wall time is told.
     """
     archive = _Archive(spec, context, scored, cluster_profile)
     pixels = context.ladder.scale**2 * archive.pixels

@@ -188,7 +188,7 @@ def write_allocation(
         store: the output.
         generation: whose allocation it is.
         revision: its number.
-        allocation record: what to write.
+        allocation_record: what to write.
         parts: the histogram of each shard, with revision 0; the later ones go by that.
     """
     key = allocation_key(generation, revision)

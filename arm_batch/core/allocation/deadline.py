@@ -56,7 +56,7 @@ class Deadline:
     """A time budget, as far as it has gone when there is an allocation to make.
 
     Attributes:
-        cluster profile: what it is for.
+        cluster_profile: what it is for.
         passed_seconds: wall time since the run began.
     """
 
@@ -213,7 +213,7 @@ def alone_seconds(cluster_profile: ClusterProfile, tiles: Counts | Floats, pixel
     """Wall seconds of each kind of pool by itself, if it ran all nets; planning has gone before.
 
     Args:
-        cluster profile: as measured.
+        cluster_profile: as measured.
         tiles: by subnet, ``(n_subnets,)``.
         pixels: of the input.
     """

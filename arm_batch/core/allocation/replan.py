@@ -64,7 +64,7 @@ def correct(
     """What the rest has to be allocated for, from how long the work has taken so far.
 
     Args:
-        cluster profile: as it was measured.
+        cluster_profile: as it was measured.
         wall_seconds: of the budget.
         unit: seconds that the forecast expects where `all_seconds` says 1.
         progress: of the run.

@@ -64,13 +64,13 @@ def repeated(
 
     Args:
         attempt: one request and taking in its answer.
-        retry policy: how often, and with what waits between.
+        retry_policy: how often, and with what waits between.
         where: URL of what is asked for.
         reading: whether it is one object, whose own fault has an exception of its own.
         again: whether an attempt that failed so is to be repeated.
 
     Raises:
-        StoreError: it failed for good, or retry policy ran out; see `explained` for others.
+        StoreError: it failed for good, or its retries ran out; see `explained` for others.
     """
     forecast = f"given up when there is no answer within {retry_policy.most_s:.0f} s in all"
     with waits.over(where, forecast, retry_policy.first_word_s) as tell_no_more:

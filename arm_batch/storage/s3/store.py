@@ -44,7 +44,7 @@ class S3Store:
         bucket: its name.
         prefix: without slashes at its ends; empty for the whole bucket.
         endpoint_url: of a server other than AWS.
-        retry policy: time-outs and repetitions; the same place with another retry policy is an equal store.
+        retry_policy: time-outs and repetitions; the same place with another policy is an equal store.
     """
 
     bucket: str
