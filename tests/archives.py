@@ -15,6 +15,9 @@ from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume, 
 
 LADDER = "fsrcnn-x4"
 
+ALONE = ("--executor", "inline", "--workers", "1")
+"""Options with which everything happens in the calling thread, one after the other."""
+
 NO_RESUME = Resume()
 
 AnySpec = TypeVar("AnySpec", JobSpec, DryRunSpec)

@@ -16,7 +16,7 @@ from arm_batch.cli import exit_codes
 from arm_batch.images import decode
 from arm_batch.models.checkpoint import load_checkpoint
 from arm_batch.models.ladder_files import find_ladder, load_ladder
-from tests.archives import LADDER, draw, make_archive, make_messy_archive, write_png
+from tests.archives import ALONE, LADDER, draw, make_archive, make_messy_archive, write_png
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -34,10 +34,7 @@ def test_done_is_0_and_tells_what_was_done(tmp_path: Path, capsys: pytest.Captur
         "upscale",
         str(archive),
         str(tmp_path / "out"),
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
         "--budget",
         "30%",
     )
@@ -54,7 +51,7 @@ def test_a_part_of_an_archive_is_taken_and_the_rest_told_of(
     (archive / "copy.png").write_bytes((archive / "a.png").read_bytes())
     (archive / "notes.txt").write_text("hello")
     options = ["--include", "/*.png", "--include", "deep/", "--exclude", "b.png", "--limit", "4", "--dedup"]
-    arguments = [str(archive), str(tmp_path / "out"), "--executor", "inline", "--workers", "1"]
+    arguments = [str(archive), str(tmp_path / "out"), *ALONE]
     code, out, _ = run(capsys, "upscale", *arguments, *options)
     assert code == 0
     for line in (
@@ -66,7 +63,7 @@ def test_a_part_of_an_archive_is_taken_and_the_rest_told_of(
         assert line in out
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
     assert settings["selection"] == "--include '/*.png' --include deep/ --exclude b.png --limit 4"
-    code, out, _ = run(capsys, "plan", str(archive), "--executor", "inline", "--workers", "1", *options)
+    code, out, _ = run(capsys, "plan", str(archive), *ALONE, *options)
     assert "copies     1 images are copies" in out
     code, _, err = run(capsys, "upscale", *arguments)
     assert (code, "selection was" in err) == (exit_codes.USAGE, True)
@@ -103,9 +100,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 
 def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = make_messy_archive(tmp_path / "in")
-    code, out, err = run(
-        capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--workers", "1"
-    )
+    code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), *ALONE)
     assert code == exit_codes.FAILED_IMAGES
     assert "6 (3 failed)" in out
     assert "3 of 6 images failed" in err
@@ -135,9 +130,7 @@ def test_wrong_usage_is_2_in_one_line_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
 ) -> None:
     archive = make_archive(tmp_path / "in")
-    code, out, err = run(
-        capsys, "upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--workers", "1", *options
-    )
+    code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), *ALONE, *options)
     assert code == exit_codes.USAGE
     assert out == ""
     assert told in err
@@ -150,10 +143,7 @@ def test_a_target_takes_the_place_of_a_budget(tmp_path: Path, capsys: pytest.Cap
         "upscale",
         str(make_archive(tmp_path / "in")),
         str(tmp_path / "out"),
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
     ]
     code, _, err = run(capsys, *arguments, "--target-psnr", "60")
     assert code == exit_codes.USAGE
@@ -169,7 +159,7 @@ def test_plan_tells_the_curve_and_upscale_carries_it_out(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     archive, folder = str(make_archive(tmp_path / "in")), str(tmp_path / "plan")
-    arguments = ["plan", archive, "--executor", "inline", "--workers", "1", "--budget", "18dB"]
+    arguments = ["plan", archive, *ALONE, "--budget", "18dB"]
     told = ["--plan-out", folder, "--json", str(tmp_path / "plan.json"), "--plot", str(tmp_path / "plan.png")]
     code, out, err = run(capsys, *arguments, *told)
     assert (code, err) == (0, "")
@@ -206,10 +196,7 @@ def test_plan_tells_the_curve_and_upscale_carries_it_out(
         folder,
         "--target-psnr",
         "18",
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
     )
     assert code == 0
     assert (
@@ -225,7 +212,7 @@ def test_plan_of_a_sample_tells_how_sure_it_is_and_names_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = make_messy_archive(tmp_path / "in")
-    options = ["--executor", "inline", "--workers", "1", "--sample", "100%", "--no-profiling"]
+    options = [*ALONE, "--sample", "100%", "--no-profiling"]
     code, out, err = run(capsys, "plan", str(archive), *options)
     assert code == exit_codes.FAILED_IMAGES
     assert "on cpu" not in out
@@ -257,7 +244,7 @@ def test_wrong_usage_of_plan_is_2_in_one_line_and_writes_nothing(
 ) -> None:
     archive = make_archive(tmp_path / "in")
     options = [option.replace("FOLDER", str(tmp_path / "new")) for option in options]
-    code, out, err = run(capsys, "plan", str(archive), "--executor", "inline", "--workers", "1", *options)
+    code, out, err = run(capsys, "plan", str(archive), *ALONE, *options)
     assert (code, out) == (exit_codes.USAGE, "")
     assert told in err
     assert len(err.strip().splitlines()) == 1
@@ -306,10 +293,7 @@ def test_a_missing_input_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFi
         "upscale",
         str(tmp_path / "missing"),
         str(tmp_path / "out"),
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
     )
     assert code == exit_codes.USAGE
     assert "does not exist" in err
@@ -320,7 +304,7 @@ def test_a_damaged_ladder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureF
     archive = make_archive(tmp_path / "in")
     (tmp_path / "ladder").mkdir()
     (tmp_path / "ladder" / "ladder.json").write_text("{}")
-    arguments = ["upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--workers", "1"]
+    arguments = ["upscale", str(archive), str(tmp_path / "out"), *ALONE]
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path / "ladder"))
     assert code == exit_codes.USAGE
     assert "not a readable ladder" in err
@@ -397,10 +381,7 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
         "upscale",
         str(archive),
         str(tmp_path / "out"),
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
         "--ladder",
         ladder,
     )
@@ -529,7 +510,7 @@ def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.Capt
     table["provenance"]["weights"] = "others"
     (tmp_path / "lut.json").write_text(json.dumps(table))
     archive = make_archive(tmp_path / "in")
-    arguments = ["upscale", str(archive), str(tmp_path / "out"), "--executor", "inline", "--workers", "1"]
+    arguments = ["upscale", str(archive), str(tmp_path / "out"), *ALONE]
     code, _, err = run(capsys, *arguments, "--ladder", str(tmp_path))
     assert code == exit_codes.USAGE
     assert "built for other weights" in err
@@ -567,7 +548,7 @@ def test_status_and_verify_tell_how_a_run_stands(tmp_path: Path, capsys: pytest.
     for command in ("status", "verify"):
         code, _, err = run(capsys, command, str(output))
         assert (code, err) == (exit_codes.USAGE, f"arm-batch: {output} holds no arm_batch run\n")
-    run(capsys, "upscale", str(archive), str(output), "--executor", "inline", "--workers", "1")
+    run(capsys, "upscale", str(archive), str(output), *ALONE)
     code, out, _ = run(capsys, "status", str(output))
     assert code == 0
     for told in (
@@ -590,9 +571,7 @@ def test_status_and_verify_tell_how_a_run_stands(tmp_path: Path, capsys: pytest.
     assert code == exit_codes.UNDONE
     assert "commits/g0000/000000.json is not a commit record" in out
     assert "--repair" in err
-    code, out, _ = run(
-        capsys, "upscale", str(archive), str(output), "--executor", "inline", "--workers", "1", "--repair"
-    )
+    code, out, _ = run(capsys, "upscale", str(archive), str(output), *ALONE, "--repair")
     assert code == exit_codes.FAILED_IMAGES
     assert "repaired   1 problems" in out
     assert run(capsys, "verify", str(output))[0] == 0
@@ -602,7 +581,7 @@ def test_failed_images_are_tried_again_and_new_ones_taken_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive, output = make_messy_archive(tmp_path / "in"), tmp_path / "out"
-    command = ["upscale", str(archive), str(output), "--executor", "inline", "--workers", "1"]
+    command = ["upscale", str(archive), str(output), *ALONE]
     run(capsys, *command)
     for name in ("empty.png", "corrupt.png", "new.png"):
         write_png(archive / name, draw(1, 40, 40))

@@ -15,7 +15,7 @@ from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.quota.grants import Demand
 from arm_batch.storage.open import open_store
-from tests.archives import make_archive
+from tests.archives import ALONE, make_archive
 from tests.core.tables import COSTS, census_of, table
 from tests.test_cli import run
 
@@ -100,7 +100,7 @@ def test_a_job_that_a_pool_refuses_writes_nothing(
     if case == "closed":
         run(capsys, "budget", "close", "p", *store)
     pool = {"unknown": f"pool:{tmp_path}/q", "no name": "pool:"}.get(case, f"pool:{tmp_path}/p")
-    arguments = ["upscale", str(archive), "--executor", "inline", "--workers", "1", "--budget", pool]
+    arguments = ["upscale", str(archive), *ALONE, "--budget", pool]
     if case == "objective":
         assert run(capsys, *arguments, str(tmp_path / "first"), "--objective", "psnr")[0] == 0
     code, out, err = run(capsys, *arguments, str(tmp_path / "out"))
@@ -119,10 +119,7 @@ def test_a_job_tells_of_its_pool(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "upscale",
         str(archive),
         str(tmp_path / "out"),
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
         "--budget",
         budget,
     )

@@ -13,12 +13,12 @@ import pytest
 
 from arm_batch import cli, open_dataset
 from arm_batch.cli import exit_codes
-from arm_batch.execution.messages import DITHERED, THIN
+from arm_batch.core.tiling.spoiled import DITHERED, THIN
 from arm_batch.images import decode
 from arm_batch.runstate.image_reader import Images
 from arm_batch.runstate.rows import StoredImage
 from arm_batch.storage.open import open_store
-from tests.archives import LADDER
+from tests.archives import ALONE, LADDER
 from tests.corpus.case import READING, Failed, Upscaled, in_levels_of_8
 from tests.corpus.files import SOUND
 from tests.corpus.outcomes import BROKEN_FILES
@@ -31,7 +31,7 @@ SINKS = ("parquet", "files")
 def upscale(*arguments: str) -> int:
     """The exit code of the command."""
     with pytest.raises(SystemExit) as caught:
-        cli.main(["upscale", *arguments, "--ladder", LADDER, "--executor", "inline", "--workers", "1"])
+        cli.main(["upscale", *arguments, "--ladder", LADDER, *ALONE])
     return int(caught.value.code or 0)
 
 

@@ -15,7 +15,7 @@ from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import find_ladder
 from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, ShardLimits, Sink
 from arm_batch.storage.open import open_store
-from tests.archives import LADDER, draw, job, silent, write_png
+from tests.archives import ALONE, LADDER, draw, job, silent, write_png
 
 BUDGET = "40%"
 SINKS: tuple[Sink, ...] = ("parquet", "files", "webdataset")
@@ -62,10 +62,7 @@ def make_states(root: Path) -> list[State]:
                     "{}/plan",
                     "--ladder",
                     LADDER,
-                    "--executor",
-                    "inline",
-                    "--workers",
-                    "1",
+                    *ALONE,
                 ),
                 (
                     "upscale",
@@ -75,10 +72,7 @@ def make_states(root: Path) -> list[State]:
                     LADDER,
                     "--plan",
                     "{}/plan",
-                    "--executor",
-                    "inline",
-                    "--workers",
-                    "1",
+                    *ALONE,
                 ),
             ),
             "of-plan",
@@ -86,7 +80,7 @@ def make_states(root: Path) -> list[State]:
     )
     states.append(_make_pool(root))
     shutil.copytree(find_ladder(LADDER), root / "ladder", ignore=shutil.ignore_patterns("*.csv", "*.md"))
-    look = ("plan", f"{{}}/{INPUT}/a.png", "--ladder", "{}/ladder", "--executor", "inline", "--workers", "1")
+    look = ("plan", f"{{}}/{INPUT}/a.png", "--ladder", "{}/ladder", *ALONE)
     states.append(State("ladder", (look,)))
     return states
 
@@ -141,10 +135,7 @@ def _output_state(name: str, sink: Sink, finished: bool) -> State:
         sink,
         "--ladder",
         LADDER,
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
     )
     commands = (("status", folder), ("verify", folder), upscale, (*upscale, "--repair"), ("verify", folder))
     return State(name, commands, name, finished)
@@ -180,9 +171,6 @@ def _make_pool(root: Path) -> State:
         "pool:{}/pool",
         "--ladder",
         LADDER,
-        "--executor",
-        "inline",
-        "--workers",
-        "1",
+        *ALONE,
     )
     return State("pool", (("budget", "show", "pool", "--store", "{}"), upscale), "pooled-2")
