@@ -27,7 +27,7 @@ from arm_batch.images.streaming import Strips, canvas_of, choose_strip_format, o
 from arm_batch.inputs.sources import Entry, of_one_image
 from arm_batch.runstate.names import with_extension
 from arm_batch.runstate.plan_files import plan_key, read_plan, write_plan
-from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
+from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan, leave
 
 
 def plan_shards(context: JobContext, shards: Iterable[Shard], stop: Stop = never) -> Iterator[ShardSummary]:
@@ -65,7 +65,7 @@ def plan_with(context: JobContext, shard: Shard, plan_one: Callable[[Entry, str]
             first = images[entry.copy_of]
             name = output if first.format is None else with_extension(output, first.format)
             images[entry.path] = replace(first, entry=entry, output=name, scores=context.ladder.no_scores)
-    plan = ShardPlan(shard.id, tuple(images.values()), shard.origin, shard.passthrough)
+    plan = ShardPlan(shard.id, leave(images.values(), shard.left), shard.origin, shard.passthrough)
     return keep_plan(context, plan)
 
 

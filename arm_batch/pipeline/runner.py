@@ -17,7 +17,7 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
 from arm_batch.pipeline.quota import claim_of, give_back
-from arm_batch.pipeline.retries import leave_to_retries
+from arm_batch.pipeline.retries import leave_to_retries, with_what_they_left
 from arm_batch.runstate.allocation import read_waves
 from arm_batch.runstate.generation import Generation, discard_generation, list_generations
 from arm_batch.runstate.listing import read_shards
@@ -107,13 +107,16 @@ class GenerationRunner:
 
     def _plan_again(self, generation: Generation, budget: GenerationBudget) -> None:
         """Plan shards whose plans were lost after the allocation; they must come out as they were."""
-        kept = planned(self._job.output, generation.number)
+        store = self._job.output
+        kept = planned(store, generation.number)
         if len(kept) == generation.shards:
             return
-        for summary in self._executor.plan(unplanned_shards(self._job.output, generation, kept), self._stop):
+        lost = unplanned_shards(store, generation, kept)
+        again = with_what_they_left(store, list_generations(store), lost, self._job.commits.refresh())
+        for summary in self._executor.plan(again, self._stop):
             if not budget.fits(summary.shard.index, summary.histogram):
                 # Another plan than was allocated to is worse than none: `verify` would not see it.
-                self._job.output.delete(plan_key(summary.shard))
+                store.delete(plan_key(summary.shard))
                 raise StoreError(
                     f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
                 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,7 @@ class Shard:
         outputs: their output paths.
         origin: the shard whose failed images these are, in a generation that tries them again.
         passthrough: the input's columns of each entry; None where it has none.
+        left: the images, by path, that its record leaves to later shards, when it is planned again; see `leave`.
     """
 
     id: ShardId
@@ -55,6 +57,7 @@ class Shard:
     outputs: tuple[str, ...]
     origin: ShardId | None = None
     passthrough: pa.Table | None = None
+    left: Mapping[str, ShardId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,15 @@ def left_to(image: ImagePlan) -> ShardId | None:
     return ShardId.parse(image.error.removeprefix(_LEFT))
 
 
-def leave(image: ImagePlan, retry: ShardId) -> ImagePlan:
-    """An image of a shard that is done again, although a later shard has tried that image again: it is none of its
-    own any more."""
-    return replace(image, error=f"{_LEFT}{retry}")
+def leave(images: Iterable[ImagePlan], retried: Mapping[str, ShardId]) -> tuple[ImagePlan, ...]:
+    """The images of a shard that is done again, without those that later shards have tried again, by path.
+
+    Their rows are the later shards'.
+    """
+    return tuple(
+        replace(image, error=f"{_LEFT}{retried[image.entry.path]}") if image.entry.path in retried else image
+        for image in images
+    )
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,15 @@ def test_the_plan_of_a_shard_with_a_retry(machine: Sequences, kind: str) -> None
     assert len(machine.last.sound) == 4
 
 
+def test_the_plan_of_a_shard_that_was_done_again_after_its_retry(machine: Sequences) -> None:
+    with_a_retry(machine)
+    damage(machine, "commits/g0000/000000.json", "truncate")
+    upscale(machine, repair=True)
+    damage(machine, "plan/g0000/shards/000000.parquet", "truncate")
+    upscale(machine, repair=True)
+    assert run_verify(machine.oracle.settings).code == 0
+
+
 def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Sequences) -> None:
     with_a_retry(machine)
     damage(machine, "commits/g0000/000000", "remove")
