@@ -34,7 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos", choices=("small", "full"), default="small", help="size of the chaos tests")
 
 
-SLOW = ("chaos", "corpus", "execution/ray", "fuzz", "sequences", "test_install.py", "test_job_submit.py")
+SLOW = (
+    "chaos",
+    "corpus",
+    "execution/ray",
+    "fuzz",
+    "sequences",
+    "test_install.py",
+    "test_job_submit.py",
+    "training/test_distributed.py",
+)
 """Where most tests start Ray, other processes or environments of their own, or take hundreds of files through."""
 
 

@@ -329,6 +329,7 @@ def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
     assert run(capsys, "upscale", "a", "b", "--no-such-option")[0] == exit_codes.USAGE
 
 
+@pytest.mark.slow
 def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -389,6 +390,7 @@ def test_train_build_lut_evaluate_and_upscale_with_a_ladder_of_ones_own(
     assert "7 (0 failed)" in out
 
 
+@pytest.mark.slow
 def test_degraded_inputs_are_evaluated_of_a_ladder_and_of_a_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def test_what_ends_in_time_ends_in_order() -> None:
     assert (process.returncode, out, err) == (0, "asked\n", "")
 
 
+@pytest.mark.slow
 def test_a_store_that_never_answers_is_told_of_and_can_be_stopped(tmp_path: Path) -> None:
     write_png(tmp_path / "in" / "a.png", draw(0, 20, 20))
     with socket.socket() as server:

@@ -17,8 +17,8 @@ from arm_batch.models.tensors import bicubic, to_pixels, to_tensor
 PUBLISHED_Y_DB = [
     ("fsrcnn", "Set5", (29.69, 30.42, 30.62)),
     ("fsrcnn", "Set14", (26.95, 27.50, 27.66)),
-    ("fsrcnn", "BSD100", (26.55, 26.87, 26.95)),
-    ("carn", "Set5", (31.29, 31.66, 31.94)),
+    pytest.param("fsrcnn", "BSD100", (26.55, 26.87, 26.95), marks=pytest.mark.slow),
+    pytest.param("carn", "Set5", (31.29, 31.66, 31.94), marks=pytest.mark.slow),
     pytest.param("carn", "Set14", (28.00, 28.27, 28.45), marks=pytest.mark.slow),
 ]
 

@@ -30,7 +30,7 @@ from arm_batch.models.tensors import bicubic
 CASES = [
     ("fsrcnn", "Set5"),
     ("fsrcnn", "Set14"),
-    ("carn", "Set5"),
+    pytest.param("carn", "Set5", marks=pytest.mark.slow),
     pytest.param("carn", "Set14", marks=pytest.mark.slow),
 ]
 LUT = {

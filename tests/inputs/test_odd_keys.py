@@ -61,6 +61,7 @@ def test_every_key_is_listed_once_and_read(store: S3Store) -> None:
     )
 
 
+@pytest.mark.slow
 def test_more_than_a_page(store: S3Store) -> None:
     keys = [f"{number:04d} +%.png" for number in range(1050)]
     for key in keys:

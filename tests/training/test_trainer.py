@@ -147,6 +147,7 @@ def test_a_run_that_is_asked_to_stop_ends_at_a_checkpoint_and_continues(tmp_path
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_killed_by_the_system_continues_to_the_same_curve(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=40)
     run(fresh(), tmp_path / "whole", config)
@@ -233,6 +234,7 @@ def test_changed_crops_and_another_loss_change_training_and_not_validation(
     assert [r.validated.psnr_db for r in natural] == [r.validated.psnr_db for r in varied]
 
 
+@pytest.mark.slow
 def test_students_do_not_drag_their_teacher_away(tmp_path: Path) -> None:
     config = replace(CONFIG, widths=(16, 36, 56), steps=100, batch_size=4, bf16_steps=0, strategy="distil")
     reports = run(fresh(), tmp_path, replace(config, learning_rate=2e-3))
