@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import NodeDiedError, RayActorError, RayError, RayTaskError
 
 from arm_batch.errors import ArmBatchError
 
@@ -15,6 +15,9 @@ Ref = Any
 
 TRIES = 3
 """How often a shard, and then each of its images alone, may take its worker down before it is given up."""
+
+NODES = 10
+"""How many nodes an image alone may lose: nodes go for reasons of their own, and that it ends each is unlikely."""
 
 
 class WorkerLostError(Exception):
@@ -27,6 +30,11 @@ class WorkerLostError(Exception):
     def actor_died(self) -> bool:
         """Whether the actor that was called is no more."""
         return isinstance(self.__cause__, RayActorError)
+
+    @property
+    def node_died(self) -> bool:
+        """Whether it went with its node, and so perhaps through no fault of its own."""
+        return isinstance(self.__cause__, NodeDiedError)
 
 
 def get(ref: Ref) -> Any:
@@ -42,22 +50,24 @@ def get(ref: Ref) -> Any:
 
 
 def persist(submit: Callable[[], Ref]) -> tuple[Ref, str | None]:
-    """Submit until it works, `TRIES` times at most.
+    """Submit until it works, as long as it takes no more than `TRIES` workers, or `NODES` nodes, down.
 
     Returns:
         The first reference, of those that `submit` returns, of the last try; and why it did not work, None where
         it did.
     """
-    reason = ""
-    for _ in range(TRIES):
+    workers = nodes = 0
+    while True:
         ref = submit()
         try:
             get(ref[0] if isinstance(ref, list) else ref)
         except WorkerLostError as error:
-            reason = str(error)
+            nodes += error.node_died
+            workers += not error.node_died
+            if workers == TRIES or nodes == NODES:
+                return ref, f"takes its worker down ({workers + nodes} tries): {error}"
         else:
             return ref, None
-    return ref, f"takes its worker down ({TRIES} tries): {reason}"
 
 
 def _told(error: BaseException | None) -> str:
