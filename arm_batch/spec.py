@@ -22,6 +22,8 @@ Sink = Literal["parquet", "files", "webdataset"]
 ExecutorName = Literal["auto", "ray", "inline"]
 RuntimeName = Literal["torch", "openvino"]
 RuntimeWish = Literal["auto", RuntimeName]
+Precision = Literal["fp32", "bf16"]
+PrecisionWish = Literal["auto", Precision]
 
 DEFAULT_OBJECTIVE: Objective = "image-psnr"
 """The best on what papers report and people see, image by image; see "Allocation" in docs/benchmarks.md."""
@@ -32,6 +34,25 @@ DEFAULT_LADDERS = {4: "archive-x4", 2: "fsrcnn-x2"}
 DEFAULT_SCALE = 4
 DEFAULT_LADDER = DEFAULT_LADDERS[DEFAULT_SCALE]
 """Made for pictures as archives have them."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What multiplies in a run: decided when it begins, and recorded, as it shows in the last bits.
+
+    Attributes:
+        runtime: that runs nets on CPUs. GPUs have PyTorch alone.
+        precision: of what nets multiply, on CPUs and GPUs. What they add up, and levels, are float32.
+    """
+
+    runtime: RuntimeName = "torch"
+    precision: Precision = "fp32"
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.precision}"
+
+
+DEFAULT_ENGINE = Engine()
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,8 @@ class PlanSpec:
         workers: CPU actors, or processes without Ray; ``None`` for one per core.
         runtime: that runs nets on CPUs; ``auto`` for the one that is faster where the job is started. It plays no
             part in planning, but for how long a run takes.
+        precision: of nets; ``auto`` for bf16 where all machines multiply it and the ladder loses nothing by it,
+            see `execution.engines`.
         endpoint_url: of an S3 service other than AWS.
         limits: of shards; only what is planned anew goes by them.
         selection: of the images of `input`. In a dry run its sample is what to look at, and stands for what is
@@ -101,6 +124,7 @@ class PlanSpec:
     executor: ExecutorName = "auto"
     workers: int | None = None
     runtime: RuntimeWish = "auto"
+    precision: PrecisionWish = "auto"
     endpoint_url: str | None = None
     limits: ShardLimits = ShardLimits()
     selection: Selection = EVERYTHING
@@ -111,6 +135,7 @@ class PlanSpec:
         _check_name("objective", self.objective, OBJECTIVES)
         _check_name("executor", self.executor, get_args(ExecutorName))
         _check_name("runtime", self.runtime, get_args(RuntimeWish))
+        _check_name("precision", self.precision, get_args(PrecisionWish))
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"{self.workers} workers do nothing: one at least")
         if self.ladder is None and self.scale not in (None, *DEFAULT_LADDERS):
@@ -170,6 +195,7 @@ class JobSpec:
             "budget": self.budget.text,
             "sink": self.sink,
             "runtime": self.plan.runtime,
+            "precision": self.plan.precision,
             "borders": BORDERS,
         }
 

@@ -23,6 +23,7 @@ from arm_batch.models.ladder_files import Net, load_ladder
 from arm_batch.models.runtimes.open import is_there
 from arm_batch.models.runtimes.pytorch import TorchRuntime
 from arm_batch.models.throughput import hardware
+from arm_batch.spec import Engine, Precision
 
 Run = Callable[[Tensor], Tensor]
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Print a table: subnet, runtime, precision, batch, tiles a CPU second, and the ratio to the reference."""
     arguments = _arguments()
     torch.set_num_threads(1)
-    print(hardware("cpu"))
+    print(hardware("cpu", Engine()))
     print("| subnet | runtime | precision | batch | tiles per CPU second | ratio |\n|---|---|---|---|---|---|")
     for name, net, window in _subnets(arguments.ladders, arguments.subnets):
         runs = {
@@ -71,11 +72,11 @@ def _measure(
     }
 
 
-def _variants(net: Net, window: int, precision: str, batch: int) -> Iterator[tuple[str, Run]]:
-    eager = TorchRuntime("cpu", 1).materialise(net, window)
+def _variants(net: Net, window: int, precision: Precision, batch: int) -> Iterator[tuple[str, Run]]:
+    eager = TorchRuntime("cpu", 1, precision).materialise(net, window)
 
     def run_eager(windows: Tensor) -> Tensor:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        with torch.inference_mode():
             return eager(windows, None)
 
     yield "torch", run_eager

@@ -18,6 +18,7 @@ from arm_batch.spec import (
     ExecutorName,
     JobSpec,
     PlanSpec,
+    PrecisionWish,
     Resume,
     RuntimeWish,
     Sink,
@@ -45,6 +46,7 @@ def upscale(
     executor: ExecutorName = "auto",
     workers: int | None = None,
     runtime: RuntimeWish = "auto",
+    precision: PrecisionWish = "auto",
     endpoint_url: str | None = None,
     include: Patterns = (),
     exclude: Patterns = (),
@@ -88,6 +90,8 @@ def upscale(
         workers: CPU actors, or processes with ``inline``; None for one per core.
         runtime: that runs nets on CPUs: ``torch``, ``openvino``, or ``auto`` for the faster one, decided when the
             run begins and kept when it goes on.
+        precision: of nets: ``fp32``, ``bf16``, or ``auto`` for bf16 where every machine multiplies it, no subnet
+            of the ladder loses 0.02 dB by it, and it is faster; kept when the run goes on.
         endpoint_url: of an S3 service other than AWS.
         include: patterns of which a path must match one; none for all.
         exclude: patterns of which it must match none.
@@ -138,6 +142,7 @@ def upscale(
         executor=executor,
         workers=workers,
         runtime=runtime,
+        precision=precision,
         endpoint_url=endpoint_url,
         selection=selection_of(include, exclude, limit, sample, seed),
         dedup=dedup,

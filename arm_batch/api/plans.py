@@ -17,6 +17,7 @@ from arm_batch.spec import (
     DryRunSpec,
     ExecutorName,
     PlanSpec,
+    PrecisionWish,
     RuntimeWish,
 )
 
@@ -44,6 +45,7 @@ def plan(
     executor: ExecutorName = "auto",
     workers: int | None = None,
     runtime: RuntimeWish = "auto",
+    precision: PrecisionWish = "auto",
     endpoint_url: str | None = None,
     profiling: bool = True,
     progress: Progress | None = None,
@@ -91,6 +93,7 @@ def plan(
         executor=executor,
         workers=workers,
         runtime=runtime,
+        precision=precision,
         endpoint_url=endpoint_url,
         selection=selection_of(include, exclude, limit, sample, seed),
         dedup=dedup,

@@ -9,7 +9,7 @@ import typer
 
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.errors import UsageError
-from arm_batch.spec import ExecutorName, RuntimeWish
+from arm_batch.spec import ExecutorName, PrecisionWish, RuntimeWish
 
 if TYPE_CHECKING:
     from arm_batch.models.backbones.registry import Backbone
@@ -135,6 +135,15 @@ RuntimeOption = Annotated[
     RuntimeWish,
     typer.Option(
         help="Library that runs nets on CPUs. With auto the faster one is measured when a run begins.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+
+PrecisionOption = Annotated[
+    PrecisionWish,
+    typer.Option(
+        help="Precision of nets. With auto bf16, where every machine multiplies it, no subnet of the ladder loses "
+        "0.02 dB by it, and it is faster.",
         rich_help_panel=CLUSTER,
     ),
 ]

@@ -29,6 +29,7 @@ from arm_batch.cli.options import (
     Limit,
     MaxPixelsOption,
     ObjectiveOption,
+    PrecisionOption,
     RuntimeOption,
     ScaleOption,
     Seed,
@@ -95,6 +96,7 @@ def plan_command(
     executor: ExecutorOption = "auto",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
     endpoint_url: EndpointUrlOption = None,
     no_profiling: Annotated[
         bool,
@@ -135,6 +137,7 @@ def plan_command(
             executor=executor,
             workers=workers,
             runtime=runtime,
+            precision=precision,
             endpoint_url=endpoint_url,
             profiling=not no_profiling,
             progress=progress,

@@ -26,6 +26,7 @@ from arm_batch.cli.options import (
     Limit,
     MaxPixelsOption,
     ObjectiveOption,
+    PrecisionOption,
     RuntimeOption,
     ScaleOption,
     Seed,
@@ -110,6 +111,7 @@ def upscale(
     executor: ExecutorOption = "auto",
     workers: WorkersOption = None,
     runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
     endpoint_url: EndpointUrlOption = None,
     plan: Annotated[
         str | None,
@@ -169,6 +171,7 @@ def upscale(
             executor=executor,
             workers=workers,
             runtime=runtime,
+            precision=precision,
             endpoint_url=endpoint_url,
             include=include or (),
             exclude=exclude or (),

@@ -15,6 +15,7 @@ from arm_batch.core.prediction.pruning import undominated
 from arm_batch.core.tiling.grid import TileGrid
 from arm_batch.errors import LadderError, UsageError
 from arm_batch.evaluation.calibrate import Photographs, TileSample, build_lut, sample_tiles
+from arm_batch.evaluation.precision import bf16_loss_db
 from arm_batch.models.backbones.registry import Backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet, sha256_of
@@ -72,7 +73,8 @@ def build_ladder(
     files = _take_in_used(folder, weights, _used_widths(supernets, [nets[i] for i in kept]))
     provenance, flaws = _provenance(files, photographs), photographs.degraded != "none"
     lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance, flaws=flaws)
-    save_ladder(folder, name, scale, grid, files, lut)
+    loss = bf16_loss_db(tuple(nets[i] for i in kept), grid, scale, photographs)
+    save_ladder(folder, name, scale, grid, files, lut, loss)
     dropped = tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept)
     return BuiltLadder(tuple(subnets[i].name for i in kept), dropped, lut)
 

@@ -52,7 +52,7 @@ def choose_executor(wish: ExecutorName, devices: Path = Path("/dev")) -> Choice:
     """
     if wish != "auto":
         return Choice(wish, "as was asked for")
-    if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+    if _is_connected():
         return Choice("ray", "this process is connected to a cluster")
     if os.environ.get("RAY_JOB_ID") or os.environ.get("RAY_ADDRESS") == "local":
         return Choice("ray", "the environment asks for Ray")
@@ -62,6 +62,15 @@ def choose_executor(wish: ExecutorName, devices: Path = Path("/dev")) -> Choice:
     if _has_gpu(devices):
         return Choice("ray", "a GPU is here")
     return Choice("inline", "no cluster is named, and no GPU is here")
+
+
+def is_cluster_named() -> bool:
+    """Whether a run on Ray would join a cluster, rather than start one of this machine."""
+    return _is_connected() or named_address()[0] is not None
+
+
+def _is_connected() -> bool:
+    return (ray := sys.modules.get("ray")) is not None and ray.is_initialized()
 
 
 def workers_here(asked: int | None) -> int:

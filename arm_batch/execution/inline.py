@@ -103,7 +103,7 @@ class InlineExecutor:
     def profile(self, shards: Sequence[Sampled]) -> ClusterProfile:
         """Measure all workers at once, unless they were measured lately."""
         ladder, workers = self._context.ladder, self._crew.size
-        key, path = speed_key(CPU, hardware("cpu", self._context.runtime), workers, ladder), cache_file()
+        key, path = speed_key(CPU, hardware("cpu", self._context.engine), workers, ladder), cache_file()
         seconds = recall(path, key, self._n_subnets)
         if seconds is None:
             self._crew.settle()

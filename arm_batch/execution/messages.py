@@ -17,7 +17,7 @@ from arm_batch.core.tiling.grid import Upscaled, Windows
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.metadata import Metadata
 from arm_batch.runstate.shard_plan import ImagePlan, Shard, ShardId, ShardPlan
-from arm_batch.spec import RuntimeName, ShardLimits, Sink
+from arm_batch.spec import DEFAULT_ENGINE, Engine, ShardLimits, Sink
 from arm_batch.storage.base import ObjectStore
 
 RunBatch = Callable[[int, Sequence[Windows]], Sequence[Upscaled]]
@@ -36,7 +36,7 @@ class JobContext:
     reading: Reading
     writing: Writing
     large_images: LargeImages
-    runtime: RuntimeName = "torch"
+    engine: Engine = DEFAULT_ENGINE
 
     def is_large(self, image: ImagePlan) -> bool:
         """Whether a planned image runs by itself, band by band."""

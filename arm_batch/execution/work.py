@@ -47,7 +47,7 @@ class Work:
             ladder = self.files.ladder
             # By the thread that runs it, as torch keeps its number of threads by thread.
             self._upscaler = Upscaler(
-                self.files.nets, ladder.grid, ladder.scale, "cpu", runtime=self.context.runtime
+                self.files.nets, ladder.grid, ladder.scale, "cpu", engine=self.context.engine
             )
         return self._upscaler.run(subnet, pieces)
 

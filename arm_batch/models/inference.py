@@ -15,7 +15,7 @@ from arm_batch.models.borders import inside_image
 from arm_batch.models.ladder_files import Nets
 from arm_batch.models.runtimes.open import open_runtime
 from arm_batch.models.runtimes.protocol import Forward
-from arm_batch.spec import RuntimeName
+from arm_batch.spec import DEFAULT_ENGINE, Engine
 
 
 class Upscaler:
@@ -30,7 +30,7 @@ class Upscaler:
         scale: upscaling factor.
         device: ``cpu`` or ``cuda``.
         threads: of each pass on a CPU; of the whole process.
-        runtime: that runs nets on CPUs. GPUs have PyTorch alone.
+        engine: that runs nets.
 
     Raises:
         UsageError: this machine lacks the runtime.
@@ -44,13 +44,13 @@ class Upscaler:
         device: str,
         threads: int = 1,
         *,
-        runtime: RuntimeName = "torch",
+        engine: Engine = DEFAULT_ENGINE,
     ) -> None:
         self._nets = nets
         self._grid = grid
         self._scale = scale
         self._device = torch.device(device)
-        self._runtime = open_runtime(runtime, self._device.type, threads)
+        self._runtime = open_runtime(engine, self._device.type, threads)
         self._forwards: dict[int, Forward] = {}
 
     @property

@@ -55,6 +55,7 @@ class _LadderRecord(Record, frozen=True):
     tile: Annotated[int, msgspec.Meta(ge=1, le=MAX_TILE)]
     halo: Annotated[int, msgspec.Meta(ge=0, le=MAX_HALO)]
     supernets: Annotated[tuple[SupernetFile, ...], msgspec.Meta(min_length=1)]
+    bf16_loss_db: tuple[float, ...] | None = None
 
 
 Net = tuple[Supernet, int]
@@ -71,10 +72,13 @@ class LadderFiles:
     Attributes:
         ladder: what the core needs.
         nets: where each subnet of the ladder comes from.
+        bf16_loss_db: PSNR that each net lost on the images of the table when it multiplied in bfloat16; None where
+            that was not measured.
     """
 
     ladder: Ladder
     nets: Nets
+    bf16_loss_db: tuple[float, ...] | None = None
 
 
 def shipped_ladders() -> list[str]:
@@ -139,7 +143,7 @@ def load_ladder(reference: str | os.PathLike[str]) -> LadderFiles:
         ladder = Ladder(name=record.name, scale=record.scale, grid=grid, subnets=subnets, lut=lut, digest=digest)
     except LadderError as error:
         raise LadderError(f"{path}: {error}; {REMEDY}") from error
-    return LadderFiles(ladder, nets)
+    return LadderFiles(ladder, nets, record.bf16_loss_db)
 
 
 def _load(folder: Path, file: SupernetFile, scale: int) -> Supernet:
@@ -153,10 +157,16 @@ def _load(folder: Path, file: SupernetFile, scale: int) -> Supernet:
 
 
 def save_ladder(
-    folder: Path, name: str, scale: int, grid: TileGrid, supernets: Sequence[SupernetFile], lut: Lut
+    folder: Path,
+    name: str,
+    scale: int,
+    grid: TileGrid,
+    supernets: Sequence[SupernetFile],
+    lut: Lut,
+    bf16_loss_db: tuple[float, ...] | None = None,
 ) -> None:
     """Write ``ladder.json`` and ``lut.json`` next to weights that are already in `folder`."""
-    record = _LadderRecord(name, scale, grid.tile, grid.halo, tuple(supernets))
+    record = _LadderRecord(name, scale, grid.tile, grid.halo, tuple(supernets), bf16_loss_db)
     (folder / LUT_FILE).write_text(lut.to_json())
     (folder / LADDER_FILE).write_bytes(encode_record(record))
 

@@ -17,7 +17,7 @@ from arm_batch.core.tiling.grid import TileGrid, Upscaled, Windows
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.models.runtimes.pytorch import BATCH
-from arm_batch.spec import RuntimeName
+from arm_batch.spec import Engine
 
 Run = Callable[[int, Sequence[Windows]], Sequence[Upscaled]]
 """Upscales windows with the subnet of this number, as `Upscaler.run` does."""
@@ -57,35 +57,36 @@ def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list
     return seconds
 
 
-def compare_runtimes(files: LadderFiles, runtimes: Sequence[RuntimeName]) -> list[float]:
-    """Wall seconds per tile of a ladder's largest subnet on one core, on each of these runtimes.
+def compare_engines(files: LadderFiles, engines: Sequence[Engine]) -> list[float]:
+    """Wall seconds per tile of a ladder's largest subnet on one core, with each of these engines.
 
     They take turns, so that what else runs on the machine slows all of them.
     """
     ladder = files.ladder
     pixels = np.full((BATCH["cpu"], ladder.grid.window, ladder.grid.window, 3), 128, np.uint8)
     windows = Windows.within(pixels)
-    upscalers = [Upscaler(files.nets, ladder.grid, ladder.scale, "cpu", runtime=name) for name in runtimes]
-    seconds: list[list[float]] = [[] for _ in runtimes]
+    upscalers = [Upscaler(files.nets, ladder.grid, ladder.scale, "cpu", engine=engine) for engine in engines]
+    seconds: list[list[float]] = [[] for _ in engines]
     for number in range(1 + ROUNDS):
-        for upscaler, of_runtime in zip(upscalers, seconds, strict=True):
+        for upscaler, of_engine in zip(upscalers, seconds, strict=True):
             started = time.perf_counter()
             upscaler.run(len(files.nets) - 1, [windows])
             if number:
-                of_runtime.append((time.perf_counter() - started) / len(pixels))
-    return [statistics.median(of_runtime) for of_runtime in seconds]
+                of_engine.append((time.perf_counter() - started) / len(pixels))
+    return [statistics.median(of_engine) for of_engine in seconds]
 
 
-def hardware(device: str, runtime: RuntimeName = "torch") -> str:
-    """What makes two devices alike, such as ``AMD EPYC 9B14, 2 cores, torch 2.9.1``.
+def hardware(device: str, engine: Engine) -> str:
+    """What makes two devices alike, such as ``AMD EPYC 9B14, 2 cores, torch 2.9.1 fp32``.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        runtime: that runs nets on CPUs.
+        engine: that runs nets.
     """
     if device == "cuda":
-        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    return f"{_cpu_model()}, {os.cpu_count()} cores, {runtime} {importlib.metadata.version(runtime)}"
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__} {engine.precision}"
+    version = importlib.metadata.version(engine.runtime)
+    return f"{_cpu_model()}, {os.cpu_count()} cores, {engine.runtime} {version} {engine.precision}"
 
 
 def _cpu_model() -> str:

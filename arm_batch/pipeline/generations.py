@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 
@@ -23,7 +23,7 @@ from arm_batch.runstate.names import output_names
 from arm_batch.runstate.parts import read_paths
 from arm_batch.runstate.plan_files import read_plan
 from arm_batch.runstate.shard_plan import Shard, ShardId
-from arm_batch.spec import PlanSpec, RuntimeName, differences, fingerprint
+from arm_batch.spec import Engine, PlanSpec, differences, fingerprint
 from arm_batch.storage.base import PROBE, ObjectStore
 
 
@@ -189,16 +189,21 @@ def budget_of(generation: Generation) -> str:
     return generation.settings["budget"]
 
 
-def recorded_runtime(generation: Generation) -> RuntimeName:
-    """What runs nets on CPUs in the run of this generation; PyTorch did before there was a choice."""
-    return "openvino" if generation.settings.get("runtime") == "openvino" else "torch"
+def recorded_engine(generation: Generation) -> Engine:
+    """What runs nets in the run of this generation; PyTorch did, in float32, before there was a choice."""
+    settings = generation.settings
+    return Engine(
+        "openvino" if settings.get("runtime") == "openvino" else "torch",
+        "bf16" if settings.get("precision") == "bf16" else "fp32",
+    )
 
 
 def _differences(job: Job, generations: Sequence[Generation]) -> list[str]:
     """What of the settings is not as it was; a budget may be that of any generation, or new with --extend."""
-    free = {"budget"} | ({"runtime"} if job.spec.plan.runtime == "auto" else set())
+    free = {"budget"} | {name for name in ("runtime", "precision") if getattr(job.spec.plan, name) == "auto"}
+    before = asdict(recorded_engine(generations[0])) | {"borders": "mirrored"}
     told = differences(
-        {"runtime": recorded_runtime(generations[0]), "borders": "mirrored"} | generations[0].settings,
+        before | generations[0].settings,
         {name: value for name, value in job.settings.items() if name not in free},
     )
     budgets = list(dict.fromkeys(budget_of(generation) for generation in generations))

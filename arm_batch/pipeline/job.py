@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from arm_batch.budget.quota import SharedQuota
@@ -16,7 +16,7 @@ from arm_batch.inputs.listing import Input, Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.rows import SCHEMA
-from arm_batch.spec import JobSpec, PlanSpec, RuntimeName
+from arm_batch.spec import Engine, JobSpec, PlanSpec
 from arm_batch.storage.base import PROBE, ObjectStore, honours_create
 from arm_batch.storage.local import LocalStore
 from arm_batch.storage.open import open_store
@@ -97,10 +97,9 @@ def open_job(spec: JobSpec, files: LadderFiles) -> Job:
     )
 
 
-def with_runtime(job: Job, runtime: RuntimeName) -> Job:
-    """The job with the runtime that its nets have on CPUs, decided or recorded."""
-    context = replace(job.context, runtime=runtime)
-    return replace(job, settings=job.settings | {"runtime": runtime}, context=context)
+def with_engine(job: Job, engine: Engine) -> Job:
+    """The job with what runs its nets, decided or recorded."""
+    return replace(job, settings=job.settings | asdict(engine), context=replace(job.context, engine=engine))
 
 
 def check_endpoint(endpoint_url: str | None, found: Input, urls: Sequence[str]) -> None:

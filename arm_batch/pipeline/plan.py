@@ -10,10 +10,10 @@ from itertools import chain, islice
 from arm_batch.core.allocation.deadline import ClusterProfile
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import OutputError, StoppedError, UsageError
+from arm_batch.execution.engines import choose_engine
 from arm_batch.execution.helpers import Helpers
 from arm_batch.execution.messages import JobContext
 from arm_batch.execution.plan_ahead import MOST_SHARDS
-from arm_batch.execution.runtimes import choose_runtime
 from arm_batch.forecast import Forecast
 from arm_batch.inputs.listing import Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
@@ -27,7 +27,7 @@ from arm_batch.runstate.listing import read_names, read_shards
 from arm_batch.runstate.plan_files import planned
 from arm_batch.runstate.rows import SCHEMA
 from arm_batch.runstate.shard_plan import Shard, ShardId
-from arm_batch.spec import DryRunSpec, differences, fingerprint
+from arm_batch.spec import DEFAULT_ENGINE, DryRunSpec, differences, fingerprint
 from arm_batch.storage.base import ObjectStore
 from arm_batch.storage.null import NullStore
 from arm_batch.storage.open import open_store
@@ -130,7 +130,7 @@ def _open(spec: DryRunSpec, files: LadderFiles) -> tuple[JobContext, dict[str, s
         writing=plan.writing,
         large_images=plan.large_images,
         # Of what it takes, only a profiling tells.
-        runtime=choose_runtime(plan.runtime, files) if spec.profiling else "torch",
+        engine=choose_engine(plan, files) if spec.profiling else DEFAULT_ENGINE,
     )
     return context, plan.settings(input_url, ladder)
 

@@ -11,9 +11,9 @@ from arm_batch.core.allocation.budget import Budget, parse_budget
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import BudgetError, OutputError, StoreError
 from arm_batch.execution.choice import choose_executor
+from arm_batch.execution.engines import choose_engine
 from arm_batch.execution.helpers import Helpers
 from arm_batch.execution.plan_ahead import MOST_SHARDS
-from arm_batch.execution.runtimes import choose_runtime
 from arm_batch.inputs.listing import Listing
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.pipeline.adopt import adopt_plan
@@ -25,10 +25,10 @@ from arm_batch.pipeline.generations import (
     extend_run,
     find_run,
     new_images,
-    recorded_runtime,
+    recorded_engine,
     retry_run,
 )
-from arm_batch.pipeline.job import Job, check_writers, open_job, with_runtime
+from arm_batch.pipeline.job import Job, check_writers, open_job, with_engine
 from arm_batch.pipeline.quota import give_back
 from arm_batch.pipeline.repair import Repair, repair
 from arm_batch.pipeline.runner import GenerationRunner, Progress, unplanned_shards
@@ -66,12 +66,12 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never, helpers: Help
         job = open_job(spec, files)
         generations = find_run(job)
         if not generations:
-            job = with_runtime(job, choose_runtime(spec.plan.runtime, files))
+            job = with_engine(job, choose_engine(spec.plan, files))
         repaired = repair(job, generations) if generations and spec.resume.repair else Repair()
         publish_waiting(job.output)
         generations = _begun(job, generations)
         # As recorded: another driver may have begun the run, where something else is faster.
-        job = with_runtime(job, recorded_runtime(generations[0]))
+        job = with_engine(job, recorded_engine(generations[0]))
         missing = count_missing(generations, listed(job.output)).keys()
         unplanned = _without_plans(job, generations, repaired)
         if spec.resume.add_budget is not None and not missing:

@@ -48,7 +48,13 @@ def an_image(folder: Path) -> Photographs:
 def measured(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> None:
     """Let every tile have these errors, cheapest subnet first, instead of running the networks."""
     drawn = sample(uniform_scores(), np.tile(np.array(errors, np.float64), (TILES, 1)))
-    monkeypatch.setattr(module, "sample_tiles", lambda *_: drawn)
+    with_tiles(monkeypatch, drawn)
+
+
+def with_tiles(monkeypatch: pytest.MonkeyPatch, tiles: TileSample) -> None:
+    """Let these be what is measured, and the losses in bfloat16 0.01 dB, 0.02 and so on."""
+    monkeypatch.setattr(module, "sample_tiles", lambda *_: tiles)
+    monkeypatch.setattr(module, "bf16_loss_db", lambda nets, *_: tuple(0.01 * i for i in range(1, len(nets))))
 
 
 def uniform_scores() -> np.ndarray:
@@ -80,6 +86,7 @@ def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(
     np.testing.assert_allclose(loaded.ladder.lut.mse, np.tile([100, 60, 40, 30], (loaded.ladder.lut.n_bins, 1)))
     names = [None if net is None else (net[0].backbone.name, net[1]) for net in loaded.nets]
     assert names == [None, ("fsrcnn", 16), ("fsrcnn", 56), ("plain", 48)]
+    assert loaded.bf16_loss_db == (0.01, 0.02, 0.03)
 
 
 def test_a_subnet_that_one_bin_can_use_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +94,7 @@ def test_a_subnet_that_one_bin_can_use_stays(tmp_path: Path, monkeypatch: pytest
     scores = uniform_scores()
     flat, busy = np.array([100.0, 60, 59, 10]), np.array([100.0, 60, 20, 10])
     errors = np.where((scores > 49)[:, None], busy, flat)
-    monkeypatch.setattr(module, "sample_tiles", lambda *_: sample(scores, errors))
+    with_tiles(monkeypatch, sample(scores, errors))
     built = build_ladder(tmp_path / "out", "a", 2, GRID, weights(tmp_path, "fsrcnn"), NOBODY, SCORES)
     assert built.subnets == ("bicubic", "fsrcnn-16", "fsrcnn-36", "fsrcnn-56")
 

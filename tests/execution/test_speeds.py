@@ -16,6 +16,7 @@ from arm_batch.execution.profiling import per_megapixel, sample_shards
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 from arm_batch.models import throughput
 from arm_batch.runstate.shard_plan import ShardId
+from arm_batch.spec import Engine
 
 
 class FakeNet:
@@ -56,8 +57,10 @@ def test_fast_nets_are_measured_for_longer(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_hardware_says_what_it_is() -> None:
-    assert "cores, torch" in throughput.hardware("cpu")
-    assert throughput.hardware("cpu") == throughput.hardware("cpu")
+    torch_32, torch_16 = Engine("torch", "fp32"), Engine("torch", "bf16")
+    assert "cores, torch" in throughput.hardware("cpu", torch_32)
+    assert throughput.hardware("cpu", torch_32) == throughput.hardware("cpu", torch_32)
+    assert throughput.hardware("cpu", torch_32) != throughput.hardware("cpu", torch_16)
 
 
 def test_speeds_are_kept_by_key(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from arm_batch.core.prediction.ladder import Subnet
 from arm_batch.core.tiling.grid import Stitcher, TileGrid, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
-from arm_batch.spec import PlanSpec, ShardLimits
+from arm_batch.spec import DEFAULT_ENGINE, Engine, PlanSpec, ShardLimits
 from tests.sequences.remember import remembered, remembering
 from tests.sequences.steady import one_thread
 
@@ -52,8 +52,8 @@ def toy_ladder() -> LadderFiles:
 class ToyUpscaler:
     """Stands for `Upscaler`: repeats pixels and shifts their levels, by subnet."""
 
-    def __init__(self, *_: object, runtime: str = "torch") -> None:
-        assert runtime == "torch"
+    def __init__(self, *_: object, engine: Engine = DEFAULT_ENGINE) -> None:
+        assert engine == DEFAULT_ENGINE
 
     def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
         """See `Upscaler.run`."""
@@ -113,7 +113,7 @@ def quick(large_images: bool) -> Iterator[None]:
         limits["large_images"] = LARGE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_module, "load_ladder", lambda _: toy_ladder())
-        patch.setattr(main_module, "choose_runtime", lambda *_: "torch")
+        patch.setattr(main_module, "choose_engine", lambda *_: DEFAULT_ENGINE)
         patch.setattr(work_module, "Upscaler", ToyUpscaler)
         patch.setattr(jobs_module, "PlanSpec", functools.partial(PlanSpec, **limits))
         with one_thread(), remembering():

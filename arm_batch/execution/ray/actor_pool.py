@@ -13,7 +13,7 @@ from arm_batch.errors import ArmBatchError
 from arm_batch.execution.ray.actors import UpscaleActor
 from arm_batch.execution.ray.faults import TRIES, Ref, WorkerLostError, get
 from arm_batch.execution.ray.tasks import SHARE_OF_A_CORE
-from arm_batch.spec import RuntimeName
+from arm_batch.spec import DEFAULT_ENGINE, Engine
 
 CALLS_PER_ACTOR = 2
 """One running and one waiting, so that an actor never idles between calls."""
@@ -66,12 +66,12 @@ class ActorPool:
 
     Args:
         kinds: of devices to use.
-        runtime: that runs nets on CPUs.
+        engine: that runs nets.
     """
 
-    def __init__(self, kinds: Sequence[DeviceKind], runtime: RuntimeName = "torch") -> None:
+    def __init__(self, kinds: Sequence[DeviceKind], engine: Engine = DEFAULT_ENGINE) -> None:
         self._kinds = kinds
-        self._runtime = runtime
+        self._engine = engine
         self._workers: list[Worker] = []
         self._looked = -LOOK_EVERY_S
         self._died_starting = 0
@@ -184,5 +184,5 @@ class ActorPool:
             threads = sum(self._wanted(k) * k.threads for k in self._kinds if k.device == "cpu")
             needs = {"num_cpus": SHARE_OF_A_CORE * kind.threads * min(1, self._cores / threads)}
         options = UpscaleActor.options(**needs)  # type: ignore[attr-defined]
-        actor = options.remote(kind.device, kind.threads, self._runtime)
+        actor = options.remote(kind.device, kind.threads, self._engine)
         return Worker(actor, kind, actor.ready.remote())

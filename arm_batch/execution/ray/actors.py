@@ -16,17 +16,17 @@ from arm_batch.models.ladder_files import LadderFiles
 from arm_batch.models.throughput import hardware, measure_tiles
 from arm_batch.runstate.rows import ImageRecord
 from arm_batch.runstate.shard_plan import ShardId
-from arm_batch.spec import RuntimeName
+from arm_batch.spec import Engine
 
 
 @ray.remote(max_restarts=0)
 class UpscaleActor:
     """Holds the ladder on one device. One that dies is replaced by the driver, where there is room for it."""
 
-    def __init__(self, device: str, threads: int, runtime: RuntimeName) -> None:
+    def __init__(self, device: str, threads: int, engine: Engine) -> None:
         self._device = device
         self._threads = threads
-        self._runtime = runtime
+        self._engine = engine
         self._upscaler: Upscaler | None = None
 
     def ready(self) -> None:
@@ -51,7 +51,7 @@ class UpscaleActor:
 
     def hardware(self) -> str:
         """What makes two actors alike."""
-        return f"{hardware(self._device, self._runtime)}, {self._threads} threads"
+        return f"{hardware(self._device, self._engine)}, {self._threads} threads"
 
     def measure(self, files: list[Any]) -> list[float]:
         """Seconds per tile of each subnet, see `measure_tiles`."""
@@ -63,7 +63,7 @@ class UpscaleActor:
         if self._upscaler is None:
             ladder: LadderFiles = ray.get(files[0])
             grid, scale = ladder.ladder.grid, ladder.ladder.scale
-            self._upscaler = Upscaler(ladder.nets, grid, scale, self._device, self._threads, runtime=self._runtime)
+            self._upscaler = Upscaler(ladder.nets, grid, scale, self._device, self._threads, engine=self._engine)
         return self._upscaler
 
 
@@ -73,5 +73,5 @@ def lone_image_task(
 ) -> tuple[None, ImageRecord]:
     """Upscale one image of a shard by itself, in a process that holds nothing else; returns like `run`."""
     grid, scale = files.ladder.grid, files.ladder.scale
-    upscaler = Upscaler(files.nets, grid, scale, "cpu", runtime=context.runtime)
+    upscaler = Upscaler(files.nets, grid, scale, "cpu", engine=context.engine)
     return None, upscale_image(context, shard, share, position, upscaler.run)

@@ -71,7 +71,7 @@ class RayExecutor:
         self._context = ray.put(context)
         self._files = ray.put(files)
         self._budget: NamedActor[GenerationBudget] | None = None
-        self._pool = ActorPool(kinds, context.runtime)
+        self._pool = ActorPool(kinds, context.engine)
         self._planner = RayPlanner(context, self._context, ahead, lambda: self._pool.cores)
         self._pools: tuple[Pool, ...] = ()
 

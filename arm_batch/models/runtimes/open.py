@@ -8,7 +8,7 @@ import platform
 from arm_batch.errors import UsageError
 from arm_batch.models.runtimes.protocol import Runtime
 from arm_batch.models.runtimes.pytorch import TorchRuntime
-from arm_batch.spec import RuntimeName
+from arm_batch.spec import Engine, RuntimeName
 
 DEVICES = ("cpu", "cuda")
 
@@ -31,20 +31,20 @@ def check_there(runtime: RuntimeName) -> None:
         )
 
 
-def open_runtime(runtime: RuntimeName, device: str, threads: int) -> Runtime:
+def open_runtime(engine: Engine, device: str, threads: int) -> Runtime:
     """A runtime on a device.
 
     Args:
-        runtime: of CPUs; GPUs have PyTorch alone.
+        engine: its runtime is that of CPUs; GPUs have PyTorch alone.
         device: one of `DEVICES`.
         threads: of each pass on a CPU.
 
     Raises:
         UsageError: this machine lacks it.
     """
-    if device != "cpu" or runtime == "torch":
-        return TorchRuntime(device, threads)
-    check_there(runtime)
+    if device != "cpu" or engine.runtime == "torch":
+        return TorchRuntime(device, threads, engine.precision)
+    check_there(engine.runtime)
     from arm_batch.models.runtimes.openvino import OpenVinoRuntime
 
-    return OpenVinoRuntime(threads)
+    return OpenVinoRuntime(threads, precision=engine.precision)

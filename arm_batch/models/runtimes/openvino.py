@@ -16,6 +16,7 @@ from arm_batch.models.borders import Bordered
 from arm_batch.models.ladder_files import Net
 from arm_batch.models.runtimes.exports import exported, net_digest
 from arm_batch.models.runtimes.protocol import Forward
+from arm_batch.spec import Precision
 
 if TYPE_CHECKING:
     import openvino
@@ -36,10 +37,10 @@ class OpenVinoRuntime:
     Args:
         threads: of each pass.
         batch: windows of each pass.
-        precision: ``fp32`` or ``bf16``.
+        precision: of products.
     """
 
-    def __init__(self, threads: int, *, batch: int = BATCH, precision: str = "fp32") -> None:
+    def __init__(self, threads: int, *, batch: int = BATCH, precision: Precision = "fp32") -> None:
         import openvino
 
         torch.set_num_threads(threads)

@@ -8,6 +8,7 @@ from torch import Tensor
 from arm_batch.models.borders import Bordered
 from arm_batch.models.ladder_files import Net
 from arm_batch.models.runtimes.protocol import Forward
+from arm_batch.spec import Precision
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Windows per forward pass. On CPUs few, so that the allocator reuses its buffers: at 64 windows each of them
@@ -20,11 +21,13 @@ class TorchRuntime:
     Args:
         device: ``cpu`` or ``cuda``.
         threads: of each pass on a CPU; of the whole process.
+        precision: of products; what is added to an image, and images, stay float32.
     """
 
-    def __init__(self, device: str, threads: int) -> None:
+    def __init__(self, device: str, threads: int, precision: Precision = "fp32") -> None:
         torch.set_num_threads(threads)
         self._device = torch.device(device)
+        self._precision = precision
 
     @property
     def batch(self) -> int:
@@ -40,9 +43,10 @@ class TorchRuntime:
 
         def forward(windows: Tensor, inside: Tensor | None) -> Tensor:
             # An NHWC array seen as NCHW is what channels_last means: no copy on the way in or out.
-            outputs: Tensor = bordered(
-                windows.permute(0, 3, 1, 2), None if inside is None else inside.permute(0, 3, 1, 2)
-            )
-            return outputs.permute(0, 2, 3, 1)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+                outputs: Tensor = bordered(
+                    windows.permute(0, 3, 1, 2), None if inside is None else inside.permute(0, 3, 1, 2)
+                )
+            return outputs.float().permute(0, 2, 3, 1)
 
         return forward

@@ -19,7 +19,7 @@ from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import load_ladder, shipped_ladders
 from arm_batch.models.runtimes import open as opening
 from arm_batch.models.runtimes.exports import exported, net_digest
-from arm_batch.spec import RuntimeName
+from arm_batch.spec import Engine, RuntimeName
 from tests.image_files import noise
 
 NEEDS_OPENVINO = pytest.mark.skipif(
@@ -54,7 +54,7 @@ def test_every_subnet_is_within_a_grey_level_of_torch(name: str, runtime: Runtim
     files = load_ladder(name)
     grid, scale = files.ladder.grid, files.ladder.scale
     reference = Upscaler(files.nets, grid, scale, "cpu")
-    other = Upscaler(files.nets, grid, scale, "cpu", runtime=runtime)
+    other = Upscaler(files.nets, grid, scale, "cpu", engine=Engine(runtime))
     # A full pass of the other runtime, and one that is not.
     pieces = pieces_of(grid.window, other.batch // 4 + 1)
     for subnet in range(1, len(files.nets)):
@@ -71,7 +71,7 @@ def test_every_subnet_is_within_a_grey_level_of_torch(name: str, runtime: Runtim
 @NEEDS_OPENVINO
 def test_a_tile_does_not_depend_on_what_runs_beside_it() -> None:
     net = (Supernet(get_backbone("plain"), 2).eval(), 16)
-    upscaler = Upscaler((None, net), TileGrid(8, 2), 2, "cpu", runtime="openvino")
+    upscaler = Upscaler((None, net), TileGrid(8, 2), 2, "cpu", engine=Engine("openvino"))
     windows = smooth(noise(0, 9 * 12, 12)).reshape(9, 12, 12, 3)
     (together,) = upscaler.run(1, [Windows.within(windows)])
     alone = [upscaler.run(1, [Windows.within(windows[i : i + 1])])[0].pixels for i in range(9)]
@@ -83,7 +83,7 @@ def test_what_is_not_finite_is_interpolated() -> None:
     supernet = Supernet(get_backbone("plain"), 2).eval()
     with torch.no_grad():
         supernet.net.tail.bias.fill_(float("nan"))  # type: ignore[union-attr,operator]
-    upscaler = Upscaler((None, (supernet, 16)), TileGrid(8, 2), 2, "cpu", runtime="openvino")
+    upscaler = Upscaler((None, (supernet, 16)), TileGrid(8, 2), 2, "cpu", engine=Engine("openvino"))
     windows = Windows.within(noise(0, 3 * 12, 12).reshape(3, 12, 12, 3))
     (found,) = upscaler.run(1, [windows])
     assert found.not_finite == 3
@@ -93,9 +93,9 @@ def test_what_is_not_finite_is_interpolated() -> None:
 def test_a_machine_without_the_runtime_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "is_there", lambda runtime: runtime == "torch")
     with pytest.raises(UsageError, match=r"has no OpenVINO.*arm-batch\[openvino\]"):
-        opening.open_runtime("openvino", "cpu", 1)
+        opening.open_runtime(Engine("openvino"), "cpu", 1)
     # GPUs do not need it.
-    assert opening.open_runtime("openvino", "cuda", 1).batch > 1
+    assert opening.open_runtime(Engine("openvino"), "cuda", 1).batch > 1
 
 
 def test_exports_are_made_once_and_again_when_they_are_damaged(tmp_path: Path) -> None:
