@@ -11,7 +11,7 @@ from arm_batch.budget.events import Event, Revised, Settled
 from arm_batch.budget.state import BudgetState, Terms, apply
 from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.errors import BudgetError, StoreError
-from arm_batch.runstate.allocation import allocation_key, read_allocation, write_allocation
+from arm_batch.runstate.allocation import allocation_key, check_last, read_allocation, write_allocation
 from arm_batch.runstate.allocation_record import AllocationRecord
 from arm_batch.runstate.commit import CommitLog
 from arm_batch.runstate.damage import LOST
@@ -147,9 +147,12 @@ def read_state(terms: Terms, output: ObjectStore, generation: Generation) -> Bud
 
 def _read(output: ObjectStore, generation: Generation, number: int) -> Iterator[Revised]:
     """The revisions from a number on; `StoreError` where one is damaged."""
+    first = number
     while (found := read_allocation(output, generation, number)) is not None:
         yield Revised(number, *found)
         number += 1
+    if number == first == 0:
+        check_last(output, generation, 0)
 
 
 def _follow(

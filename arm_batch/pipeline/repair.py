@@ -42,6 +42,7 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
 
     Raises:
         OutputError: something is damaged that nothing else holds, such as a listing or an allocation.
+        InputError: something is damaged, but INPUT is missing or holds no image.
         StoreError: a store cannot be reached.
     """
     store = job.output
@@ -51,6 +52,9 @@ def repair(job: Job, generations: Sequence[Generation]) -> Repair:
         raise OutputError(f"{store.url} cannot be repaired: {'; '.join(map(str, hopeless[:3]))}")
     damaged, unplanned = _shards_of(problems, "again"), _shards_of(problems, "plan again")
     kept = dict(_lost_by_redoing(job, generations, damaged | unplanned))
+    if (damaged | unplanned) - kept.keys():
+        # What is taken back is read again, so that is to be there before anything is taken back.
+        job.list_input()
     for key in _lost_plans(problems, kept):
         store.delete(key)
     for shard in sorted(damaged - kept.keys()):

@@ -92,9 +92,24 @@ def read_revisions(store: ObjectStore, generation: Generation) -> list[Allocatio
     for revision in itertools.count():
         found = read_allocation(store, generation, revision)
         if found is None:
+            check_last(store, generation, revision)
             break
         allocation_records.append(found[0])
     return allocation_records
+
+
+def check_last(store: ObjectStore, generation: Generation, missing: int) -> None:
+    """Refuse a hole: what comes after an allocation that is missing is of no use.
+
+    Raises:
+        StoreError: there is a later one than `missing`, or the store cannot be reached.
+    """
+    prefix = f"{generation_prefix(generation.number)}epoch-"
+    later = [info.key for info in store.list(prefix) if info.key > f"{prefix}{missing:04d}.json"]
+    # Others may have allocated since it was looked for.
+    if later and read_record(store, allocation_key(generation, missing), _Record) is None:
+        key = allocation_key(generation, missing)
+        raise StoreError(f"{store.url}/{key} is missing, but {later[0]} is there; {LOST}")
 
 
 def read_allocation(

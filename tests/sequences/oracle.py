@@ -219,11 +219,15 @@ class Oracle:
 def is_still_to_do(key: str, before: bytes, tree: Tree) -> bool:
     """Whether without this file its shard is just still to do.
 
-    Not where it is the record of a retry, and the failed rows that it replaced have been removed since.
+    Not where it is the record of a retry, and the failed rows that it replaced have been removed since; or where
+    that of these rows cannot be read.
     """
     origin = json.loads(before)["origin"] if key.startswith("commits/") else None
     record = None if origin is None else tree.get(f"commits/{origin}.json")
-    failed = None if record is None else json.loads(record)["failed"]
+    try:
+        failed = None if record is None else json.loads(record)["failed"]
+    except ValueError:
+        return False
     return key.startswith("commits/") and (failed is None or failed["key"] in tree)
 
 

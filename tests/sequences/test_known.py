@@ -50,6 +50,14 @@ def upscale(machine: Sequences, at: int = 0, **flags: Any) -> None:
         machine.upscale("20%", flags)
 
 
+def until(machine: Sequences, key: str, **flags: Any) -> None:
+    """Kill runs after more and more writes, until a file is there."""
+    at = 1
+    while key not in machine.oracle.output.names():
+        machine.upscale_and_end("20%", flags, at, "after")
+        at += 1
+
+
 def with_a_retry(machine: Sequences) -> None:
     """A run, and what has failed in it done again from a sound file."""
     upscale(machine)
@@ -244,3 +252,26 @@ def test_a_shard_without_record_and_plan_whose_source_has_changed(machine: Seque
     assert {key: data for key, data in machine.last.tree.items() if key != "run.json"} == {
         key: data for key, data in before.items() if key != "run.json"
     }
+
+
+def test_an_allocation_is_missed_that_others_follow(machine: Sequences) -> None:
+    until(machine, "plan/g0000/allocation.json")
+    until(machine, "plan/g0000/epoch-0001.json", add_budget="30%")
+    damage(machine, "plan/g0000/allocation.json", "remove")
+    ended = run_verify(machine.oracle.settings)
+    assert ended.code == exit_codes.CRASH
+    assert "allocation.json is missing, but plan/g0000/epoch-0001.json is there" in ended.out
+
+
+def test_nothing_is_taken_back_while_there_is_no_input(machine: Sequences) -> None:
+    upscale(machine)
+    for content in (CONTENTS.index(BROKEN[0]), GONE, SOUND_16):
+        put(machine, "b.png", content)
+        upscale(machine, retry_failed=True)
+    assert "commits/g0003/000000.json" in machine.oracle.output.names()
+    damage(machine, "commits/g0002/000000.json", "remove")
+    for name in list(machine.oracle.inputs.now):
+        machine.oracle.inputs.remove(name)
+    before = machine.oracle.look().tree
+    upscale(machine, repair=True)
+    assert machine.oracle.look().tree == before
