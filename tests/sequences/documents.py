@@ -6,8 +6,6 @@ import io
 import itertools
 import json
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +112,11 @@ class Documents:
         last = max(0, len(self.revisions(number)) - 1)
         return any(record.generation == number and record.revision >= last for record in self.records)
 
+    def is_unused(self, key: str) -> bool:
+        """Whether it is the last allocation of a generation, by which nothing has been done yet."""
+        numbers = (generation["number"] for generation in self.generations)
+        return any(key == self.last_revision(number) and not self.begun(number) for number in numbers)
+
     def needed(self) -> Iterator[str]:
         """The files without which, as they are, what the output says is not so."""
         for generation in self.generations:
@@ -184,16 +187,8 @@ def same(key: str, before: bytes, after: bytes | None) -> bool:
         if key.endswith(".npz"):
             first, second = (np.load(io.BytesIO(data)) for data in (before, after))
             return all(np.array_equal(first[name], second[name]) for name in {*first, *second})
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-        pa.ArrowException,
-        NotImplementedError,
-    ):
+    except Exception:
+        # Damaged bytes make zipfile, zlib and numpy raise almost anything, a TokenError of Python's own among it.
         return False
     return False
 

@@ -198,10 +198,7 @@ class Sequences(RuleBasedStateMachine):
             generation and not documents.revisions(generation["number"])
         ):
             return True
-        return any(
-            key == documents.last_revision(generation["number"]) and not documents.begun(generation["number"])
-            for generation in documents.generations
-        )
+        return documents.is_unused(key)
 
     def _run(self, budget: str, flags: dict[str, Any], driver: Driver, guests: list[Ended] | None = None) -> None:
         if self.last.documents.complete and flags.get("add_budget") != REFUSED:

@@ -112,7 +112,11 @@ class Oracle:
         self.damages = [damage for damage in (self._now(d, tree) for d in self.damages) if damage]
         documents = self._documents(tree)
         needed = frozenset(documents.needed())
-        self.damages = [damage for damage in self.damages if damage.key in needed]
+        self.damages = [
+            damage
+            for damage in self.damages
+            if damage.key in needed and not (damage.after is None and documents.is_unused(damage.key))
+        ]
         said = self._said(tree)
         rows, unreadable = said.rows
         told = [unreadable] if unreadable and not self.damages else []
