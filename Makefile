@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Files of tests side by side, each in one process: those of a file share a Ray or an S3 server. More than four Rays at
+# Files of tests side by side, each in one process: those of a file share a Ray or an S3 server; the longest come first. More than four Rays at
 # once take more memory than they save time.
-PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope
+PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help demo check test coverage chaos fuzz bench clean
 .DEFAULT_GOAL := help

@@ -47,14 +47,34 @@ SLOW = (
 """Where most tests start Ray, other processes or environments of their own, or take hundreds of files through."""
 
 
+LONGEST = (
+    "test_install.py",
+    "execution/ray/test_faults.py",
+    "execution/ray/test_training.py",
+    "chaos",
+    "execution",
+    "test_job_submit.py",
+    "models/test_seams.py",
+)
+"""Where tests take longest, from the longest file on."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out of `make check` what is in these places, and what needs a cluster."""
+    """Leave out of `make check` what is in these places, and what needs a cluster; begin with what takes longest.
+
+    The longest file at the end would keep one core busy while the others are done.
+    """
     root = Path(__file__).parent
-    for item in items:
-        place = item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else ""
+    places = {
+        item: item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else "" for item in items
+    }
+    for item, place in places.items():
         if place.startswith(SLOW) or "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    items.sort(
+        key=lambda item: next((rank for rank, place in enumerate(LONGEST) if places[item].startswith(place)), 99)
+    )
 
 
 def present(folder: Path) -> Path:
