@@ -33,6 +33,9 @@ CALLED = {
 }
 """Fields whose options have another name."""
 
+OF_TERMINALS = ("plot", "json", "log", "quiet")
+"""Options that Python has no use for: it has the result, and what it is told on the way."""
+
 TEXT = str | None
 READ_FROM: dict[str, Any] = {
     "input": Where,
@@ -94,9 +97,9 @@ def test_types_of_plan_are_those_of_its_spec() -> None:
 def test_the_command_line_takes_what_python_takes(
     function: Callable[..., Any], command: Callable[..., Any]
 ) -> None:
-    ours, theirs = types_of(function, "progress", "stop"), types_of(command, "plot", "json")
+    ours, theirs = types_of(function, "progress", "stop"), types_of(command, *OF_TERMINALS)
     assert {name: as_typed(kind) for name, kind in ours.items()} == renamed(theirs)
-    given, typed = defaults_of(function, "progress", "stop"), renamed(defaults_of(command, "plot", "json"))
+    given, typed = defaults_of(function, "progress", "stop"), renamed(defaults_of(command, *OF_TERMINALS))
     assert {name: None if value == () else value for name, value in given.items()} == typed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from arm_batch.api.options import Patterns, Progress, Where, reading_of, selection_of, silent
+from arm_batch.api.options import Patterns, Tell, Where, reading_of, selection_of, silent
 from arm_batch.core.allocation.budget import Budget, parse_budget, target_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
@@ -58,7 +58,7 @@ def upscale(
     repair: bool = False,
     add_budget: str | None = None,
     single_writer: bool = False,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
     stop: Stop = never,
 ) -> RunSummary:
     """Upscale an archive within a budget, or go on with it: called again on the same OUTPUT, it does what is left.
@@ -101,7 +101,7 @@ def upscale(
         repair: read OUTPUT back and do again what is damaged.
         add_budget: raise the budget of the run by so much.
         single_writer: no other job writes to OUTPUT: for stores without If-None-Match.
-        progress: called with the stage (``plan``, then ``run``), and the shards done and in all.
+        progress: called with a `Progress` whenever something is done: stage, images, tiles, FLOPs, speed.
         stop: asked between shards; once it says True, the run ends in order, to be gone on with later.
 
     Returns:
@@ -122,10 +122,10 @@ def upscale(
     >>> told = []
     >>> done = arm_batch.upscale(
     ...     folder.name + "/ramp.png", folder.name + "/out", budget="40%", executor="inline",
-    ...     progress=lambda *stage: told.append(stage),
+    ...     progress=told.append,
     ... )
-    >>> done.images, done.failed, 0 < done.spent_flops <= done.budget_flops, told[-1]
-    (1, 0, True, ('run', 1, 1))
+    >>> done.images, done.failed, 0 < done.spent_flops <= done.budget_flops, told[-1].stage, told[-1].images_done
+    (1, 0, True, 'run', 1)
     >>> folder.cleanup()
     """
     asked = PlanSpec(

@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 
 from arm_batch.core.image_options import Reading, parse_float_range, parse_frames
+from arm_batch.core.progress import Progress
 from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
 
 Where = str | os.PathLike[str]
 Patterns = str | Sequence[str]
-Progress = Callable[[str, int, int], None]
+Tell = Callable[[Progress], None]
+"""Told how far a run has come, whenever that changes."""
 
 
-def silent(stage: str, done: int, total: int) -> None:
+def silent(progress: Progress) -> None:
     """A progress callback that tells nobody."""
 
 

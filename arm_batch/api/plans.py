@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from arm_batch.api.options import Patterns, Progress, Where, reading_of, selection_of, silent
+from arm_batch.api.options import Patterns, Tell, Where, reading_of, selection_of, silent
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
@@ -46,7 +46,7 @@ def plan(
     runtime: RuntimeWish = "auto",
     endpoint_url: str | None = None,
     profiling: bool = True,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
     stop: Stop = never,
 ) -> Forecast:
     """Predict what each budget would buy and how long it would take, without upscaling anything.

@@ -27,8 +27,10 @@ from arm_batch.cli.options import (
     Input,
     LadderOption,
     Limit,
+    LogOption,
     MaxPixelsOption,
     ObjectiveOption,
+    QuietOption,
     RuntimeOption,
     ScaleOption,
     Seed,
@@ -36,7 +38,7 @@ from arm_batch.cli.options import (
     WorkersOption,
 )
 from arm_batch.cli.plot import check_plot, plot_forecast
-from arm_batch.cli.progress import progress_bars
+from arm_batch.cli.progress import progress_shown
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.cli.upscale import FAILURES_SHOWN
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
@@ -102,6 +104,8 @@ def plan_command(
             "--no-profiling", help="Do not measure the machines, which takes seconds.", rich_help_panel=CLUSTER
         ),
     ] = False,
+    log: LogOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Predict what each budget would buy and how long it would take, without upscaling anything.
 
@@ -112,7 +116,7 @@ def plan_command(
     from arm_batch.forecast import forecast_document
 
     _check_files(plot, json)
-    with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
+    with progress_shown(log, quiet) as progress, stop_signals(GRACE_S) as stop:
         forecast = plans.plan(
             input,
             plan_out=plan_out,
@@ -140,7 +144,8 @@ def plan_command(
             progress=progress,
             stop=stop,
         )
-    _tell(forecast)
+    if not quiet:
+        _tell(forecast)
     if plot is not None and forecast.curve:
         plot_forecast(forecast, plot)
     if json is not None:

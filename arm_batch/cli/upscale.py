@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from arm_batch.cli import exit_codes
+from arm_batch.cli.json_output import as_json
 from arm_batch.cli.options import (
     BUDGET,
     INPUT,
@@ -22,17 +23,20 @@ from arm_batch.cli.options import (
     ImageColumnOption,
     Include,
     Input,
+    JsonOption,
     LadderOption,
     Limit,
+    LogOption,
     MaxPixelsOption,
     ObjectiveOption,
+    QuietOption,
     RuntimeOption,
     ScaleOption,
     Seed,
     ToSrgbOption,
     WorkersOption,
 )
-from arm_batch.cli.progress import progress_bars
+from arm_batch.cli.progress import progress_shown
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.inputs.paths import shown
@@ -138,6 +142,9 @@ def upscale(
             help="Raise the budget of the run by this much, for what is not done yet.", rich_help_panel=RESUME
         ),
     ] = None,
+    log: LogOption = "auto",
+    quiet: QuietOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Upscale an archive within a budget. Run it again on the same OUTPUT, and it does what is left.
 
@@ -145,10 +152,10 @@ def upscale(
     """
     # Torch and Ray take seconds to load, and --help needs neither.
     from arm_batch.api import jobs
-    from arm_batch.report import describe
+    from arm_batch.cli.summary import describe
     from arm_batch.runstate.dataset import failures
 
-    with progress_bars("plan", "run") as progress, stop_signals(GRACE_S) as stop:
+    with progress_shown(log, quiet) as progress, stop_signals(GRACE_S) as stop:
         summary = jobs.upscale(
             input,
             output,
@@ -185,8 +192,11 @@ def upscale(
             progress=progress,
             stop=stop,
         )
-    for line in describe(summary):
-        typer.echo(line)
+    if json:
+        typer.echo(as_json(summary))
+    elif not quiet:
+        for line in describe(summary):
+            typer.echo(line)
     if summary.failed:
         typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
         for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):

@@ -15,12 +15,14 @@ from arm_batch.budget.protocol import GenerationBudget, Quota
 from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.deadline import CPU, ClusterProfile
 from arm_batch.core.allocation.lp import Pool
+from arm_batch.core.attempts import Node
 from arm_batch.core.stop import Stop
-from arm_batch.execution.messages import JobContext, ShardSummary
+from arm_batch.execution.messages import JobContext, Partly, ShardSummary
 from arm_batch.execution.plan_ahead import PlanAhead
 from arm_batch.execution.profiling import Sampled
 from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind
 from arm_batch.execution.ray.actors import lone_image_task
+from arm_batch.execution.ray.cluster import cluster_nodes
 from arm_batch.execution.ray.faults import TRIES, WorkerLostError, get, persist
 from arm_batch.execution.ray.named_actor import NamedActor
 from arm_batch.execution.ray.planning import POLL_S, RayPlanner
@@ -103,6 +105,14 @@ class RayExecutor:
         """All cores and GPUs of the cluster as it is now."""
         return {CPU: self._pool.cores, "gpu": self._pool.gpus}
 
+    def workers(self) -> dict[str, int]:
+        """The actors that have started."""
+        return self._pool.in_service()
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of the cluster that are alive."""
+        return cluster_nodes()
+
     def at_once(self) -> int:
         """Some for each actor that the cluster has room for."""
         return SHARDS_PER_ACTOR * max(1, self._pool.wanted)
@@ -112,7 +122,7 @@ class RayExecutor:
         pools = self._profile_pools()
         return ClusterProfile(pools, self._pool.cores, profile_host(self._context, shards, self._pool.cores))
 
-    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit | Partly]:
         """Run planned shards: cut, upscale on whichever actor is free, stitch and commit."""
         waiting = deque(shards)
         # With one kind of device there is nothing to compare.
