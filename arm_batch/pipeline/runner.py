@@ -138,15 +138,12 @@ class GenerationRunner:
         for found in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
             if isinstance(found, Partly):
                 under_way[found.shard] = found.done
-                self._telling(UnderWay(sum(under_way.values(), Done())))
+                self._tell(budget, UnderWay(sum(under_way.values(), Done())))
                 continue
             done.add(found.shard.index)
             under_way.pop(found.shard, None)
             self._job.commits.note(found)
-            unknown = self._telling.now.gain_db is None
-            due = unknown or self._clock.now - self._asked_s >= STANDING_EVERY_S or len(done) == generation.shards
-            events = self._standing(budget) if due else [Manned(self._executor.workers())]
-            self._telling(_done(found), UnderWay(sum(under_way.values(), Done())), *events)
+            self._tell(budget, _done(found), UnderWay(sum(under_way.values(), Done())))
         check_done(self._stop, "run", generation, len(done))
 
     def _done_before(self, generation: Generation, done: set[int]) -> Done:
@@ -156,6 +153,16 @@ class GenerationRunner:
         commits = self._job.commits.refresh().values()
         own = (c for c in commits if c.shard.generation == generation.number and c.shard.index in done)
         return sum(map(_done, own), Done())
+
+    def _tell(self, budget: GenerationBudget, *events: Event) -> None:
+        """Tell of events, and of how the budget stands where that is worth asking."""
+        now = self._telling.after(*events)
+        new = now.gain_db is None and now.shards_done > 0
+        # A pool may have granted more meanwhile.
+        more = now.budget_flops is not None and now.spent_flops > now.budget_flops
+        old = self._clock.now - self._asked_s >= STANDING_EVERY_S or now.shards_done == now.shards
+        also = self._standing(budget) if new or more or old else [Manned(self._executor.workers())]
+        self._telling(*events, *also)
 
     def _standing(self, budget: GenerationBudget) -> list[Event]:
         """How the budget and the workers stand."""

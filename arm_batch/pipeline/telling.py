@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 
 from arm_batch.core.progress import Event, Progress, ProgressState, apply, snapshot
 from arm_batch.pipeline.clock import Clock
@@ -33,10 +34,17 @@ class Telling:
         """How far the run is."""
         return snapshot(self._state, self._clock.now)
 
+    def after(self, *events: Event) -> Progress:
+        """What would be told after events of this moment."""
+        return snapshot(self._applied(events), self._clock.now)
+
+    def _applied(self, events: Iterable[Event]) -> ProgressState:
+        now = self._clock.now
+        return reduce(lambda state, event: apply(state, event, now), events, self._state)
+
     def __call__(self, *events: Event) -> None:
         """Take up events of this moment, and tell what they come to."""
-        for event in events:
-            self._state = apply(self._state, event, self._clock.now)
+        self._state = self._applied(events)
         told = self.now
         for tell in self._listeners:
             tell(told)
