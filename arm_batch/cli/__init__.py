@@ -1,4 +1,4 @@
-"""The command line: ``arm-batch plan | upscale | status | verify | budget | train | build-lut | evaluate``."""
+"""The command line: ``arm-batch COMMAND``; `COMMANDS` says which there are."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "upscale": "arm_batch.cli.upscale:upscale",
     "status": "arm_batch.cli.inspect:status_command",
     "verify": "arm_batch.cli.inspect:verify_command",
+    "report": "arm_batch.cli.report:report_command",
     "budget": "arm_batch.cli.budget:app",
     "train": "arm_batch.cli.models:train_command",
     "build-lut": "arm_batch.cli.models:build_lut_command",
