@@ -33,7 +33,7 @@ CALLED = {
 }
 """Fields whose options have another name."""
 
-OF_TERMINALS = ("plot", "json", "log", "quiet")
+OF_TERMINALS = ("plot", "json", "log", "quiet", "to", "allow_failures", "dry_run", "config")
 """Options that Python has no use for: it has the result, and what it is told on the way."""
 
 TEXT = str | None
@@ -45,6 +45,8 @@ READ_FROM: dict[str, Any] = {
     "budget": TEXT,
     "add_budget": TEXT,
     "sample": TEXT,
+    "min_size": TEXT,
+    "skip_larger_than": TEXT,
     "float_range": TEXT,
     "frames": str,
     "include": Patterns,
@@ -98,8 +100,14 @@ def test_the_command_line_takes_what_python_takes(
     function: Callable[..., Any], command: Callable[..., Any]
 ) -> None:
     ours, theirs = types_of(function, "progress", "stop"), types_of(command, *OF_TERMINALS)
+    if "output" in theirs:
+        # Or with -o.
+        assert theirs.pop("output") == TEXT
+        ours.pop("output")
     assert {name: as_typed(kind) for name, kind in ours.items()} == renamed(theirs)
     given, typed = defaults_of(function, "progress", "stop"), renamed(defaults_of(command, *OF_TERMINALS))
+    typed.pop("output", None)
+    given.pop("output", None)
     assert {name: None if value == () else value for name, value in given.items()} == typed
 
 

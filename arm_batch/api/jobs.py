@@ -48,6 +48,8 @@ def upscale(
     endpoint_url: str | None = None,
     include: Patterns = (),
     exclude: Patterns = (),
+    min_size: str | None = None,
+    skip_larger_than: str | None = None,
     limit: int | None = None,
     dedup: bool = False,
     sample: str | None = None,
@@ -91,6 +93,8 @@ def upscale(
         endpoint_url: of an S3 service other than AWS.
         include: patterns of which a path must match one; none for all.
         exclude: patterns of which it must match none.
+        min_size: of an image's file, such as ``20KB``; smaller ones are left out.
+        skip_larger_than: larger files are left out.
         limit: at most so many images, the first by path.
         dedup: whether images of the same bytes are upscaled once.
         sample: only so many images (``500``), or a share of them (``2%``), drawn at random.
@@ -139,7 +143,7 @@ def upscale(
         workers=workers,
         runtime=runtime,
         endpoint_url=endpoint_url,
-        selection=selection_of(include, exclude, limit, sample, seed),
+        selection=selection_of(include, exclude, min_size, skip_larger_than, limit, sample, seed),
         dedup=dedup,
     )
     spec = JobSpec(

@@ -29,6 +29,8 @@ def plan(
     seed: int = 0,
     include: Patterns = (),
     exclude: Patterns = (),
+    min_size: str | None = None,
+    skip_larger_than: str | None = None,
     limit: int | None = None,
     dedup: bool = False,
     budget: str | None = None,
@@ -92,7 +94,7 @@ def plan(
         workers=workers,
         runtime=runtime,
         endpoint_url=endpoint_url,
-        selection=selection_of(include, exclude, limit, sample, seed),
+        selection=selection_of(include, exclude, min_size, skip_larger_than, limit, sample, seed),
         dedup=dedup,
     )
     spec = DryRunSpec(

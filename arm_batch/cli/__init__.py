@@ -44,6 +44,8 @@ arm-batch plan photos/ --budget 40% --plan-out plan/ --plot curve.png""",
 
 arm-batch upscale photos/ out/ --budget 40%
 
+arm-batch upscale photo.jpg large.jpg
+
 arm-batch upscale s3://bucket/in s3://bucket/out --budget 90min --sink files --format webp
 
 arm-batch upscale photos/ out/ --retry-failed""",
@@ -77,7 +79,6 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="arm-batch",
     cls=_Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,

@@ -38,6 +38,14 @@ Limit = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Take at most N images, the first by path.", rich_help_panel=INPUT),
 ]
+MinSize = Annotated[
+    str | None,
+    typer.Option(help="Leave out files of fewer bytes, such as 20KB.", show_default=False, rich_help_panel=INPUT),
+]
+SkipLargerThan = Annotated[
+    str | None,
+    typer.Option(help="Leave out files of more bytes, such as 500MB.", show_default=False, rich_help_panel=INPUT),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed that the sample is drawn with.", rich_help_panel=INPUT)]
 
 Dedup = Annotated[

@@ -15,7 +15,7 @@ def describe(summary: RunSummary) -> list[str]:
     seconds = summary.timings
     lines = [
         f"images     {summary.images:,} ({summary.failed:,} failed)",
-        f"budget     {summary.budget} = {human_flops(summary.budget_flops)}",
+        f"budget     {summary.budget} = {human_flops(summary.budget_flops)}{_more(summary)}",
         f"spent      {human_flops(summary.spent_flops)}, {share:.2%} of the largest subnet everywhere",
         f"tiles      {tiles}",
         f"predicted  {quality} ({MEASURES[summary.objective]}, from the LUT)",
@@ -35,3 +35,8 @@ def describe(summary: RunSummary) -> list[str]:
         lines.append(f"copies     {summary.duplicates:,} images have the output of another of the same bytes")
     lines += [f"left out   {line}" for line in summary.skipped]
     return lines
+
+
+def _more(summary: RunSummary) -> str:
+    """What to say of a budget that nothing can use up; of whatever kind it is."""
+    return ", more than everything takes" if summary.budget_flops > summary.full_flops else ""

@@ -22,7 +22,7 @@ from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
-from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output
+from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output, refuses_second_writers
 from arm_batch.pipeline.planning import plan_shards
 from arm_batch.pipeline.telling import Tell, Telling
 from arm_batch.runstate.generation import Generation, create_generation, list_generations
@@ -164,6 +164,8 @@ def _task(spec: DryRunSpec, context: JobContext, settings: dict[str, str], found
             waiting=new,
         )
     check_empty(output)
+    if spec.output is not None:
+        refuses_second_writers(output, uuid.uuid4().hex, "--plan-out")
     # Of a sample one image a shard, so that each image is counted by itself.
     one_each = spec.plan.selection.sample is not None
     asked = replace(spec.plan, limits=replace(spec.plan.limits, images=1)) if one_each else spec.plan
