@@ -19,7 +19,7 @@ from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.deadline import CPU, ClusterProfile
 from arm_batch.core.allocation.lp import Pool
 from arm_batch.core.attempts import Node
-from arm_batch.core.progress import Done
+from arm_batch.core.progress import Done, Progress
 from arm_batch.core.stop import Stop, never
 from arm_batch.execution.batches import assign_images
 from arm_batch.execution.cores import usable_cores
@@ -107,6 +107,9 @@ class InlineExecutor:
     def nodes(self) -> tuple[Node, ...]:
         """This machine, with the cores that this process may use."""
         return (Node(platform.node(), usable_cores(), 0, None),)
+
+    def watch(self, progress: Progress, /) -> None:
+        """Nobody watches this process but its caller, who knows."""
 
     def at_once(self) -> int:
         """Two for each worker, so that none waits for the last images of a shard; with one worker one."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from arm_batch.budget.protocol import GenerationBudget, Quota
 from arm_batch.core.allocation.deadline import ClusterProfile
 from arm_batch.core.attempts import Node
+from arm_batch.core.progress import Progress
 from arm_batch.core.stop import Stop
 from arm_batch.execution.messages import Partly, ShardSummary
 from arm_batch.execution.profiling import Sampled
@@ -45,6 +46,10 @@ class Executor(Protocol):
 
     def nodes(self) -> tuple[Node, ...]:
         """The machines that the run has, as they are now."""
+        ...
+
+    def watch(self, progress: Progress, /) -> None:
+        """Take note of how far the run is, for whoever watches the place where it runs."""
         ...
 
     def at_once(self) -> int:

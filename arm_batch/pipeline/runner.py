@@ -46,6 +46,7 @@ class GenerationRunner:
         self._job = job
         self._clock = clock
         self._telling = telling
+        telling.also(executor.watch)
         self._stop = stop
         # Where on the clock the next generation's time begins: what went before the first is part of its time.
         self._begun = 0.0
