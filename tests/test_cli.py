@@ -531,10 +531,10 @@ def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert "not the file that ladder.json names" in err
 
 
-PANELS = ("Input:", "Output:", "Budget:", "Images:", "Cluster:", "Resume:")
+PANELS = ("Input:", "Output:", "Budget:", "Images:", "Cluster:", "Resume:", "Terminal:")
 
 
-@pytest.mark.parametrize(("command", "panels"), [("upscale", PANELS), ("plan", PANELS[:-1])])
+@pytest.mark.parametrize(("command", "panels"), [("upscale", PANELS), ("plan", (*PANELS[:-2], PANELS[-1]))])
 def test_help_comes_in_panels_with_examples_at_the_end(
     capsys: pytest.CaptureFixture[str], command: str, panels: tuple[str, ...]
 ) -> None:

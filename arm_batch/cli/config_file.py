@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from arm_batch.cli.options import TERMINAL
 from arm_batch.errors import UsageError
 
 
@@ -26,6 +27,7 @@ ConfigOption = Annotated[
         is_eager=True,
         metavar="FILE",
         help="TOML file with options by their names; the command line goes first.",
+        rich_help_panel=TERMINAL,
         show_default=False,
     ),
 ]

@@ -51,7 +51,6 @@ from arm_batch.spec import DEFAULT_OBJECTIVE, Sink
 def upscale(
     input: Input,
     output: OutputArgument = None,
-    to: OutputOption = None,
     include: Include = None,
     exclude: Exclude = None,
     min_size: MinSize = None,
@@ -64,6 +63,7 @@ def upscale(
     seed: Seed = 0,
     dedup: Dedup = False,
     image_column: ImageColumnOption = None,
+    to: OutputOption = None,
     sink: Annotated[
         Sink,
         typer.Option(
