@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arm_batch.core.attempts import Attempt, Node, Outcome
 from arm_batch.core.progress import Progress
-from arm_batch.errors import StoppedError, StoreError, UsageError
+from arm_batch.errors import StoppedError, UsageError
 from arm_batch.execution.choice import Choice
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.telling import Telling
@@ -101,8 +101,8 @@ class AttemptLog:
             self._store.delete(attempt_key(self._attempt))
             raise
         except BaseException as error:
-            # What went wrong counts, and not that this cannot be written then.
-            with suppress(StoreError):
+            # What went wrong counts, and not that this cannot be written then, or that the cluster is gone.
+            with suppress(Exception):
                 write("stopped" if isinstance(error, StoppedError) else "failed", self._telling.now)
             raise
         write("done", self._telling.now)

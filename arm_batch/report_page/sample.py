@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,9 @@ MAP_PX = 960
 
 CROP_PX = (540, 960)
 """Height and width of what is shown pixel by pixel, before and after."""
+
+_FILE = "__filename"
+"""The column in which Arrow tells the file of a row."""
 
 _MOST_PX = 2**26
 """Of an output that is decoded for a page."""
@@ -73,10 +77,9 @@ def take_sample(
         return None
     image = StoredImage(**row["image"])
     after = _rgb8(decode(Images(store).read(image)).pixels)
-    planned = _assigned(store, facts, row["path"])
-    if planned is None:
-        return None
-    plan, rungs = planned
+    shard = _shard_of(row[_FILE])
+    assert shard is not None
+    plan, rungs = _assigned(store, facts, row["path"], shard)
     top, left = _corner(facts, plan, rungs, after)
     part = np.s_[top : top + CROP_PX[0], left : left + CROP_PX[1]]
     before = _before(facts, plan, endpoint_url)
@@ -94,16 +97,26 @@ def _row(rows: pads.Dataset, path: str | None) -> dict[str, Any] | None:
     wanted = pads.field("status") == "ok"
     wanted &= (pads.field("tiles") > 0) if path is None else pads.field("path") == path
     small = pads.field("height") * pads.field("width") <= _MOST_PX
-    columns = ["path", "subnet_tiles", "height", "width"]
+    columns = ["path", "subnet_tiles", "height", "width", _FILE]
     found = rows.head(LOOKED_AT, columns=columns, filter=wanted & small).to_pylist()
+    found = [row for row in found if _shard_of(row[_FILE]) is not None]
     if not found:
         if path is not None:
-            raise UsageError(f"--image {path}: no image of that path was upscaled, or it is too large to be shown")
+            told = "no image of that path was upscaled by the first generation, or it is too large to be shown"
+            raise UsageError(f"--image {path}: {told}")
         return None
     best = max(found, key=lambda row: (_worth(row), row["path"]))
-    whole = rows.to_table(["path", "subnet_tiles", "image"], filter=pads.field("path") == best["path"])
-    row: dict[str, Any] = whole.to_pylist()[0]
-    return row
+    # The one file: an archive may have very many.
+    part = pads.dataset(best[_FILE], format="parquet", filesystem=rows.filesystem)
+    row: dict[str, Any] = part.to_table(["image"], filter=pads.field("path") == best["path"]).to_pylist()[0]
+    merged: dict[str, Any] = best | row
+    return merged
+
+
+def _shard_of(file: str) -> ShardId | None:
+    """The shard that a part is of, by its name; None for those of later generations, whose budgets are others."""
+    match = re.search(r"/part-g0+-(\d+)-", file)
+    return None if match is None else ShardId(0, int(match[1]))
 
 
 def _worth(row: dict[str, Any]) -> float:
@@ -114,19 +127,14 @@ def _worth(row: dict[str, Any]) -> float:
     return size * float(0.1 - (shares * np.log2(shares)).sum())
 
 
-def _assigned(store: ObjectStore, facts: Facts, path: str) -> tuple[ImagePlan, Indices] | None:
-    """The plan of an image of the first generation, and the rung of each of its tiles."""
-    lut, shares = facts.ladder.lut, facts.state.shares
-    for index in range(facts.progress[0].generation.shards):
-        plan = read_plan(store, ShardId(0, index))
-        if all(image.entry.path != path for image in plan.images):
-            continue
-        cells = [cells_of(facts.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
-        rungs = assign(plan.scores()[:, 0], np.concatenate(cells), shares[index])
-        ends = np.cumsum([len(image.scores) for image in plan.images])[:-1]
-        pairs = zip(plan.images, np.split(rungs, ends), strict=True)
-        return next((image, own) for image, own in pairs if image.entry.path == path)
-    return None
+def _assigned(store: ObjectStore, facts: Facts, path: str, shard: ShardId) -> tuple[ImagePlan, Indices]:
+    """The plan of an image, and the rung of each of its tiles."""
+    lut, plan = facts.ladder.lut, read_plan(store, shard)
+    cells = [cells_of(facts.objective, lut, lut.bin_of(image.scores)) for image in plan.images]
+    rungs = assign(plan.scores()[:, 0], np.concatenate(cells), facts.state.shares[shard.index])
+    ends = np.cumsum([len(image.scores) for image in plan.images])[:-1]
+    pairs = zip(plan.images, np.split(rungs, ends), strict=True)
+    return next((image, own) for image, own in pairs if image.entry.path == path)
 
 
 def _corner(facts: Facts, plan: ImagePlan, rungs: Indices, after: Pixels) -> tuple[int, int]:

@@ -29,7 +29,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     write_png(make_messy_archive(folder / "in") / "large.png", draw(3, 200, 300))
     (folder / "in" / "<b>&.png").write_bytes(b"")
-    pipeline.upscale(job(folder / "in", folder / "out"), silent)
+    pipeline.upscale(job(folder / "in", folder / "out", shard_images=2, sink="files"), silent)
     return folder / "out"
 
 
