@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arm_batch.api.arrays import Upscaler
     from arm_batch.api.jobs import upscale
-    from arm_batch.api.outputs import status, verify
+    from arm_batch.api.outputs import attempts, status, verify
     from arm_batch.api.plans import plan
     from arm_batch.models.ladder_files import load_ladder
     from arm_batch.runstate.dataset import open_dataset
 
-__all__ = ["Upscaler", "load_ladder", "open_dataset", "plan", "status", "upscale", "verify"]
+__all__ = ["Upscaler", "attempts", "load_ladder", "open_dataset", "plan", "status", "upscale", "verify"]
 
 _HOMES = {
     "Upscaler": "arm_batch.api.arrays",
+    "attempts": "arm_batch.api.outputs",
     "load_ladder": "arm_batch.models.ladder_files",
     "open_dataset": "arm_batch.runstate.dataset",
     "plan": "arm_batch.api.plans",

@@ -1,4 +1,4 @@
-"""The record of a run, as ``run.json`` and as a few lines for a terminal."""
+"""The record of a run: ``run.json``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.deadline import TimeForecast
 from arm_batch.core.allocation.knapsack import Allocation
-from arm_batch.core.allocation.measures import MEASURES, Objective
+from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.allocation.objective import Quality
-from arm_batch.core.json_records import Record, encode_record
+from arm_batch.core.attempts import Attempt
+from arm_batch.core.json_records import Amount, Record, encode_record
 from arm_batch.core.prediction.ladder import Ladder, Subnet
 
 RUN_KEY = "run.json"
@@ -123,11 +123,18 @@ class GenerationPart(Record, frozen=True):
 
 
 class RunRecord(RunSummary, frozen=True):
-    """What ``run.json`` holds. It is for people and their tools: no run reads it."""
+    """What ``run.json`` holds. It is for people and their tools: no run reads it.
+
+    Attributes:
+        started: when the first attempt began, UTC, ISO 8601; None where no attempt is known.
+        ended: when the last was heard of.
+        seconds: wall time of all attempts together.
+        attempts: by start: who, where, how long.
+    """
 
     what: ClassVar[str] = "the record of a run"
     remedy: ClassVar[str] = "running the same `arm-batch upscale` again writes it anew"
-    format: ClassVar[int] = 1
+    format: ClassVar[int] = 2
 
     flops_convention: str
     settings: dict[str, str]
@@ -135,6 +142,10 @@ class RunRecord(RunSummary, frozen=True):
     allocation: AllocationPart
     generations: tuple[GenerationPart, ...]
     versions: dict[str, str | None]
+    started: str | None = None
+    ended: str | None = None
+    seconds: Amount = 0.0
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +174,13 @@ class GenerationReport:
 
 
 def run_document(
-    summary: RunSummary, settings: dict[str, str], ladder: Ladder, generations: Sequence[GenerationReport]
+    summary: RunSummary,
+    settings: dict[str, str],
+    ladder: Ladder,
+    generations: Sequence[GenerationReport],
+    attempts: Sequence[Attempt],
 ) -> bytes:
-    """The bytes of ``run.json``: budget, spend, allocation, versions, hashes and timings."""
+    """The bytes of ``run.json``: budget, spend, allocation, versions, hashes, timings and attempts."""
     lut = ladder.lut
     record = RunRecord(
         **{name: getattr(summary, name) for name in summary.__struct_fields__},
@@ -182,6 +197,10 @@ def run_document(
             spend_flops=sum(g.allocation.spend for g in generations),
         ),
         generations=tuple(map(_generation, generations)),
+        started=attempts[0].started if attempts else None,
+        ended=max((attempt.heard for attempt in attempts), default=None),
+        seconds=sum(attempt.seconds for attempt in attempts),
+        attempts=tuple(attempts),
         versions={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
     )
     return encode_record(record)
@@ -207,33 +226,3 @@ def _version(library: str) -> str | None:
         return version(library)
     except PackageNotFoundError:
         return None
-
-
-def describe(summary: RunSummary) -> list[str]:
-    """The run in a few lines for a person."""
-    share = summary.spent_flops / summary.full_flops if summary.full_flops else 0.0
-    tiles = ", ".join(f"{name} {count:,}" for name, count in summary.subnet_tiles.items())
-    quality = "-" if summary.predicted is None else f"{summary.predicted.of(summary.objective):.2f} dB"
-    seconds = summary.timings
-    lines = [
-        f"images     {summary.images:,} ({summary.failed:,} failed)",
-        f"budget     {summary.budget} = {human_flops(summary.budget_flops)}",
-        f"spent      {human_flops(summary.spent_flops)}, {share:.2%} of the largest subnet everywhere",
-        f"tiles      {tiles}",
-        f"predicted  {quality} ({MEASURES[summary.objective]}, from the LUT)",
-        f"time       list {seconds.list_seconds:.1f} s, start {seconds.start_seconds:.1f} s, "
-        f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
-        f"output     {summary.output} (record: {RUN_KEY})",
-    ]
-    if summary.ran:
-        lines.insert(-2, f"ran        {summary.ran}")
-    if summary.expected_seconds is not None:
-        lines.insert(-1, f"expected   {summary.expected_seconds:.1f} s in all, from measured speeds")
-    if summary.repaired:
-        lines.append(f"repaired   {len(summary.repaired):,} problems")
-    if summary.waiting:
-        lines.append(f"new        {summary.waiting:,} images came to the input later: --extend takes them up")
-    if summary.duplicates:
-        lines.append(f"copies     {summary.duplicates:,} images have the output of another of the same bytes")
-    lines += [f"left out   {line}" for line in summary.skipped]
-    return lines

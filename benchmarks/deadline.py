@@ -22,6 +22,7 @@ import ray
 
 from arm_batch import pipeline
 from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.progress import Progress
 from arm_batch.spec import JobSpec, PlanSpec
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -80,9 +81,8 @@ def ask(archive: Path, output: Path, budget: str, ladder: str) -> None:
     meter = CpuMeter()
     at_run = []
 
-    def progress(stage: str, done: int, total: int) -> None:
-        del total
-        if stage == "run" and done == 0:
+    def progress(at: Progress) -> None:
+        if at.stage == "run" and at.shards_done == 0:
             at_run.append((time.monotonic(), meter.read()))
 
     started = time.monotonic()

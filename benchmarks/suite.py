@@ -30,6 +30,7 @@ from PIL import Image, ImageOps
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.arrays import Flags, Singles
+from arm_batch.core.progress import Progress
 from arm_batch.images import decode
 from arm_batch.spec import DEFAULT_LADDER, JobSpec, PlanSpec
 
@@ -164,9 +165,9 @@ def distance(ours: Singles, shown: Shown) -> float:
     return min(float(np.abs(difference).mean()), float(np.abs(blocks).mean())) / share
 
 
-def no_progress(stage: str, done: int, total: int) -> None:
+def no_progress(progress: Progress) -> None:
     """Tells nothing."""
-    del stage, done, total
+    del progress
 
 
 def told(distance: float) -> str:

@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw
 
 from arm_batch import pipeline
 from arm_batch.cli import exit_codes
+from arm_batch.cli.summary import describe
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.tiling.interpolation import bicubic
-from arm_batch.report import describe
 from arm_batch.spec import JobSpec, PlanSpec
 
 PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")

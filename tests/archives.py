@@ -11,6 +11,7 @@ import numpy as np
 
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.arrays import Pixels
+from arm_batch.core.progress import Progress
 from arm_batch.spec import DryRunSpec, ExecutorName, JobSpec, PlanSpec, Resume, ShardLimits, Sink
 
 LADDER = "fsrcnn-x4"
@@ -110,7 +111,8 @@ def replanned(spec: AnySpec, **changes: Any) -> AnySpec:
     return replace(spec, plan=replace(spec.plan, **changes))
 
 
-def silent(stage: str, done: int, total: int) -> None:
+def silent(progress: Progress) -> None:
     """A progress callback that checks what it is told."""
-    assert stage in ("plan", "run")
-    assert 0 <= done <= total
+    assert 0 <= progress.shards_done <= progress.shards
+    assert 0 <= progress.images_failed <= progress.images_done <= progress.images
+    assert progress.budget_flops is None or progress.spent_flops <= progress.budget_flops

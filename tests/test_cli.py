@@ -98,6 +98,15 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "upscale" in out + err
 
 
+def test_the_summary_comes_as_json_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = make_archive(tmp_path / "in")
+    command = ["upscale", str(archive), str(tmp_path / "out"), *ALONE]
+    assert run(capsys, *command, "--quiet") == (0, "", "")
+    code, out, err = run(capsys, *command, "--json", "--log", "json")
+    assert (code, json.loads(out)["images"]) == (0, 7)
+    assert json.loads(err.splitlines()[-1])["event"] == "progress"
+
+
 def test_failed_images_end_with_3_and_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = make_messy_archive(tmp_path / "in")
     code, out, err = run(capsys, "upscale", str(archive), str(tmp_path / "out"), *ALONE)
@@ -522,10 +531,10 @@ def test_a_table_of_other_weights_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert "not the file that ladder.json names" in err
 
 
-PANELS = ("Input:", "Output:", "Budget:", "Images:", "Cluster:", "Resume:")
+PANELS = ("Input:", "Output:", "Budget:", "Images:", "Cluster:", "Resume:", "Terminal:")
 
 
-@pytest.mark.parametrize(("command", "panels"), [("upscale", PANELS), ("plan", PANELS[:-1])])
+@pytest.mark.parametrize(("command", "panels"), [("upscale", PANELS), ("plan", (*PANELS[:-2], PANELS[-1]))])
 def test_help_comes_in_panels_with_examples_at_the_end(
     capsys: pytest.CaptureFixture[str], command: str, panels: tuple[str, ...]
 ) -> None:
@@ -560,8 +569,13 @@ def test_status_and_verify_tell_how_a_run_stands(tmp_path: Path, capsys: pytest.
         "left     0 shards",
     ):
         assert told in out
+    assert "done     after 0:" in out
+    code, out, _ = run(capsys, "status", str(output), "--json", "--watch")
+    found = json.loads(out)
+    assert (code, found["generations"][0]["failed"], found["attempts"][0]["outcome"]) == (0, 3, "done")
     code, out, _ = run(capsys, "verify", str(output))
     assert (code, out) == (0, "6 images, 3 of them failed; 0 shards left; 0 problems\n")
+    assert json.loads(run(capsys, "verify", str(output), "--json")[1])["images"] == 6
     (record,) = (output / "commits" / "g0000").iterdir()
     record.unlink()
     assert run(capsys, "status", str(output))[0] == exit_codes.UNDONE

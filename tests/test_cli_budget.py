@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import boto3
@@ -30,6 +31,8 @@ def test_create_show_add_close(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(capsys, "budget", "add", "p", "1PFLOP", *store)[1] == "p holds 6.00 PFLOP\n"
     assert run(capsys, "budget", "close", "p", *store)[1] == "p is closed\n"
     assert "p: 6.00 PFLOP, closed\n" in run(capsys, "budget", "show", "p", *store)[1]
+    told = {"name": "p", "closed": True, "total": 6 * 10**15, "granted": 0, "spent": 0, "under_way": 0, "jobs": {}}
+    assert json.loads(run(capsys, "budget", "show", "p", "--json", *store)[1]) == told
 
 
 def test_over_s3(s3_endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import arm_batch
 from arm_batch.core.arrays import Pixels
+from arm_batch.core.progress import Progress
 from arm_batch.errors import BudgetError, InputError, LadderError, OutputError, StoppedError, UsageError
 from arm_batch.images import decode
 from tests.archives import LR_SIZES, draw, make_archive, write_png
@@ -184,17 +185,17 @@ def test_a_job_that_makes_no_sense_is_refused(
 
 def test_an_archive_is_planned_upscaled_and_looked_at(tmp_path: Path) -> None:
     archive, output = make_archive(tmp_path / "in"), tmp_path / "out"
-    told: list[tuple[str, int, int]] = []
+    told: list[Progress] = []
     planned = arm_batch.plan(
         archive,
         plan_out=tmp_path / "plan",
         include="deep/",
         executor="inline",
         profiling=False,
-        progress=lambda *stage: told.append(stage),
+        progress=told.append,
     )
     assert planned.images == 2
-    assert told == [("plan", 1, 1)]
+    assert (told[-1].stage, told[-1].images_done, told[-1].images) == ("plan", 2, 2)
     with pytest.raises(OutputError, match="no arm_batch run"):
         arm_batch.status(output)
     done = arm_batch.upscale(archive, output, plan=tmp_path / "plan", include=["deep/"], executor="inline")

@@ -33,6 +33,9 @@ CALLED = {
 }
 """Fields whose options have another name."""
 
+OF_TERMINALS = ("plot", "json", "log", "quiet", "to", "allow_failures", "dry_run", "config")
+"""Options that Python has no use for: it has the result, and what it is told on the way."""
+
 TEXT = str | None
 READ_FROM: dict[str, Any] = {
     "input": Where,
@@ -42,6 +45,8 @@ READ_FROM: dict[str, Any] = {
     "budget": TEXT,
     "add_budget": TEXT,
     "sample": TEXT,
+    "min_size": TEXT,
+    "skip_larger_than": TEXT,
     "float_range": TEXT,
     "frames": str,
     "include": Patterns,
@@ -94,9 +99,15 @@ def test_types_of_plan_are_those_of_its_spec() -> None:
 def test_the_command_line_takes_what_python_takes(
     function: Callable[..., Any], command: Callable[..., Any]
 ) -> None:
-    ours, theirs = types_of(function, "progress", "stop"), types_of(command, "plot", "json")
+    ours, theirs = types_of(function, "progress", "stop"), types_of(command, *OF_TERMINALS)
+    if "output" in theirs:
+        # Or with -o.
+        assert theirs.pop("output") == TEXT
+        ours.pop("output")
     assert {name: as_typed(kind) for name, kind in ours.items()} == renamed(theirs)
-    given, typed = defaults_of(function, "progress", "stop"), renamed(defaults_of(command, "plot", "json"))
+    given, typed = defaults_of(function, "progress", "stop"), renamed(defaults_of(command, *OF_TERMINALS))
+    typed.pop("output", None)
+    given.pop("output", None)
     assert {name: None if value == () else value for name, value in given.items()} == typed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from arm_batch.api.options import Patterns, Progress, Where, reading_of, selection_of, silent
+from arm_batch.api.options import Patterns, Tell, Where, reading_of, selection_of, silent
 from arm_batch.core.allocation.budget import Budget, parse_budget, target_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
@@ -50,6 +50,8 @@ def upscale(
     endpoint_url: str | None = None,
     include: Patterns = (),
     exclude: Patterns = (),
+    min_size: str | None = None,
+    skip_larger_than: str | None = None,
     limit: int | None = None,
     dedup: bool = False,
     sample: str | None = None,
@@ -60,7 +62,7 @@ def upscale(
     repair: bool = False,
     add_budget: str | None = None,
     single_writer: bool = False,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
     stop: Stop = never,
 ) -> RunSummary:
     """Upscale an archive within a budget, or go on with it: called again on the same OUTPUT, it does what is left.
@@ -95,6 +97,8 @@ def upscale(
         endpoint_url: of an S3 service other than AWS.
         include: patterns of which a path must match one; none for all.
         exclude: patterns of which it must match none.
+        min_size: of an image's file, such as ``20KB``; smaller ones are left out.
+        skip_larger_than: larger files are left out.
         limit: at most so many images, the first by path.
         dedup: whether images of the same bytes are upscaled once.
         sample: only so many images (``500``), or a share of them (``2%``), drawn at random.
@@ -105,7 +109,7 @@ def upscale(
         repair: read OUTPUT back and do again what is damaged.
         add_budget: raise the budget of the run by so much.
         single_writer: no other job writes to OUTPUT: for stores without If-None-Match.
-        progress: called with the stage (``plan``, then ``run``), and the shards done and in all.
+        progress: called with a `Progress` whenever something is done: stage, images, tiles, FLOPs, speed.
         stop: asked between shards; once it says True, the run ends in order, to be gone on with later.
 
     Returns:
@@ -126,10 +130,10 @@ def upscale(
     >>> told = []
     >>> done = arm_batch.upscale(
     ...     folder.name + "/ramp.png", folder.name + "/out", budget="40%", executor="inline",
-    ...     progress=lambda *stage: told.append(stage),
+    ...     progress=told.append,
     ... )
-    >>> done.images, done.failed, 0 < done.spent_flops <= done.budget_flops, told[-1]
-    (1, 0, True, ('run', 1, 1))
+    >>> done.images, done.failed, 0 < done.spent_flops <= done.budget_flops, told[-1].stage, told[-1].images_done
+    (1, 0, True, 'run', 1)
     >>> folder.cleanup()
     """
     asked = PlanSpec(
@@ -144,7 +148,7 @@ def upscale(
         runtime=runtime,
         precision=precision,
         endpoint_url=endpoint_url,
-        selection=selection_of(include, exclude, limit, sample, seed),
+        selection=selection_of(include, exclude, min_size, skip_larger_than, limit, sample, seed),
         dedup=dedup,
     )
     spec = JobSpec(

@@ -6,25 +6,42 @@ import os
 from collections.abc import Callable, Sequence
 
 from arm_batch.core.image_options import Reading, parse_float_range, parse_frames
+from arm_batch.core.progress import Progress
 from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
+from arm_batch.core.selection.sizes import parse_size
 
 Where = str | os.PathLike[str]
 Patterns = str | Sequence[str]
-Progress = Callable[[str, int, int], None]
+Tell = Callable[[Progress], None]
+"""Told how far a run has come, whenever that changes."""
 
 
-def silent(stage: str, done: int, total: int) -> None:
+def silent(progress: Progress) -> None:
     """A progress callback that tells nobody."""
 
 
 def selection_of(
-    include: Patterns, exclude: Patterns, limit: int | None, sample: str | None, seed: int
+    include: Patterns,
+    exclude: Patterns,
+    min_size: str | None,
+    skip_larger_than: str | None,
+    limit: int | None,
+    sample: str | None,
+    seed: int,
 ) -> Selection:
     """The selection that these options describe; `UsageError` where one cannot be read."""
     included, excluded = ((given,) if isinstance(given, str) else tuple(given) for given in (include, exclude))
     drawn = None if sample is None else parse_sample(sample)
-    return Selection(include=included, exclude=excluded, limit=limit, sample=drawn, seed=seed)
+    return Selection(
+        include=included,
+        exclude=excluded,
+        min_size=None if min_size is None else parse_size(min_size),
+        skip_larger_than=None if skip_larger_than is None else parse_size(skip_larger_than),
+        limit=limit,
+        sample=drawn,
+        seed=seed,
+    )
 
 
 def reading_of(

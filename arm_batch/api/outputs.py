@@ -1,10 +1,12 @@
-"""`status` and `verify`: what an output holds, from its store alone."""
+"""`status`, `attempts` and `verify`: what an output holds, from its store alone."""
 
 from __future__ import annotations
 
 import os
 
+from arm_batch.core.attempts import Attempt
 from arm_batch.errors import OutputError
+from arm_batch.runstate.attempts import read_attempts
 from arm_batch.runstate.generation import Generation, list_generations
 from arm_batch.runstate.status import GenerationProgress, read_progress
 from arm_batch.runstate.verify import Verification, verify_store
@@ -37,6 +39,33 @@ def status(output: str | os.PathLike[str], *, endpoint_url: str | None = None) -
     >>> folder.cleanup()
     """
     return read_progress(*_open(output, endpoint_url))
+
+
+def attempts(output: str | os.PathLike[str], *, endpoint_url: str | None = None) -> list[Attempt]:
+    """Tell who began a run and went on with it, where, for how long, and how far each was when last heard of.
+
+    Args:
+        output: folder or ``s3://`` prefix of a run.
+        endpoint_url: of an S3 service other than AWS.
+
+    Returns:
+        One for each time that something was run, by start. One whose process was killed stays ``running``.
+
+    Raises:
+        OutputError: there is no run.
+        StoreError: the store cannot be read.
+
+    >>> import tempfile, numpy, PIL.Image, arm_batch
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ramp = numpy.arange(1200).reshape(40, 30) // 5
+    >>> PIL.Image.fromarray(ramp.astype(numpy.uint8)).save(folder.name + "/ramp.png")
+    >>> done = arm_batch.upscale(folder.name + "/ramp.png", folder.name + "/out", executor="inline")
+    >>> [(each.outcome, each.progress.images_done) for each in arm_batch.attempts(folder.name + "/out")]
+    [('done', 1)]
+    >>> folder.cleanup()
+    """
+    store, _ = _open(output, endpoint_url)
+    return read_attempts(store)
 
 
 def verify(output: str | os.PathLike[str], *, endpoint_url: str | None = None) -> Verification:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from arm_batch.api.options import Patterns, Progress, Where, reading_of, selection_of, silent
+from arm_batch.api.options import Patterns, Tell, Where, reading_of, selection_of, silent
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.image_options import AUTO, DEFAULT_READING, Writing
@@ -30,6 +30,8 @@ def plan(
     seed: int = 0,
     include: Patterns = (),
     exclude: Patterns = (),
+    min_size: str | None = None,
+    skip_larger_than: str | None = None,
     limit: int | None = None,
     dedup: bool = False,
     budget: str | None = None,
@@ -48,7 +50,7 @@ def plan(
     precision: PrecisionWish = "auto",
     endpoint_url: str | None = None,
     profiling: bool = True,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
     stop: Stop = never,
 ) -> Forecast:
     """Predict what each budget would buy and how long it would take, without upscaling anything.
@@ -95,7 +97,7 @@ def plan(
         runtime=runtime,
         precision=precision,
         endpoint_url=endpoint_url,
-        selection=selection_of(include, exclude, limit, sample, seed),
+        selection=selection_of(include, exclude, min_size, skip_larger_than, limit, sample, seed),
         dedup=dedup,
     )
     spec = DryRunSpec(

@@ -12,6 +12,7 @@ import numpy as np
 
 from arm_batch.budget.decisions import added_revision, first_revision, gives_back, wave_revision
 from arm_batch.budget.events import Begun, Opened, Released, Settled, Timed
+from arm_batch.budget.protocol import Standing
 from arm_batch.budget.quota_claim import QuotaClaim
 from arm_batch.budget.replanner import Replanner
 from arm_batch.budget.state import BudgetState, Terms
@@ -157,6 +158,10 @@ class ArchiveBudget:
             self._kept.note_commits()
             self._kept.revise(added_revision(self.state, budget, reason), or_else=False)
         return self.current()
+
+    def standing(self) -> Standing:
+        """How it stands, as far as it is known here."""
+        return self.state.standing()
 
     def _afford(
         self, parts: Sequence[ShardHistogram], at_once: int, deadline: Deadline | None

@@ -7,6 +7,7 @@ further effect.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from arm_batch.core.allocation.apportion import ShardAllocation
@@ -16,6 +17,21 @@ from arm_batch.core.allocation.histogram import ShardHistogram
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.core.quota.grants import Demand
 from arm_batch.runstate.allocation_record import AllocationRecord
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a budget stands, for whoever watches.
+
+    Attributes:
+        tiles: that it is for.
+        total: FLOPs that may be spent, as of now.
+        gain_db: predicted of what is done, over interpolation, in the figure of the objective; None before any is.
+    """
+
+    tiles: int
+    total: int
+    gain_db: float | None
 
 
 class GenerationBudget(Protocol):
@@ -53,6 +69,10 @@ class GenerationBudget(Protocol):
 
     def add(self, budget: Budget, reason: str, /) -> AllocationRecord:
         """Raise the total, once for each reason, and allocate anew to all shards that are not committed."""
+        ...
+
+    def standing(self, /) -> Standing:
+        """How it stands, as far as it is known here; takes longer the more shards there are."""
         ...
 
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arm_batch.budget.events import Begun, Event, Opened, Released, Revised, Settled, Timed
+from arm_batch.budget.protocol import Standing
 from arm_batch.budget.replanner import Replanner
 from arm_batch.core.allocation.apportion import ShardAllocation, apportion
 from arm_batch.core.allocation.curve import Planner
 from arm_batch.core.allocation.histogram import ShardHistogram, class_count, gather
-from arm_batch.core.allocation.knapsack import Allocation
+from arm_batch.core.allocation.knapsack import Allocation, cheapest
 from arm_batch.core.allocation.ledger import Ledger
 from arm_batch.core.allocation.measures import Objective
+from arm_batch.core.allocation.objective import predict
 from arm_batch.core.allocation.replan import Work
 from arm_batch.core.allocation.waves import Waves
 from arm_batch.core.arrays import Counts
@@ -144,6 +146,18 @@ class BudgetState:
         some = self.first.histogram.images.any()
         quality = self.terms.planner(self.parts).predict(allocation) if some else None
         return replace(self.first, allocation=allocation, total=self.last.total, quality=quality)
+
+    def standing(self) -> Standing:
+        """How it stands: the gain is predicted of the shards that are done."""
+        tiles = int(self.first.histogram.tiles.sum())
+        done = sorted(self.ledger.done())
+        planner = self.planner(done)
+        if not planner.histogram.images.any():
+            return Standing(tiles, self.last.total, None)
+        interpolated = cheapest(planner.histogram.tiles, len(planner.costs))
+        without = predict(planner.lut, planner.histogram, interpolated, planner.tile_px)
+        reached = planner.predict(self.allocation(done))
+        return Standing(tiles, self.last.total, reached.of(planner.objective) - without.of(planner.objective))
 
     def work(self, shards: Iterable[int]) -> Work:
         """What shards that are run as they are allocated now have to do."""

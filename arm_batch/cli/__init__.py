@@ -1,4 +1,4 @@
-"""The command line: ``arm-batch plan | upscale | status | verify | budget | train | build-lut | evaluate``."""
+"""The command line: ``arm-batch COMMAND``; `COMMANDS` says which there are."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "upscale": "arm_batch.cli.upscale:upscale",
     "status": "arm_batch.cli.inspect:status_command",
     "verify": "arm_batch.cli.inspect:verify_command",
+    "report": "arm_batch.cli.report:report_command",
     "budget": "arm_batch.cli.budget:app",
     "train": "arm_batch.cli.models:train_command",
     "build-lut": "arm_batch.cli.models:build_lut_command",
@@ -42,6 +43,8 @@ arm-batch plan photos/ --budget 40% --plan-out plan/ --plot curve.png""",
     "upscale": """Examples:
 
 arm-batch upscale photos/ out/ --budget 40%
+
+arm-batch upscale photo.jpg large.jpg
 
 arm-batch upscale s3://bucket/in s3://bucket/out --budget 90min --sink files --format webp
 
@@ -76,7 +79,6 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="arm-batch",
     cls=_Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arm_batch.cli.json_output import as_json
+from arm_batch.cli.options import JsonOption
 from arm_batch.core.allocation.budget import POOL, human_flops, parse_budget
 from arm_batch.errors import BudgetError, OutputError
 
@@ -50,9 +52,13 @@ def create_command(name: Name, flops: Amount, store: Store, endpoint_url: Endpoi
 
 
 @app.command("show")
-def show_command(name: Name, store: Store, endpoint_url: Endpoint = None) -> None:
+def show_command(name: Name, store: Store, endpoint_url: Endpoint = None, json: JsonOption = False) -> None:
     """Show what a pool has granted, and what its jobs have spent."""
-    for line in _describe(_pool(store, name, endpoint_url).state()):
+    state = _pool(store, name, endpoint_url).state()
+    if json:
+        typer.echo(as_json(_figures(state)))
+        return
+    for line in _describe(state):
         typer.echo(line)
 
 
@@ -102,6 +108,28 @@ def _flops(text: str) -> int:
     if budget.kind != "flops" or budget.amount < 1:
         raise BudgetError(f"a pool holds FLOPs, such as 5PFLOP, and not {text}")
     return int(budget.amount)
+
+
+def _figures(state: QuotaState) -> dict[str, object]:
+    """All in FLOPs."""
+    jobs = {
+        name: {
+            "active": claim.active,
+            "granted": claim.grant,
+            "spent": claim.spent,
+            "under_way": claim.fixed - claim.spent,
+        }
+        for name, claim in state.jobs.items()
+    }
+    return {
+        "name": state.name,
+        "closed": state.closed,
+        "total": state.total,
+        "granted": state.granted,
+        "spent": state.spent,
+        "under_way": state.fixed - state.spent,
+        "jobs": jobs,
+    }
 
 
 def _describe(state: QuotaState) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arm_batch.cli.progress import Log
 from arm_batch.core.allocation.measures import Objective
 from arm_batch.errors import UsageError
 from arm_batch.spec import ExecutorName, PrecisionWish, RuntimeWish
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT, BUDGET = "Input: which images", "Output: what is written", "Budget: what may be spent"
 IMAGES, CLUSTER, RESUME = "Images: how they are read", "Cluster: what runs it", "Resume: going on with OUTPUT"
+TERMINAL = "Terminal: what is shown"
 """Panels of ``--help``."""
 
 Input = Annotated[
@@ -35,6 +37,14 @@ Exclude = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Take at most N images, the first by path.", rich_help_panel=INPUT),
+]
+MinSize = Annotated[
+    str | None,
+    typer.Option(help="Leave out files of fewer bytes, such as 20KB.", show_default=False, rich_help_panel=INPUT),
+]
+SkipLargerThan = Annotated[
+    str | None,
+    typer.Option(help="Leave out files of more bytes, such as 500MB.", show_default=False, rich_help_panel=INPUT),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed that the sample is drawn with.", rich_help_panel=INPUT)]
 
@@ -151,6 +161,24 @@ PrecisionOption = Annotated[
 EndpointUrlOption = Annotated[
     str | None,
     typer.Option(help="URL of an S3-compatible service other than AWS.", rich_help_panel=CLUSTER),
+]
+
+
+LogOption = Annotated[
+    Log,
+    typer.Option(
+        help="Show progress live on a terminal, else in a line every 30 s (text); or in lines of JSON. On stderr.",
+        rich_help_panel=TERMINAL,
+    ),
+]
+
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show errors alone.", rich_help_panel=TERMINAL),
+]
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, on stdout.", rich_help_panel=TERMINAL)
 ]
 
 

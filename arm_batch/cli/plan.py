@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from arm_batch.cli import exit_codes
+from arm_batch.cli.config_file import ConfigOption
 from arm_batch.cli.forecast import forecast_lines, forecast_table
 from arm_batch.cli.options import (
     BUDGET,
@@ -27,19 +28,23 @@ from arm_batch.cli.options import (
     Input,
     LadderOption,
     Limit,
+    LogOption,
     MaxPixelsOption,
+    MinSize,
     ObjectiveOption,
     PrecisionOption,
+    QuietOption,
     RuntimeOption,
     ScaleOption,
     Seed,
+    SkipLargerThan,
     ToSrgbOption,
     WorkersOption,
 )
+from arm_batch.cli.outcome import FAILURES_SHOWN
 from arm_batch.cli.plot import check_plot, plot_forecast
-from arm_batch.cli.progress import progress_bars
+from arm_batch.cli.progress import progress_shown
 from arm_batch.cli.signals import GRACE_S, stop_signals
-from arm_batch.cli.upscale import FAILURES_SHOWN
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
 from arm_batch.errors import UsageError
 from arm_batch.inputs.paths import shown
@@ -49,10 +54,15 @@ if TYPE_CHECKING:
     from arm_batch.forecast import Forecast
 
 
+STDOUT = Path("-")
+
+
 def plan_command(
     input: Input,
     include: Include = None,
     exclude: Exclude = None,
+    min_size: MinSize = None,
+    skip_larger_than: SkipLargerThan = None,
     limit: Limit = None,
     sample: Annotated[
         str | None,
@@ -74,7 +84,7 @@ def plan_command(
         typer.Option(help="Draw the curve into this file (.png, .svg, .pdf).", rich_help_panel=OUTPUT),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write all figures into this file.", rich_help_panel=OUTPUT)
+        Path | None, typer.Option(help="Write all figures into this file; - for stdout.", rich_help_panel=OUTPUT)
     ] = None,
     format: FormatOption = AUTO,
     budget: Annotated[
@@ -104,6 +114,9 @@ def plan_command(
             "--no-profiling", help="Do not measure the machines, which takes seconds.", rich_help_panel=CLUSTER
         ),
     ] = False,
+    config: ConfigOption = None,
+    log: LogOption = "auto",
+    quiet: QuietOption = False,
 ) -> None:
     """Predict what each budget would buy and how long it would take, without upscaling anything.
 
@@ -113,8 +126,9 @@ def plan_command(
     from arm_batch.api import plans
     from arm_batch.forecast import forecast_document
 
+    del config
     _check_files(plot, json)
-    with progress_bars("plan") as progress, stop_signals(GRACE_S) as stop:
+    with progress_shown(log, quiet) as progress, stop_signals(GRACE_S) as stop:
         forecast = plans.plan(
             input,
             plan_out=plan_out,
@@ -122,6 +136,8 @@ def plan_command(
             seed=seed,
             include=include or (),
             exclude=exclude or (),
+            min_size=min_size,
+            skip_larger_than=skip_larger_than,
             limit=limit,
             dedup=dedup,
             budget=budget,
@@ -143,10 +159,13 @@ def plan_command(
             progress=progress,
             stop=stop,
         )
-    _tell(forecast)
+    if not quiet and json != STDOUT:
+        _tell(forecast)
     if plot is not None and forecast.curve:
         plot_forecast(forecast, plot)
-    if json is not None:
+    if json == STDOUT:
+        typer.echo(forecast_document(forecast), nl=False)
+    elif json is not None:
         json.write_text(forecast_document(forecast))
     _tell_failures(forecast)
     if forecast.failures:

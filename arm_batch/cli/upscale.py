@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from arm_batch.cli import exit_codes
+from arm_batch.cli.config_file import ConfigOption
+from arm_batch.cli.destination import destination, one_output
+from arm_batch.cli.endings import AllowFailuresOption, DryRunOption, OutputArgument, OutputOption
 from arm_batch.cli.options import (
     BUDGET,
     INPUT,
@@ -22,34 +25,37 @@ from arm_batch.cli.options import (
     ImageColumnOption,
     Include,
     Input,
+    JsonOption,
     LadderOption,
     Limit,
+    LogOption,
     MaxPixelsOption,
+    MinSize,
     ObjectiveOption,
     PrecisionOption,
+    QuietOption,
     RuntimeOption,
     ScaleOption,
     Seed,
+    SkipLargerThan,
     ToSrgbOption,
     WorkersOption,
 )
-from arm_batch.cli.progress import progress_bars
+from arm_batch.cli.outcome import Allowance, end
+from arm_batch.cli.plan import plan_command
+from arm_batch.cli.progress import progress_shown
 from arm_batch.cli.signals import GRACE_S, stop_signals
 from arm_batch.core.image_options import AUTO, DEFAULT_READING
-from arm_batch.inputs.paths import shown
 from arm_batch.spec import DEFAULT_OBJECTIVE, Sink
-
-FAILURES_SHOWN = 5
 
 
 def upscale(
     input: Input,
-    output: Annotated[
-        str,
-        typer.Argument(metavar="OUTPUT", help="Folder or s3:// prefix for the results: new, or of this same run."),
-    ],
+    output: OutputArgument = None,
     include: Include = None,
     exclude: Exclude = None,
+    min_size: MinSize = None,
+    skip_larger_than: SkipLargerThan = None,
     limit: Limit = None,
     sample: Annotated[
         str | None,
@@ -58,6 +64,7 @@ def upscale(
     seed: Seed = 0,
     dedup: Dedup = False,
     image_column: ImageColumnOption = None,
+    to: OutputOption = None,
     sink: Annotated[
         Sink,
         typer.Option(
@@ -140,27 +147,67 @@ def upscale(
             help="Raise the budget of the run by this much, for what is not done yet.", rich_help_panel=RESUME
         ),
     ] = None,
+    allow_failures: AllowFailuresOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    log: LogOption = "auto",
+    quiet: QuietOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Upscale an archive within a budget. Run it again on the same OUTPUT, and it does what is left.
 
     Exit code 3: some images failed, and their rows say why. Exit code 4: it was stopped before the end.
     """
+    del config
+    if dry_run:
+        plan_command(
+            input=input,
+            include=include,
+            exclude=exclude,
+            min_size=min_size,
+            skip_larger_than=skip_larger_than,
+            limit=limit,
+            sample=sample,
+            seed=seed,
+            dedup=dedup,
+            image_column=image_column,
+            json=Path("-") if json else None,
+            format=format,
+            budget=budget if target_psnr is None else f"{target_psnr:g}dB",
+            objective=objective,
+            ladder=ladder,
+            scale=scale,
+            max_pixels=max_pixels,
+            to_srgb=to_srgb,
+            float_range=float_range,
+            frames=frames,
+            executor=executor,
+            workers=workers,
+            runtime=runtime,
+            endpoint_url=endpoint_url,
+            log=log,
+            quiet=quiet,
+        )
+        return
     # Torch and Ray take seconds to load, and --help needs neither.
     from arm_batch.api import jobs
-    from arm_batch.report import describe
-    from arm_batch.runstate.dataset import failures
 
-    with progress_bars("plan", "run") as progress, stop_signals(GRACE_S) as stop:
+    allowed, goes_on = Allowance(allow_failures), any((extend, retry_failed, repair, add_budget, plan))
+    with (
+        destination(input, one_output(output, to), sink, format, goes_on) as target,
+        progress_shown(log, quiet) as progress,
+        stop_signals(GRACE_S) as stop,
+    ):
         summary = jobs.upscale(
             input,
-            output,
+            target.folder,
             budget=budget,
             target_psnr=target_psnr,
             scale=scale,
             ladder=ladder,
             objective=objective,
-            sink=sink,
-            format=format,
+            sink=target.sink,
+            format=target.format,
             quality=quality,
             strip_metadata=strip_metadata,
             max_pixels=max_pixels,
@@ -175,6 +222,8 @@ def upscale(
             endpoint_url=endpoint_url,
             include=include or (),
             exclude=exclude or (),
+            min_size=min_size,
+            skip_larger_than=skip_larger_than,
             limit=limit,
             dedup=dedup,
             sample=sample,
@@ -188,10 +237,4 @@ def upscale(
             progress=progress,
             stop=stop,
         )
-    for line in describe(summary):
-        typer.echo(line)
-    if summary.failed:
-        typer.echo(f"{summary.failed} of {summary.images} images failed; their rows say why:", err=True)
-        for path, reason in failures(output, endpoint_url, FAILURES_SHOWN):
-            typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
-        raise typer.Exit(exit_codes.FAILED_IMAGES)
+        end(summary, target, endpoint_url, allowed, json, quiet)

@@ -5,6 +5,7 @@ With one worker everything happens in the calling thread, one after the other: t
 
 from __future__ import annotations
 
+import platform
 import statistics
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,11 +18,14 @@ from arm_batch.budget.quota import SharedQuota
 from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.deadline import CPU, ClusterProfile
 from arm_batch.core.allocation.lp import Pool
+from arm_batch.core.attempts import Node
+from arm_batch.core.progress import Done, Progress
 from arm_batch.core.stop import Stop, never
 from arm_batch.execution.batches import assign_images
+from arm_batch.execution.cores import usable_cores
 from arm_batch.execution.crew import Crew, Grace
 from arm_batch.execution.helpers import Helpers
-from arm_batch.execution.messages import JobContext, ShardSummary
+from arm_batch.execution.messages import JobContext, Partly, ShardSummary
 from arm_batch.execution.planning import plan_shards, plan_with, planned_summary
 from arm_batch.execution.profiling import Sampled, per_megapixel, sample_shards, speed_key
 from arm_batch.execution.speed_cache import cache_file, recall, remember
@@ -96,6 +100,17 @@ class InlineExecutor:
         """A core for each worker."""
         return {CPU: self._crew.size}
 
+    def workers(self) -> dict[str, int]:
+        """The processes."""
+        return self.held()
+
+    def nodes(self) -> tuple[Node, ...]:
+        """This machine, with the cores that this process may use."""
+        return (Node(platform.node(), usable_cores(), 0, None),)
+
+    def watch(self, progress: Progress, /) -> None:
+        """Nobody watches this process but its caller, who knows."""
+
     def at_once(self) -> int:
         """Two for each worker, so that none waits for the last images of a shard; with one worker one."""
         return 1 if self._crew.size == 1 else 2 * self._crew.size
@@ -116,7 +131,7 @@ class InlineExecutor:
         pool = Pool(kind=CPU, devices=workers, seconds=np.array(seconds))
         return ClusterProfile((pool,), workers, per_megapixel(samples))
 
-    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit | Partly]:
         """Run the shards, begun in order, a few images at a time on each core."""
         begun: dict[ShardId, _Running] = {}
         calls = self._unit_calls(shards, budget, stop, begun)
@@ -125,6 +140,8 @@ class InlineExecutor:
             running.take(call, records)
             if running.is_complete:
                 yield self._commit(begun.pop(call.plan.id), budget)
+            else:
+                yield Partly(call.plan.id, running.through())
         for shard in begun:
             budget.release(shard.index)
 
@@ -192,6 +209,16 @@ class _Running:
     def is_complete(self) -> bool:
         """Whether all are there."""
         return len(self.done) == self.units
+
+    def through(self) -> Done:
+        """What is there."""
+        rows = [record for each in self.done.values() for record in each]
+        return Done(
+            images=len(rows),
+            failed=sum(row.status == "failed" for row in rows),
+            tiles=sum(row.tiles for row in rows),
+            flops=sum(row.flops for row in rows),
+        )
 
     def records(self) -> list[ImageRecord]:
         """All rows, in plan order."""

@@ -13,6 +13,7 @@ from arm_batch.core.arrays import Indices, Pixels
 from arm_batch.core.image_options import Reading, Writing
 from arm_batch.core.large_images import LargeImages
 from arm_batch.core.prediction.ladder import Ladder
+from arm_batch.core.progress import Done
 from arm_batch.core.tiling.grid import Upscaled, Windows
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.metadata import Metadata
@@ -66,6 +67,7 @@ class ShardSummary:
         pixels: of its images as they are read, by the format that they will be written in.
         failures: what cannot be upscaled.
         duplicates: images of it that are copies of others, and have no tiles.
+        images: of it in all.
     """
 
     shard: ShardId
@@ -73,6 +75,15 @@ class ShardSummary:
     pixels: Mapping[str, int]
     failures: tuple[Failure, ...]
     duplicates: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True)
+class Partly:
+    """A shard that is under way, and what of it is through; replaces what was told of it before."""
+
+    shard: ShardId
+    done: Done
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,12 @@ def summarize(context: JobContext, plan: ShardPlan) -> ShardSummary:
     duplicates = sum(image.entry.copy_of is not None for image in plan.images)
     histogram = ShardHistogram.of(take_histogram(context.objective, lut, images))
     return ShardSummary(
-        shard=plan.id, histogram=histogram, pixels=pixels, failures=failures, duplicates=duplicates
+        shard=plan.id,
+        histogram=histogram,
+        pixels=pixels,
+        failures=failures,
+        duplicates=duplicates,
+        images=len(plan.images),
     )
 
 

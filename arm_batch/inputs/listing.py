@@ -70,15 +70,19 @@ class Input:
             StoreError: the store cannot be reached.
         """
         found = self._all()
-        entries = [entry for entry in found.entries if selection.admits(entry.path)]
+        entries = [entry for entry in found.entries if selection.admits(entry.path, entry.size)]
         count = len(found.entries) - len(entries)
         if not entries:
             raise InputError(f"{self.store.url}: {selection.text} leaves none of {count:,} images")
-        told = (f"{count:,} images by --include and --exclude",) if count else ()
+        if self.key is not None and all(entry.problem is not None for entry in entries):
+            # One file was named, and nothing in it is of use: better said at once than in rows.
+            told = f"{entries[0].path}: {entries[0].problem}"
+            raise InputError(f"{self.store.url}/{self.key} holds nothing that can be read; {told}")
+        left = (f"{count:,} images by {selection.patterns}",) if count else ()
         passthrough = found.passthrough and replace(
             found.passthrough, table=clean(found.passthrough.table, reserved)
         )
-        return Listing(entries, (*told, *found.skipped), passthrough)
+        return Listing(entries, (*left, *found.skipped), passthrough)
 
     def _all(self) -> Listing:
         if self.key is None:

@@ -6,12 +6,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 
 class Clock:
-    """Adds up the seconds spent in each stage; one stage at a time."""
+    """Adds up the seconds spent in each stage; one stage at a time.
+
+    Attributes:
+        started: the moment from which it counts, for people; what passes is taken from a clock that nobody sets.
+        seconds: by stage.
+    """
 
     def __init__(self) -> None:
+        self.started = datetime.now(UTC)
         self._started = time.monotonic()
         self.seconds: defaultdict[str, float] = defaultdict(float)
 

@@ -16,6 +16,7 @@ from arm_batch.inputs.listing import Listing
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.pipeline.job import Job, check_budget, check_writers
 from arm_batch.runstate.allocation import read_revisions
+from arm_batch.runstate.attempts import ATTEMPTS
 from arm_batch.runstate.commit import Commit, replaced_shards
 from arm_batch.runstate.generation import Generation, create_generation, generation_prefix, list_generations
 from arm_batch.runstate.listing import passthrough_schema, read_names
@@ -61,8 +62,9 @@ def check_empty(output: ObjectStore) -> None:
     Raises:
         OutputError: there is.
     """
-    # What a process leaves that was killed before there was a run: the probe of the store, and a listing.
-    ours = (PROBE, f"{generation_prefix(0)}listing-")
+    # What a process leaves that was killed before there was a run: the probe of the store, and a listing;
+    # and the attempts at what was given up again.
+    ours = (PROBE, f"{generation_prefix(0)}listing-", ATTEMPTS)
     first = next((info for info in output.list() if not info.key.startswith(ours)), None)
     if first is not None:
         raise OutputError(f"{output.url} is not empty and holds no arm_batch run ({first.key})")

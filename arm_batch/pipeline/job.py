@@ -151,18 +151,32 @@ def check_writers(job: Job) -> None:
         OutputError: the store overwrites where it should refuse, or is a folder that cannot be made or written.
         StoreError: it cannot be reached or written.
     """
-    try:
-        sound = job.spec.single_writer or honours_create(job.output, job.attempt)
-    except StoreError as error:
-        if not isinstance(job.output, LocalStore):
-            raise
-        told = str(error).replace(f"/{PROBE}{job.attempt}", "")
-        raise OutputError(f"OUTPUT cannot be written: {told}") from error
-    if not sound:
+    if not (job.spec.single_writer or refuses_second_writers(job.output, job.attempt, "OUTPUT")):
         raise OutputError(
             f"{job.output.url}: this store ignores If-None-Match, so two writers could overwrite each other; "
             "if no other process writes there, say so with --single-writer"
         )
+
+
+def refuses_second_writers(output: ObjectStore, attempt: str, name: str) -> bool:
+    """Whether a store can be written, and keeps what the first of two writers has created.
+
+    Args:
+        output: the store.
+        attempt: an id that no other probe has.
+        name: of the option that it was given by.
+
+    Raises:
+        OutputError: it is a folder that cannot be made or written.
+        StoreError: it cannot be reached or written.
+    """
+    try:
+        return honours_create(output, attempt)
+    except StoreError as error:
+        if not isinstance(output, LocalStore):
+            raise
+        told = str(error).replace(f"/{PROBE}{attempt}", "")
+        raise OutputError(f"{name} cannot be written: {told}") from error
 
 
 def check_budget(job: Job, images: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from arm_batch.core.allocation.deadline import ClusterProfile
+from arm_batch.core.progress import Entered
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import OutputError, StoppedError, UsageError
 from arm_batch.execution.engines import choose_engine
@@ -17,11 +18,13 @@ from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.forecast import Forecast
 from arm_batch.inputs.listing import Listing, open_input
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
+from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.forecast import Scored, forecast
 from arm_batch.pipeline.generations import check_empty, first_shards
-from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output
-from arm_batch.pipeline.runner import Progress, plan_shards
+from arm_batch.pipeline.job import check_endpoint, check_ladder, open_output, refuses_second_writers
+from arm_batch.pipeline.planning import plan_shards
+from arm_batch.pipeline.telling import Tell, Telling
 from arm_batch.runstate.generation import Generation, create_generation, list_generations
 from arm_batch.runstate.listing import read_names, read_shards
 from arm_batch.runstate.plan_files import planned
@@ -33,7 +36,7 @@ from arm_batch.storage.null import NullStore
 from arm_batch.storage.open import open_store
 
 
-def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never, helpers: Helpers | None = None) -> Forecast:
+def plan(spec: DryRunSpec, progress: Tell, stop: Stop = never, helpers: Helpers | None = None) -> Forecast:
     """Score an archive, or a sample of it, and predict what each budget comes to.
 
     With `spec.output`, what was found is kept there as a plan that `JobSpec.adopt` takes, and planning goes on
@@ -41,7 +44,7 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never, helpers: Help
 
     Args:
         spec: what was asked for.
-        progress: told of each shard.
+        progress: as of `upscale`.
         stop: asked between them.
         helpers: as of `upscale`.
 
@@ -51,6 +54,8 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never, helpers: Help
         StoreError: a store failed for good.
     """
     _check(spec)
+    telling = Telling(Clock(), progress)
+    telling()
     files = load_ladder(spec.plan.ladder_name)
     context, settings = _open(spec, files)
     where = open_input(spec.plan.input, spec.plan.endpoint_url, spec.plan.reading.column)
@@ -60,9 +65,10 @@ def plan(spec: DryRunSpec, progress: Progress, stop: Stop = never, helpers: Help
     unplanned = (shard for shard in task.shards if shard.id.index not in kept)
     first = list(islice(unplanned, MOST_SHARDS + 1))
     cluster_profile: ClusterProfile | None = None
+    telling(Entered("start"))
     with started(spec.plan, context, files, first, helpers or Helpers()) as executor:
         try:
-            summaries = plan_shards(executor, task.generation, kept, chain(first, unplanned), progress, stop)
+            summaries = plan_shards(executor, task.generation, kept, chain(first, unplanned), telling, stop)
         except StoppedError:
             if spec.output is not None:
                 raise
@@ -158,6 +164,8 @@ def _task(spec: DryRunSpec, context: JobContext, settings: dict[str, str], found
             waiting=new,
         )
     check_empty(output)
+    if spec.output is not None:
+        refuses_second_writers(output, uuid.uuid4().hex, "--plan-out")
     # Of a sample one image a shard, so that each image is counted by itself.
     one_each = spec.plan.selection.sample is not None
     asked = replace(spec.plan, limits=replace(spec.plan.limits, images=1)) if one_each else spec.plan

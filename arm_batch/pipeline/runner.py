@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
 
 from arm_batch.budget.archive_budget import ArchiveBudget
 from arm_batch.budget.protocol import GenerationBudget
 from arm_batch.core.allocation.budget import Budget, parse_budget
 from arm_batch.core.allocation.deadline import Deadline, wall_budget
+from arm_batch.core.progress import Allocated, Done, Entered, Event, Gained, Manned, UnderWay
 from arm_batch.core.stop import Stop
-from arm_batch.errors import BudgetError, StoppedError, StoreError
-from arm_batch.execution.messages import ShardSummary
+from arm_batch.errors import BudgetError, StoreError
+from arm_batch.execution.messages import Partly
 from arm_batch.execution.protocol import Executor
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
+from arm_batch.pipeline.planning import check_done, plan_shards, unplanned_shards
 from arm_batch.pipeline.quota import claim_of, give_back
 from arm_batch.pipeline.retries import leave_to_retries, with_what_they_left
+from arm_batch.pipeline.telling import Telling
 from arm_batch.runstate.allocation import read_waves
+from arm_batch.runstate.commit import Commit
 from arm_batch.runstate.generation import Generation, discard_generation, list_generations
-from arm_batch.runstate.listing import read_shards
 from arm_batch.runstate.plan_files import plan_key, planned
-from arm_batch.runstate.shard_plan import Shard, ShardId
-from arm_batch.storage.base import ObjectStore
+from arm_batch.runstate.shard_plan import ShardId
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage (``plan``, ``run``), shards done and shards in all."""
+STANDING_EVERY_S = 30.0
+"""How often a budget is asked how it stands: it adds up what is done then."""
 
 
 class GenerationRunner:
@@ -36,18 +37,20 @@ class GenerationRunner:
         executor: where they run.
         job: that they belong to.
         clock: of the attempt.
-        progress: is told of each shard.
+        telling: is told of each shard.
         stop: is asked whether to stop.
     """
 
-    def __init__(self, executor: Executor, job: Job, clock: Clock, progress: Progress, stop: Stop) -> None:
+    def __init__(self, executor: Executor, job: Job, clock: Clock, telling: Telling, stop: Stop) -> None:
         self._executor = executor
         self._job = job
         self._clock = clock
-        self._progress = progress
+        self._telling = telling
+        telling.also(executor.watch)
         self._stop = stop
         # Where on the clock the next generation's time begins: what went before the first is part of its time.
         self._begun = 0.0
+        self._asked_s = 0.0
 
     def run(self, generation: Generation, added: Budget | None) -> None:
         """Bring a generation to its end: afterwards every shard of it is committed.
@@ -91,7 +94,7 @@ class GenerationRunner:
                 wall_budget(asked, self._executor.held())
             kept = planned(self._job.output, generation.number)
             unplanned = unplanned_shards(self._job.output, generation, kept)
-            summaries = plan_shards(self._executor, generation, kept, unplanned, self._progress, self._stop)
+            summaries = plan_shards(self._executor, generation, kept, unplanned, self._telling, self._stop)
             deadline = None if asked.seconds is None else self._deadline(generation)
             budget.allocate([summary.histogram for summary in summaries], self._executor.at_once(), deadline)
         except BudgetError:
@@ -128,56 +131,59 @@ class GenerationRunner:
         todo = [ShardId(generation.number, index) for index in range(generation.shards) if index not in done]
         if todo:
             leave_to_retries(self._job.output, list_generations(self._job.output), todo)
-        self._progress("run", len(done), generation.shards)
-        for commit in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
-            done.add(commit.shard.index)
-            self._job.commits.note(commit)
-            self._progress("run", len(done), generation.shards)
-        _check_done(self._stop, "run", generation, len(done))
+        before = self._done_before(generation, done)
+        self._telling(
+            Entered("run", generation.name, generation.shards, generation.images, before), *self._standing(budget)
+        )
+        under_way: dict[ShardId, Done] = {}
+        for found in self._executor.run(_spread(todo, self._job, generation), budget, self._stop):
+            if isinstance(found, Partly):
+                under_way[found.shard] = found.done
+                self._tell(budget, UnderWay(sum(under_way.values(), Done())))
+                continue
+            done.add(found.shard.index)
+            under_way.pop(found.shard, None)
+            self._job.commits.note(found)
+            self._tell(budget, _done(found), UnderWay(sum(under_way.values(), Done())))
+        check_done(self._stop, "run", generation, len(done))
+
+    def _done_before(self, generation: Generation, done: set[int]) -> Done:
+        """What earlier attempts, or another driver, have done of a generation."""
+        if not done:
+            return Done()
+        commits = self._job.commits.refresh().values()
+        own = (c for c in commits if c.shard.generation == generation.number and c.shard.index in done)
+        return sum(map(_done, own), Done())
+
+    def _tell(self, budget: GenerationBudget, *events: Event) -> None:
+        """Tell of events, and of how the budget stands where that is worth asking."""
+        now = self._telling.after(*events)
+        new = now.gain_db is None and now.shards_done > 0
+        # A pool may have granted more meanwhile.
+        more = now.budget_flops is not None and now.spent_flops > now.budget_flops
+        old = self._clock.now - self._asked_s >= STANDING_EVERY_S or now.shards_done == now.shards
+        also = self._standing(budget) if new or more or old else [Manned(self._executor.workers())]
+        self._telling(*events, *also)
+
+    def _standing(self, budget: GenerationBudget) -> list[Event]:
+        """How the budget and the workers stand."""
+        self._asked_s = self._clock.now
+        standing = budget.standing()
+        return [
+            Allocated(standing.tiles, standing.total),
+            Gained(standing.gain_db),
+            Manned(self._executor.workers()),
+        ]
 
 
-def unplanned_shards(store: ObjectStore, generation: Generation, kept: set[int]) -> Iterator[Shard]:
-    """The shards of a generation, in order, but for those whose plans are kept, by number."""
-    if len(kept) < generation.shards:
-        yield from (shard for shard in read_shards(store, generation) if shard.id.index not in kept)
-
-
-def plan_shards(
-    executor: Executor,
-    generation: Generation,
-    kept: set[int],
-    unplanned: Iterable[Shard],
-    progress: Progress,
-    stop: Stop,
-) -> list[ShardSummary]:
-    """Plan the shards of a generation.
-
-    Args:
-        executor: where to.
-        generation: whose.
-        kept: numbers of those that an earlier attempt has planned.
-        unplanned: the others.
-        progress: told of each.
-        stop: asked between them.
-
-    Returns:
-        The summaries of all shards, in order.
-
-    Raises:
-        StoppedError: `stop` said so first.
-    """
-    summaries: dict[int, ShardSummary] = {}
-
-    def note(summary: ShardSummary) -> None:
-        summaries[summary.shard.index] = summary
-        progress("plan", len(summaries), generation.shards)
-
-    for summary in executor.summarize([ShardId(generation.number, index) for index in sorted(kept)]):
-        note(summary)
-    for summary in executor.plan(unplanned, stop):
-        note(summary)
-    _check_done(stop, "plan", generation, len(summaries))
-    return [summaries[index] for index in range(generation.shards)]
+def _done(commit: Commit) -> Done:
+    return Done(
+        shards=1,
+        images=commit.rows,
+        failed=commit.failures,
+        tiles=sum(commit.subnet_tiles),
+        flops=commit.flops,
+    )
 
 
 def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[ShardId]:
@@ -194,16 +200,3 @@ def _spread(todo: list[ShardId], job: Job, generation: Generation) -> list[Shard
         start = int(job.attempt, 16) % len(shards)
         ordered += shards[start:] + shards[:start]
     return ordered
-
-
-def _check_done(stop: Stop, stage: str, generation: Generation, done: int) -> None:
-    if done == generation.shards:
-        return
-    if stop():
-        raise StoppedError(
-            f"stopped with {done:,} of {generation.shards:,} shards through the stage `{stage}`; nothing is lost: "
-            "run the same command again to go on"
-        )
-    raise StoreError(
-        f"{generation.shards - done} shards of {generation.name} came to nothing in the stage `{stage}`"
-    )

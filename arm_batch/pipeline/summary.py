@@ -17,12 +17,14 @@ from arm_batch.inputs.listing import Listing
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.generations import budget_of
 from arm_batch.pipeline.job import Job
-from arm_batch.report import GenerationReport, RunSummary, Timings, run_document
+from arm_batch.report import RUN_KEY, GenerationReport, RunSummary, Timings, run_document
 from arm_batch.runstate.allocation_record import AllocationRecord
+from arm_batch.runstate.attempts import read_attempts
 from arm_batch.runstate.commit import Commit, commit_key, visible_parts
 from arm_batch.runstate.damage import REPAIR
-from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.generation import Generation, list_generations
 from arm_batch.runstate.listing import count_duplicates
+from arm_batch.runstate.manifest import count_missing
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,30 @@ class Notes:
     ran: str
 
 
-def summarize(
+def record_run(job: Job, generations: Sequence[Generation], notes: Notes) -> RunSummary:
+    """Write ``run.json`` of a complete run, and return what it says of the whole.
+
+    Another driver may have extended the run meanwhile and be done already: then what is written is of that, too.
+    Where it is not done yet, it writes the record again at its own end.
+
+    Raises:
+        StoreError: a record is of another ladder, or the store cannot be read or written.
+    """
+    while True:
+        commits = job.commits.refresh()
+        counted = [commit for commit in commits.values() if commit.shard.generation < len(generations)]
+        summary, document = _summarize(job, generations, counted, notes)
+        job.output.write(RUN_KEY, document)
+        now = list_generations(job.output)
+        if len(now) <= len(generations) or count_missing(now, job.commits.refresh()):
+            return summary
+        generations = now
+
+
+def _summarize(
     job: Job, generations: Sequence[Generation], commits: Sequence[Commit], notes: Notes
 ) -> tuple[RunSummary, bytes]:
-    """The summary of a complete run, and the bytes of its ``run.json``.
+    """The summary of generations that are complete, and the bytes of its ``run.json``.
 
     Raises:
         StoreError: a record is of another ladder.
@@ -78,7 +100,8 @@ def summarize(
         _report(g, allocation_record, commits)
         for g, allocation_record in zip(generations, allocation_records, strict=True)
     ]
-    return summary, run_document(summary, generations[0].settings, job.ladder, reports)
+    attempts = read_attempts(job.output)
+    return summary, run_document(summary, generations[0].settings, job.ladder, reports, attempts)
 
 
 def _check_ladder(job: Job, commits: Sequence[Commit]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 
 from arm_batch.core.allocation.budget import Budget, parse_budget
+from arm_batch.core.progress import Entered
 from arm_batch.core.stop import Stop, never
 from arm_batch.errors import BudgetError, OutputError, StoreError
 from arm_batch.execution.choice import choose_executor
@@ -17,6 +19,7 @@ from arm_batch.execution.plan_ahead import MOST_SHARDS
 from arm_batch.inputs.listing import Listing
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
 from arm_batch.pipeline.adopt import adopt_plan
+from arm_batch.pipeline.attempt import AttemptLog, command_line
 from arm_batch.pipeline.clock import Clock
 from arm_batch.pipeline.executors import started
 from arm_batch.pipeline.generations import (
@@ -29,13 +32,15 @@ from arm_batch.pipeline.generations import (
     retry_run,
 )
 from arm_batch.pipeline.job import Job, check_writers, open_job, with_engine
+from arm_batch.pipeline.planning import unplanned_shards
 from arm_batch.pipeline.quota import give_back
 from arm_batch.pipeline.repair import Repair, repair
-from arm_batch.pipeline.runner import GenerationRunner, Progress, unplanned_shards
-from arm_batch.pipeline.summary import Notes, summarize
-from arm_batch.report import RUN_KEY, RunSummary
+from arm_batch.pipeline.runner import GenerationRunner
+from arm_batch.pipeline.summary import Notes, record_run
+from arm_batch.pipeline.telling import Tell, Telling
+from arm_batch.report import RunSummary
 from arm_batch.runstate.allocation import is_allocated
-from arm_batch.runstate.commit import Commit, commit_key, listed
+from arm_batch.runstate.commit import commit_key, listed
 from arm_batch.runstate.generation import Generation
 from arm_batch.runstate.manifest import MANIFEST_KEY, count_missing, finish, is_finished
 from arm_batch.runstate.plan_files import planned
@@ -44,12 +49,12 @@ from arm_batch.runstate.staging import publish_waiting
 from arm_batch.spec import JobSpec
 
 
-def upscale(spec: JobSpec, progress: Progress, stop: Stop = never, helpers: Helpers | None = None) -> RunSummary:
+def upscale(spec: JobSpec, progress: Tell, stop: Stop = never, helpers: Helpers | None = None) -> RunSummary:
     """Upscale an archive within a budget, or go on where an earlier attempt at it was broken off.
 
     Args:
         spec: what was asked for.
-        progress: told of each shard.
+        progress: told whenever something is done, in this thread.
         stop: asked between them.
         helpers: that were started for this run; who started them ends them.
 
@@ -61,6 +66,8 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never, helpers: Help
     """
     _check_added(spec)
     clock = Clock()
+    telling = Telling(clock, progress)
+    telling()
     with clock("list"):
         files = load_ladder(spec.plan.ladder_name)
         job = open_job(spec, files)
@@ -78,14 +85,13 @@ def upscale(spec: JobSpec, progress: Progress, stop: Stop = never, helpers: Help
             raise BudgetError("every image is done: there is nothing to spend an added budget on")
         waiting = new_images(job, generations, complete=not missing)
     with ExitStack() as stack, _told_that_it_stays(job, repaired):
-        runner = _LazyRunner(stack, job, files, clock, progress, stop, helpers or Helpers())
+        runner = _LazyRunner(stack, job, files, clock, telling, stop, helpers or Helpers())
         runner.run([g for g in generations if g.number in missing | unplanned], spec.resume.add_budget)
         waiting = _run_further(job, generations, waiting, repaired, runner)
     if not is_finished(job.output):
         give_back(job, generations)
-    commits = _finish(job, generations, repaired)
-    summary, document = summarize(job, generations, commits, Notes(waiting, repaired.undone, clock, runner.ran))
-    job.output.write(RUN_KEY, document)
+    _finish(job, generations, repaired)
+    summary = record_run(job, generations, Notes(waiting, repaired.undone, clock, runner.ran))
     if repaired.left:
         raise _stays_damaged(job, repaired)
     return summary
@@ -116,10 +122,10 @@ def _run_further(
     return waiting
 
 
-def _finish(job: Job, generations: Sequence[Generation], repaired: Repair) -> list[Commit]:
+def _finish(job: Job, generations: Sequence[Generation], repaired: Repair) -> None:
     """Finish the output; where it cannot be for damage that has to stay, nobody is told to repair it once more."""
     try:
-        return finish(job.output, generations, job.commits)
+        finish(job.output, generations, job.commits)
     except StoreError as error:
         if repaired.left:
             raise _stays_damaged(job, repaired) from error
@@ -177,7 +183,7 @@ class _LazyRunner:
         job: Job,
         files: LadderFiles,
         clock: Clock,
-        progress: Progress,
+        telling: Telling,
         stop: Stop,
         helpers: Helpers,
     ) -> None:
@@ -185,7 +191,7 @@ class _LazyRunner:
         self._job = job
         self._files = files
         self._clock = clock
-        self._progress = progress
+        self._telling = telling
         self._stop = stop
         self._helpers = helpers
         self._runner: GenerationRunner | None = None
@@ -208,11 +214,14 @@ class _LazyRunner:
         choice = choose_executor(plan.executor)
         self.ran = choice.told(plan.workers)
         plan = replace(plan, executor=choice.executor)
+        self._telling(Entered("start"))
         with self._clock("start"):
             executor = self._stack.enter_context(
                 started(plan, self._job.context, self._files, self._first(generation), self._helpers)
             )
-        return GenerationRunner(executor, self._job, self._clock, self._progress, self._stop)
+        log = AttemptLog(self._job.output, self._job.attempt, self._clock, self._telling, command_line(sys.argv))
+        self._stack.enter_context(log.kept(choice, self.ran, executor.nodes))
+        return GenerationRunner(executor, self._job, self._clock, self._telling, self._stop)
 
     def _first(self, generation: Generation) -> list[Shard]:
         """What is to be planned of a generation, one more than can be planned while a cluster starts at most."""

@@ -76,7 +76,7 @@ def leftovers(store: ObjectStore) -> list[str]:
     keys = [info.key for info in store.list()]
     if isinstance(store, LocalStore):
         keys += [str(path) for path in store.path("data").parent.rglob(".arm-batch-*")]
-    folders = ("commits/", "images/", "plan/g0000/shards/", "probe-")
+    folders = ("attempts/", "commits/", "images/", "plan/g0000/shards/", "probe-")
     return [key for key in keys if key not in named and not key.startswith(folders)]
 
 

@@ -50,7 +50,7 @@ def plan_only(spec: JobSpec) -> None:
     """Come to the pool and stop before anything begins."""
     stages: list[str] = []
     with pytest.raises(StoppedError):
-        pipeline.upscale(spec, lambda stage, *_: stages.append(stage), lambda: "run" in stages)
+        pipeline.upscale(spec, lambda progress: stages.append(progress.stage), lambda: "run" in stages)
 
 
 def run_and_kill(specs: list[JobSpec], at_once: int, dice: random.Random) -> int:

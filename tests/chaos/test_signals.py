@@ -28,16 +28,16 @@ from arm_batch.cli import upscale
 number, *arguments = sys.argv[1:]
 sent = []
 
-def progress(stage, done, total):
-    if stage == "run" and done and not sent:
-        sent.append(done)
+def progress(at):
+    if at.stage == "run" and at.shards_done and not sent:
+        sent.append(at)
         os.kill(os.getpid(), int(number))
 
 @contextmanager
-def told(*stages):
+def told(log, quiet):
     yield progress
 
-upscale.progress_bars = told
+upscale.progress_shown = told
 cli.main(arguments)
 """
 """The command, which gets a signal as soon as a shard is done: from outside it might come too late."""

@@ -12,12 +12,13 @@ import ray
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.budget.protocol import GenerationBudget
+from arm_batch.core.progress import Progress
 from arm_batch.core.selection.sample import parse_sample
 from arm_batch.core.selection.selection import Selection
 from arm_batch.core.stop import Stop
 from arm_batch.errors import BudgetError
 from arm_batch.execution.inline import InlineExecutor
-from arm_batch.execution.messages import ShardSummary
+from arm_batch.execution.messages import Partly, ShardSummary
 from arm_batch.execution.ray.actor_pool import ActorPool
 from arm_batch.execution.ray.named_actor import NAMESPACE
 from arm_batch.runstate.commit import Commit
@@ -107,7 +108,9 @@ def test_shards_in_reverse_give_the_same_rows(
         def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
             return super().plan(list(shards)[::-1], stop)
 
-        def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
+        def run(
+            self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop
+        ) -> Iterator[Commit | Partly]:
             return super().run(shards[::-1], budget, stop)
 
     monkeypatch.setattr("arm_batch.pipeline.executors.InlineExecutor", Backwards)
@@ -142,8 +145,8 @@ def test_an_image_that_changes_after_planning_fails_alone_and_its_flops_stay_uns
 ) -> None:
     archive = make_archive(tmp_path / "in")
 
-    def spoil(stage: str, done: int, total: int) -> None:
-        if stage == "plan" and done == total:
+    def spoil(progress: Progress) -> None:
+        if progress.stage == "plan" and progress.shards_done == progress.shards:
             (archive / "a.png").write_bytes(b"overwritten")
 
     summary = pipeline.upscale(job(archive, tmp_path / "out", executor=executor, shard_images=2), spoil)
@@ -164,8 +167,8 @@ def test_errors_of_the_budget_actor_arrive_as_themselves(archive: Path, tmp_path
 def test_the_budget_actor_is_named_by_the_run_and_gone_afterwards(archive: Path, tmp_path: Path) -> None:
     seen = []
 
-    def look(stage: str, done: int, _: int) -> None:
-        if stage == "run" and done == 1:
+    def look(progress: Progress) -> None:
+        if progress.stage == "run" and progress.shards_done == 1:
             seen.extend(ray.util.list_named_actors(all_namespaces=True))
 
     summary = pipeline.upscale(job(archive, tmp_path / "out", executor="ray", shard_images=2), look)

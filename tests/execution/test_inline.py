@@ -14,6 +14,7 @@ from PIL import Image
 
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.large_images import LargeImages
+from arm_batch.core.progress import Progress
 from arm_batch.errors import ArmBatchError, StoppedError
 from arm_batch.execution.helpers import Helpers, helpers_ended
 from arm_batch.runstate.commit import listed
@@ -97,10 +98,9 @@ def test_a_stop_leaves_what_can_be_gone_on_with(archive: Path, tmp_path: Path) -
     spec = replanned(job(archive, tmp_path / "out", shard_images=2), workers=2)
     done: list[int] = []
 
-    def note(stage: str, number: int, total: int) -> None:
-        del total
-        if stage == "run":
-            done.append(number)
+    def note(progress: Progress) -> None:
+        if progress.stage == "run":
+            done.append(progress.shards_done)
 
     with pytest.raises(StoppedError, match="run the same command again"):
         pipeline.upscale(spec, note, lambda: bool(done) and done[-1] >= 1)
@@ -117,8 +117,8 @@ def test_a_lost_helper_ends_the_run_which_can_be_gone_on_with(archive: Path, tmp
     spec = replanned(job(archive, tmp_path / "out", shard_images=2), workers=2)
     with helpers_ended() as helpers:
 
-        def kill(stage: str, done: int, _: int) -> None:
-            if (stage, done) == ("run", 1) and helpers.all:
+        def kill(progress: Progress) -> None:
+            if (progress.stage, progress.shards_done) == ("run", 1) and helpers.all:
                 os.kill(helpers.all[0]._process.pid, signal.SIGKILL)
 
         with pytest.raises(ArmBatchError, match="a process of this run was lost"):
@@ -140,8 +140,8 @@ def test_an_error_of_progress_leaves_no_process(
     processes: list[object] = []
     monkeypatch.setattr(Helpers, "grow", grow)
 
-    def fail(stage: str, done: int, _: int) -> None:
-        if (stage, done) == ("run", 1):
+    def fail(progress: Progress) -> None:
+        if (progress.stage, progress.shards_done) == ("run", 1):
             raise RuntimeError("progress")
 
     with pytest.raises(RuntimeError, match=r"^progress$"):

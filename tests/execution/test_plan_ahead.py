@@ -143,7 +143,7 @@ def test_nothing_is_planned_before_it_is_known_whether_it_may_be(
     spec = job(archive, tmp_path / "out", shard_images=2)
     stages: list[str] = []
     with pytest.raises(StoppedError):
-        pipeline.upscale(spec, lambda stage, *_: stages.append(stage), lambda: "run" in stages)
+        pipeline.upscale(spec, lambda progress: stages.append(progress.stage), lambda: "run" in stages)
     (tmp_path / "out" / "plan" / "g0000" / "shards" / "000001.parquet").unlink()
     assert pipeline.upscale(replanned(spec, executor="ray"), silent).images == 6
     assert asked == [0, 0]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.progress import Progress
 from arm_batch.errors import StoppedError
 from arm_batch.inputs.sources import Entry, Source
 from arm_batch.storage.overlap import AT_ONCE
@@ -86,8 +87,8 @@ def test_reads_overlap_within_a_shard_and_across_shards(archive: Path, tmp_path:
     gauge = gauged(AT_ONCE)
     asked: list[bool] = []
 
-    def when_planned(stage: str, done: int, total: int) -> None:
-        if stage == "plan" and done == total:
+    def when_planned(progress: Progress) -> None:
+        if progress.stage == "plan" and progress.shards_done == progress.shards:
             asked.append(True)
 
     with pytest.raises(StoppedError):

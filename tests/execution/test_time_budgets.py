@@ -13,6 +13,7 @@ import pytest
 
 from arm_batch import pipeline
 from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.progress import Progress
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.execution import work
 from arm_batch.execution.speed_cache import cache_file
@@ -109,9 +110,9 @@ def test_a_resume_keeps_the_allocation_and_measures_nothing(
     asked = job(archive, tmp_path / "out", budget="1h", shard_images=2)
     seen: list[int] = []
 
-    def note(stage: str, done: int, _: int) -> None:
-        if stage == "run":
-            seen.append(done)
+    def note(progress: Progress) -> None:
+        if progress.stage == "run":
+            seen.append(progress.shards_done)
 
     with pytest.raises(StoppedError):
         pipeline.upscale(asked, note, lambda: 1 in seen)
@@ -128,8 +129,12 @@ def test_flops_can_be_added_to_a_time_and_no_time_to_anything(
 ) -> None:
     asked = job(archive, tmp_path / "out", budget="1h", shard_images=2)
     done: list[int] = []
+
+    def count(progress: Progress) -> None:
+        done.append(progress.shards_done * (progress.stage == "run"))
+
     with pytest.raises(StoppedError):
-        pipeline.upscale(asked, lambda stage, number, _: done.append(number * (stage == "run")), lambda: 1 in done)
+        pipeline.upscale(asked, count, lambda: 1 in done)
     before = sorted(tmp_path.rglob("*"))
     for added in ("30min", "1gpu-hour", "28dB", "pool:/somewhere"):
         with pytest.raises(BudgetError, match="add a share such as 10%, or FLOPs") as raised:
@@ -158,11 +163,13 @@ def test_what_no_plan_meets_leaves_no_run_behind(
     speeds["host"] = (host_overhead, 10**6)
     stages = []
     with pytest.raises(BudgetError, match=told) as raised:
-        pipeline.upscale(job(archive, tmp_path / "out", budget=budget), lambda stage, *_: stages.append(stage))
+        pipeline.upscale(
+            job(archive, tmp_path / "out", budget=budget), lambda progress: stages.append(progress.stage)
+        )
     assert "\n" not in str(raised.value)
     assert list_generations(open_store(str(tmp_path / "out"))) == []
     # That there is no GPU is known before anything is read.
-    assert bool(stages) == (budget != "3gpu-hours")
+    assert ("plan" in stages) == (budget != "3gpu-hours")
 
 
 @pytest.mark.usefixtures("cluster")

@@ -11,6 +11,7 @@ from pathlib import Path
 from arm_batch import pipeline
 from arm_batch.budget.quota_journal import QuotaJournal
 from arm_batch.core.allocation.budget import parse_budget
+from arm_batch.core.progress import Progress
 from arm_batch.errors import StoppedError
 from arm_batch.models.ladder_files import find_ladder
 from arm_batch.spec import DryRunSpec, JobSpec, PlanSpec, Resume, ShardLimits, Sink
@@ -89,8 +90,12 @@ def keys_of(root: Path, state: State) -> list[str]:
     """The files that are changed: all that somebody reads."""
     folder = root / state.name
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    # Nobody reads `run.json`. Names hold ids that are others each time, and a seed must decide.
-    return sorted((key for key in files if key != "run.json"), key=lambda key: re.sub("[0-9a-f]{32}", "", key))
+    # Nobody goes by `run.json` and attempts. Names hold ids that are others each time, and a seed must decide.
+    counted = (key for key in files if key != "run.json" and not key.startswith("attempts/"))
+    return sorted(
+        counted,
+        key=lambda key: re.sub("[0-9a-f]{32}", "", key),
+    )
 
 
 def _make_input(folder: Path) -> None:
@@ -111,10 +116,10 @@ def run_until(spec: JobSpec, stage: str, done: int) -> None:
     """Run a job until so many shards are through a stage."""
     reached: list[int] = []
 
-    def note(told: str, count: int, total: int) -> None:
-        silent(told, count, total)
-        if told == stage and count >= done:
-            reached.append(count)
+    def note(progress: Progress) -> None:
+        silent(progress)
+        if progress.stage == stage and progress.shards_done >= done:
+            reached.append(progress.shards_done)
 
     try:
         pipeline.upscale(spec, note, lambda: bool(reached))

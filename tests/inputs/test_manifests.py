@@ -75,9 +75,9 @@ def test_where_a_line_leads(uri: str, base: LocalStore | S3Store, key: str, path
 WRITE = "write s3://bucket/key"
 
 READ_NO_WHERE = {
-    "http://x/a.jpg": "http:// cannot be read; write paths and s3:// URIs, and fetch anything else before",
-    "HTTPS://x/a.jpg": "HTTPS:// cannot be read; write paths and s3:// URIs, and fetch anything else before",
-    "gs://b/a.jpg": "gs:// cannot be read; write paths and s3:// URIs, and fetch anything else before",
+    "http:///a.jpg": "write https://host/path",
+    "HTTPS://x": "write https://host/path",
+    "gs://b/a.jpg": "gs:// cannot be read; write paths, s3:// and https:// URLs, and fetch anything else before",
     "s3://": WRITE,
     "s3://b": WRITE,
     "s3:///a": WRITE,
@@ -243,8 +243,10 @@ def test_what_is_no_file_does_not_block_and_is_called_what_it_is(folder: Path) -
     os.mkfifo(folder / "lists" / "pipe.png")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "lists" / "socket.png"))
-    (folder / "lists" / "l.txt").write_text("pipe.png\nsocket.png\n/dev/zero\n/dev/tty\nsub\n")
+    (folder / "lists" / "l.txt").write_text("pipe.png\nsocket.png\n/dev/zero\n/dev/tty\nsub\nhere.png\n")
+    (folder / "lists" / "here.png").write_bytes(b"here")
     assert read_all(open_input(str(folder / "lists" / "l.txt"))) == {
+        "here.png": b"here",
         "pipe.png": "is a named pipe, not a regular file",
         "socket.png": "is a socket, not a regular file",
         "dev/zero": "is a device, not a regular file",

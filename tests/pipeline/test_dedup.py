@@ -119,15 +119,12 @@ def test_what_failed_for_a_while_stays_a_copy(
     monkeypatch.setattr(Source, "read", reading)
     planning = False
 
-    def progress(stage: str, done: int, total: int) -> None:
-        silent(stage, done, total)
-
     def begun() -> bool:
         nonlocal planning
         planning = True
         return False
 
-    assert pipeline.upscale(spec, progress, begun).failed == 2
+    assert pipeline.upscale(spec, silent, begun).failed == 2
     assert rows(tmp_path / "out", *COLUMNS)["bb.png"]["copy_of"] == "b.png"
     planning = False
     summary = pipeline.upscale(replace(spec, resume=Resume(retry_failed=True)), silent)

@@ -71,9 +71,7 @@ def test_a_list_with_lines_that_cannot_be_read(
     tmp_path: Path, s3_endpoint: str, s3_bucket: str, image: bytes
 ) -> None:
     s3_client(s3_endpoint).put_object(Bucket=s3_bucket, Key="a.png", Body=image)
-    (tmp_path / "l.txt").write_text(
-        f"s3://{s3_bucket}/a.png\ns3://a b/c.png\nhttp://x/d.png\n/dev/zero\nimage.png"
-    )
+    (tmp_path / "l.txt").write_text(f"s3://{s3_bucket}/a.png\ns3://a b/c.png\ngs://x/d.png\n/dev/zero\nimage.png")
     command = [
         "upscale",
         str(tmp_path / "l.txt"),
@@ -91,8 +89,8 @@ def test_a_list_with_lines_that_cannot_be_read(
     assert told.pop("image.png") is None
     assert told["a b/c.png"] == 'Invalid bucket name "a b"'
     assert told["dev/zero"] == "is a device, not a regular file"
-    (http,) = (error for path, error in told.items() if path.startswith("http"))
-    assert str(http).startswith("http://x/d.png: http:// cannot be read")
+    (unknown,) = (error for path, error in told.items() if path.startswith("gs"))
+    assert str(unknown).startswith("gs://x/d.png: gs:// cannot be read")
 
 
 def test_an_endpoint_that_nothing_is_at(tmp_path: Path, s3_endpoint: str, image: bytes) -> None:

@@ -19,6 +19,7 @@ import pytest
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.allocation.budget import parse_budget
 from arm_batch.core.image_options import Writing
+from arm_batch.core.progress import Progress
 from arm_batch.errors import BudgetError, InputError, OutputError, StoppedError, StoreError
 from arm_batch.execution.inline import InlineExecutor
 from arm_batch.inputs.sources import Entry, Source
@@ -44,14 +45,13 @@ def files(output: Path) -> dict[str, bytes]:
     return {str(p.relative_to(output)): p.read_bytes() for p in output.rglob("*") if p.is_file()}
 
 
-def stop_after(stage: str, number: int) -> tuple[Callable[[str, int, int], None], Callable[[], bool]]:
+def stop_after(stage: str, number: int) -> tuple[Callable[[Progress], None], Callable[[], bool]]:
     """A progress callback and a `Stop` that says so once `number` shards are through `stage`."""
     reached = False
 
-    def progress(at: str, done: int, total: int) -> None:
+    def progress(at: Progress) -> None:
         nonlocal reached
-        del total
-        reached |= at == stage and done >= number
+        reached |= at.stage == stage and at.shards_done >= number
 
     return progress, lambda: reached
 
@@ -116,6 +116,7 @@ def test_a_finished_run_reads_nothing_and_writes_nothing_new(
     pipeline.upscale(spec, silent)
     after = files(tmp_path / "out")
     assert read == []
+    # Who had nothing to run leaves no record of an attempt.
     assert {k: v for k, v in after.items() if k != "run.json"} == {
         k: v for k, v in before.items() if k != "run.json"
     }

@@ -13,10 +13,10 @@ import pytest
 from arm_batch import pipeline
 from arm_batch.budget.quota import SharedQuota
 from arm_batch.budget.quota_journal import QuotaJournal
+from arm_batch.core.progress import Progress
 from arm_batch.core.quota.state import QuotaState
 from arm_batch.errors import BudgetError, StoppedError
 from arm_batch.pipeline import quota
-from arm_batch.pipeline.runner import Progress
 from arm_batch.report import RunSummary
 from arm_batch.runstate.allocation import read_revisions
 from arm_batch.runstate.allocation_record import AllocationRecord
@@ -93,9 +93,9 @@ def test_a_job_that_was_stopped_keeps_what_it_holds(archive: Path, full: int, tm
     spec = job(archive, tmp_path / "out", budget=budget, shard_images=2)
     done: list[int] = []
 
-    def note(stage: str, number: int, _: int) -> None:
-        if stage == "run":
-            done.append(number)
+    def note(progress: Progress) -> None:
+        if progress.stage == "run":
+            done.append(progress.shards_done)
 
     with pytest.raises(StoppedError):
         pipeline.upscale(spec, note, lambda: bool(done) and done[-1] >= 1)
@@ -129,8 +129,8 @@ def test_failed_images_give_back_and_are_tried_again_from_the_pool(full: int, tm
     archive = make_archive(tmp_path / "in")
     spec = job(archive, tmp_path / "out", budget=make_pool(tmp_path / "pool", full))
 
-    def spoil(stage: str, done: int, total: int) -> None:
-        if stage == "plan" and done == total:
+    def spoil(progress: Progress) -> None:
+        if progress.stage == "plan" and progress.shards_done == progress.shards:
             (archive / "a.png").write_bytes(b"overwritten")
 
     spent = pipeline.upscale(spec, spoil).spent_flops
@@ -184,12 +184,16 @@ def smooth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return many_images(tmp_path_factory.mktemp("smooth"), 100, smooth=True)
 
 
-def at_shard(number: int, action: Callable[[], object]) -> Progress:
+def at_shard(number: int, action: Callable[[], object]) -> Callable[[Progress], None]:
     """Does something when so many shards of a run are done."""
 
-    def note(stage: str, done: int, total: int) -> None:
-        silent(stage, done, total)
-        if (stage, done) == ("run", number):
+    acted = False
+
+    def note(progress: Progress) -> None:
+        nonlocal acted
+        silent(progress)
+        if (progress.stage, progress.shards_done) == ("run", number) and not acted:
+            acted = True
             action()
 
     return note
@@ -264,7 +268,7 @@ def test_six_jobs_share_alike_although_the_first_has_begun(tmp_path: Path) -> No
 
     def until_it_runs(spec: JobSpec) -> None:
         stages: list[str] = []
-        pipeline.upscale(spec, lambda stage, *_: stages.append(stage), lambda: "run" in stages)
+        pipeline.upscale(spec, lambda progress: stages.append(progress.stage), lambda: "run" in stages)
 
     def others_come() -> None:
         for spec in specs[1:]:

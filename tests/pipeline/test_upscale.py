@@ -19,6 +19,7 @@ from PIL import Image
 from arm_batch import open_dataset, pipeline
 from arm_batch.core.arrays import Pixels
 from arm_batch.core.prediction.metrics import psnr
+from arm_batch.core.progress import Progress
 from arm_batch.errors import InputError, LadderError, OutputError, UsageError
 from arm_batch.images import decode
 from arm_batch.models.ladder_files import load_ladder
@@ -111,8 +112,8 @@ def test_a_second_start_of_the_same_run_does_nothing_again(tmp_path: Path) -> No
 def test_a_run_that_was_broken_off_is_finished_with_the_same_rows(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "in")
 
-    def stop(stage: str, done: int, _: int) -> None:
-        if stage == "run" and done == 2:
+    def stop(progress: Progress) -> None:
+        if progress.stage == "run" and progress.shards_done == 2:
             raise KeyboardInterrupt
 
     whole = pipeline.upscale(job(archive, tmp_path / "whole", shard_images=2), silent)

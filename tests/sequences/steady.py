@@ -14,6 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, tzinfo
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -35,7 +36,12 @@ def steady() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uuid, "uuid4", lambda: next(draws))
         patch.setattr(clock_module, "time", SimpleNamespace(monotonic=lambda: 0.0))
+        patch.setattr(clock_module, "datetime", SimpleNamespace(now=_new_year))
         yield
+
+
+def _new_year(zone: tzinfo) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=zone)
 
 
 class _Serial:

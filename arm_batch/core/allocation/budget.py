@@ -114,8 +114,6 @@ def parse_budget(text: str) -> Budget:
         raise BudgetError(f"the budget {text!r} is too large or too small to mean anything")
     kind, size = UNITS[unit]
     amount = number * size
-    if kind == "share" and amount > 1:
-        raise BudgetError(f"the budget {text!r} is more than running the largest subnet everywhere (100%)")
     return Budget(
         text=f"{amount.normalize():f}dB" if kind == "quality" else text.strip(), kind=kind, amount=amount
     )
@@ -173,6 +171,8 @@ def target_budget(decibels: float) -> Budget:
     """
     if not math.isfinite(decibels):
         raise BudgetError(f"the target {decibels} dB is not a number")
+    if decibels <= 0:
+        raise BudgetError(f"a target PSNR of {decibels:g} dB is none: it must be more than 0, such as 28")
     return parse_budget(f"{decibels:.12g}dB")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,6 +140,10 @@ class ActorPool:
     def ready(self) -> int:
         """How many actors are in service."""
         return sum(worker.starting is None for worker in self._workers)
+
+    def in_service(self) -> dict[str, int]:
+        """The same by the name of their kind."""
+        return dict(Counter(worker.kind.name for worker in self._workers if worker.starting is None))
 
     def with_room(self) -> Iterator[Worker]:
         """Actors that can take another call, those with fewest first; asked anew after each."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import ray
 from ray.exceptions import RayError
 
+from arm_batch.core.attempts import Node
 from arm_batch.errors import ClusterError
 from arm_batch.execution.ray.address import check_cluster
 
@@ -25,9 +26,24 @@ ENVIRONMENT = {
 """What a cluster should be started with."""
 
 
+_GPU_KIND = "accelerator_type:"
+"""How Ray begins the resource that names what GPU a node has."""
+
+
 def is_connected() -> bool:
     """Whether this process has a connection to Ray already."""
     return ray.is_initialized()
+
+
+def cluster_nodes() -> tuple[Node, ...]:
+    """The nodes that are alive, by name."""
+    found = []
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if node["Alive"]:
+            held = node["Resources"]
+            gpu = next((name.removeprefix(_GPU_KIND) for name in held if name.startswith(_GPU_KIND)), None)
+            found.append(Node(node["NodeManagerHostname"], int(held.get("CPU", 0)), int(held.get("GPU", 0)), gpu))
+    return tuple(sorted(found, key=lambda node: node.name))
 
 
 @contextmanager

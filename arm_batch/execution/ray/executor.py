@@ -15,13 +15,17 @@ from arm_batch.budget.protocol import GenerationBudget, Quota
 from arm_batch.core.allocation.apportion import ShardAllocation
 from arm_batch.core.allocation.deadline import CPU, ClusterProfile
 from arm_batch.core.allocation.lp import Pool
+from arm_batch.core.attempts import Node
+from arm_batch.core.progress import Progress
 from arm_batch.core.stop import Stop
-from arm_batch.execution.messages import JobContext, ShardSummary
+from arm_batch.execution.messages import JobContext, Partly, ShardSummary
 from arm_batch.execution.plan_ahead import PlanAhead
 from arm_batch.execution.profiling import Sampled
 from arm_batch.execution.ray.actor_pool import ActorPool, DeviceKind
 from arm_batch.execution.ray.actors import lone_image_task
+from arm_batch.execution.ray.cluster import cluster_nodes
 from arm_batch.execution.ray.faults import TRIES, WorkerLostError, get, persist
+from arm_batch.execution.ray.metrics import RunMetrics
 from arm_batch.execution.ray.named_actor import NamedActor
 from arm_batch.execution.ray.planning import POLL_S, RayPlanner
 from arm_batch.execution.ray.profiling import profile_host, profile_pools, queue_ranks
@@ -74,6 +78,7 @@ class RayExecutor:
         self._pool = ActorPool(kinds, context.engine)
         self._planner = RayPlanner(context, self._context, ahead, lambda: self._pool.cores)
         self._pools: tuple[Pool, ...] = ()
+        self._metrics = RunMetrics(context.ladder, context.output.url)
 
     def host(self, budget: GenerationBudget, name: str) -> GenerationBudget:
         """Start the budget actor; a second driver of the same run finds the same one.
@@ -97,11 +102,25 @@ class RayExecutor:
 
     def plan(self, shards: Iterable[Shard], stop: Stop) -> Iterator[ShardSummary]:
         """See `RayPlanner.plan`."""
-        return self._planner.plan(shards, stop)
+        for summary in self._planner.plan(shards, stop):
+            self._metrics.planned(summary)
+            yield summary
 
     def held(self) -> dict[str, int]:
         """All cores and GPUs of the cluster as it is now."""
         return {CPU: self._pool.cores, "gpu": self._pool.gpus}
+
+    def workers(self) -> dict[str, int]:
+        """The actors that have started."""
+        return self._pool.in_service()
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of the cluster that are alive."""
+        return cluster_nodes()
+
+    def watch(self, progress: Progress, /) -> None:
+        """See `RunMetrics.watch`."""
+        self._metrics.watch(progress)
 
     def at_once(self) -> int:
         """Some for each actor that the cluster has room for."""
@@ -112,7 +131,7 @@ class RayExecutor:
         pools = self._profile_pools()
         return ClusterProfile(pools, self._pool.cores, profile_host(self._context, shards, self._pool.cores))
 
-    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit]:
+    def run(self, shards: Sequence[ShardId], budget: GenerationBudget, stop: Stop) -> Iterator[Commit | Partly]:
         """Run planned shards: cut, upscale on whichever actor is free, stitch and commit."""
         waiting = deque(shards)
         # With one kind of device there is nothing to compare.
@@ -131,14 +150,15 @@ class RayExecutor:
                 return
             for result in self._step(flow):
                 if isinstance(result, Commit):
-                    yield _settled(result, budget)
+                    yield self._settled(result, budget)
                     continue
                 shard = result.run.shard
                 losses[shard] += 1
+                self._metrics.lost()
                 if losses[shard] < TRIES:
                     waiting.appendleft(shard)
                 else:
-                    yield _settled(self._run_one_by_one(result.run), budget)
+                    yield self._settled(self._run_one_by_one(result.run), budget)
         yield from self._wind_down(flow, budget)
 
     def close(self) -> None:
@@ -179,7 +199,7 @@ class RayExecutor:
         while len(flow) and time.monotonic() < deadline:
             for result in self._step(flow):
                 if isinstance(result, Commit):
-                    yield _settled(result, budget)
+                    yield self._settled(result, budget)
                 else:
                     budget.release(result.run.shard.index)
         for run in flow.abandon():
@@ -209,7 +229,7 @@ class RayExecutor:
         revision = run.share.revision
         return cast(Commit, get(commit_task.remote(self._context, run.shard, revision, poisonous, *records)))
 
-
-def _settled(commit: Commit, budget: GenerationBudget) -> Commit:
-    budget.settle(commit.shard.index, commit.flops)
-    return commit
+    def _settled(self, commit: Commit, budget: GenerationBudget) -> Commit:
+        budget.settle(commit.shard.index, commit.flops)
+        self._metrics.committed(commit)
+        return commit

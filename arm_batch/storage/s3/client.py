@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from arm_batch.errors import StoreError
@@ -50,7 +51,11 @@ def _client(endpoint_url: str | None, connect_s: float, read_s: float) -> S3Clie
         max_pool_connections=_CONNECTIONS,
     )
     # A session of its own: boto3's default session is not safe to use from several threads.
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
+    session = boto3.session.Session()
+    if session.get_credentials() is None:
+        # Public buckets are read without any.
+        config = config.merge(Config(signature_version=UNSIGNED))
+    return session.client("s3", endpoint_url=endpoint_url, config=config)
 
 
 def repeated(

@@ -18,6 +18,7 @@ import pytest
 import ray
 
 from arm_batch import open_dataset, pipeline
+from arm_batch.core.progress import Progress
 from arm_batch.errors import ArmBatchError, StoppedError
 from arm_batch.execution.ray import actor_pool
 from arm_batch.execution.ray.faults import TRIES
@@ -77,14 +78,13 @@ def assert_whole(output: Path) -> None:
     assert (found.problems, found.left) == ((), 0)
 
 
-def once(stage: str, number: int, act: Callable[[], None]) -> Callable[[str, int, int], None]:
+def once(stage: str, number: int, act: Callable[[], None]) -> Callable[[Progress], None]:
     """A progress callback that acts when so many shards are through a stage, the first time."""
     acted = False
 
-    def progress(at: str, done: int, total: int) -> None:
+    def progress(at: Progress) -> None:
         nonlocal acted
-        del total
-        if at == stage and done >= number and not acted:
+        if at.stage == stage and at.shards_done >= number and not acted:
             acted = True
             act()
 

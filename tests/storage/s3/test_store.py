@@ -13,6 +13,7 @@ from arm_batch.storage.base import ObjectInfo
 from arm_batch.storage.retry import RetryPolicy
 from arm_batch.storage.s3 import client
 from arm_batch.storage.s3 import store as store_module
+from arm_batch.storage.s3.client import s3_client
 from arm_batch.storage.s3.store import S3Store
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultyS3
@@ -367,3 +368,16 @@ def test_servers_that_know_no_conditions_or_ranges(
 def test_another_patience_is_the_same_place(direct: S3Store) -> None:
     assert replace(direct, retry_policy=FAST) == direct
     assert hash(replace(direct, retry_policy=FAST)) == hash(direct)
+
+
+def test_without_credentials_requests_are_not_signed(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # Another time-out, so that no client of other tests is found.
+    client = s3_client(s3_endpoint, RetryPolicy(connect_s=9.5))
+    sent: list[str] = []
+    client.meta.events.register("before-send.s3", lambda request, **_: sent.extend(request.headers))
+    client.list_buckets()
+    assert sent
+    assert "Authorization" not in sent
