@@ -66,7 +66,7 @@ class Progress(Record, frozen=True, kw_only=True):
     def after(self, seconds: float) -> Progress:
         """The same so many seconds later, where nothing has been heard since."""
         left = None if self.eta_seconds is None else max(0.0, self.eta_seconds - seconds)
-        return structs.replace(self, seconds=self.seconds + seconds, eta_seconds=left)
+        return structs.replace(self, seconds=round(self.seconds + seconds, 3), eta_seconds=left)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,8 @@ from arm_batch.pipeline.telling import Telling
 from arm_batch.runstate.attempts import attempt_key, write_attempt
 from arm_batch.storage.base import ObjectStore
 
-HEARD_EVERY_S = 30.0
-"""How often it is written how far the attempt is: one small request."""
+SOON_S, HEARD_EVERY_S = 5.0, 30.0
+"""How often it is written how far the attempt is, one small request: soon in the beginning, less often later."""
 
 _SECRET = (re.compile(r"(?<=://)[^/@\s]+@"), re.compile(r"(?<=\?)[^\s'\"]*"))
 """Of URLs: who asks, and what is asked, in which signatures are."""
@@ -89,7 +89,8 @@ class AttemptLog:
             write_attempt(self._store, record)
 
         def note(progress: Progress) -> None:
-            if self._clock.now - self._written_s >= HEARD_EVERY_S:
+            now = self._clock.now
+            if now - self._written_s >= min(HEARD_EVERY_S, max(SOON_S, now / 4)):
                 write("running", progress)
 
         write("running", self._telling.now)

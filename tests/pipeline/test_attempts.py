@@ -11,9 +11,14 @@ import pytest
 from msgspec import structs
 
 from arm_batch import pipeline, report
+from arm_batch.core.attempts import Node
 from arm_batch.core.progress import Progress
 from arm_batch.errors import BudgetError, StoppedError
+from arm_batch.execution.choice import Choice
 from arm_batch.pipeline import summary as summary_module
+from arm_batch.pipeline.attempt import AttemptLog
+from arm_batch.pipeline.clock import Clock
+from arm_batch.pipeline.telling import Telling
 from arm_batch.runstate.attempts import ATTEMPTS, attempt_key, read_attempts, write_attempt
 from arm_batch.spec import Resume
 from arm_batch.storage.local import LocalStore
@@ -112,3 +117,30 @@ def test_of_two_drivers_the_last_to_finish_tells_of_both(tmp_path: Path, monkeyp
     assert pipeline.upscale(job(archive, output), silent).images == 8
     found = record(output)
     assert (found["images"], len(found["generations"]), len(found["attempts"])) == (8, 2, 2)
+
+
+class SetClock(Clock):
+    """One that is set by hand."""
+
+    at = 0.0
+
+    @property
+    def now(self) -> float:
+        """See `Clock`."""
+        return self.at
+
+
+def test_it_is_written_soon_in_the_beginning_and_less_often_later(tmp_path: Path) -> None:
+    store, clock = LocalStore(str(tmp_path)), SetClock()
+    telling = Telling(clock, silent)
+    log = AttemptLog(store, "a", clock, telling, "arm-batch upscale in out")
+    heard: list[float] = []
+    with log.kept(Choice("inline", "as was asked for"), "here", lambda: (Node("vm", 2, 0, None),)):
+        for second in range(601):
+            clock.at = float(second)
+            telling()
+            (attempt,) = read_attempts(store)
+            heard += [attempt.seconds] if attempt.seconds not in heard else []
+    assert heard[:4] == [0.0, 5.0, 10.0, 15.0]
+    assert heard[-3:] == [heard[-1] - 60, heard[-1] - 30, heard[-1]]
+    assert [attempt.outcome for attempt in read_attempts(store)] == ["done"]

@@ -122,7 +122,11 @@ def test_all_documents_of_a_run_and_a_pool_say_their_format(output: Path, pool: 
     assert len(found) > 15
     for path in found:
         document = json.loads(path.read_bytes()) if path.suffix == ".json" else arrays(path)
-        assert (int(document["format"]), len(document["checksum"])) == (1, 64 if path.suffix == ".json" else 32)
+        format = RunRecord.format if path.name == "run.json" else 1
+        assert (int(document["format"]), len(document["checksum"])) == (
+            format,
+            64 if path.suffix == ".json" else 32,
+        )
 
 
 def test_the_record_of_a_run_is_read_by_its_type(output: Path) -> None:
@@ -130,6 +134,15 @@ def test_the_record_of_a_run_is_read_by_its_type(output: Path) -> None:
     assert record.images == 7
     assert [generation.kind for generation in record.generations] == ["initial"]
     assert len(record.allocation.score_edges) + 1 == len(record.allocation.score_cuts)
+    assert [attempt.outcome for attempt in record.attempts] == ["stopped", "done"]
+
+
+def test_the_record_of_a_run_of_before_attempts_is_read(output: Path) -> None:
+    values = json.loads((output / "run.json").read_bytes())
+    for name in ("format", "checksum", "started", "ended", "seconds", "attempts"):
+        del values[name]
+    record = decode_record(json.dumps(values).encode(), RunRecord, "run.json", StoreError)
+    assert (record.images, record.started, record.attempts) == (7, None, ())
 
 
 def test_an_output_of_before_is_read_and_goes_on(output: Path, tmp_path: Path) -> None:
