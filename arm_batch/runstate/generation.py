@@ -156,6 +156,17 @@ def create_generation(
     return list_generations(store)[number]
 
 
+def check_kept(store: ObjectStore, generation: Generation) -> None:
+    """Say so where another driver has discarded a generation, since no plan met its budget.
+
+    Raises:
+        StoreError: its record is gone, or is another's now.
+    """
+    now = _read(store, generation.number)
+    if now is None or now.attempt != generation.attempt:
+        raise StoreError(f"{store.url}: another job has just given up {generation.name}: start again")
+
+
 def discard_generation(store: ObjectStore, generation: Generation) -> None:
     """Remove all of a generation that nothing is committed of; its record and its listing last, in this order.
 

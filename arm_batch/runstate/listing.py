@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from arm_batch.errors import StoreError
 from arm_batch.inputs.columns import from_store, schema_in
 from arm_batch.runstate.damage import LOST, damage_told
-from arm_batch.runstate.generation import Generation
+from arm_batch.runstate.generation import Generation, check_kept
 from arm_batch.runstate.listing_table import LISTING_SCHEMA
 from arm_batch.runstate.plan_files import check_columns, check_duplicates, entries_of
 from arm_batch.runstate.shard_plan import Shard, ShardId
@@ -88,9 +88,17 @@ def _shards_of(generation: Generation, table: pa.Table) -> Iterator[Shard]:
         start = stop
 
 
+def _read_listing(store: ObjectStore, generation: Generation) -> bytes:
+    try:
+        return store.read(generation.listing)
+    except FileNotFoundError:
+        check_kept(store, generation)
+        raise
+
+
 def _open_listing(store: ObjectStore, generation: Generation) -> pq.ParquetFile:
     with damage_told(store, generation.listing, LOST):
-        data = pa.BufferReader(store.read(generation.listing))
+        data = pa.BufferReader(_read_listing(store, generation))
         file = pq.ParquetFile(data, page_checksum_verification=True)
         check_format(file.schema_arrow, f"{store.url}/{generation.listing}")
         check_columns(file.schema_arrow.empty_table(), LISTING_SCHEMA)

@@ -85,10 +85,10 @@ class Documents:
         return [self.place(record, path) for path in paths if path.startswith("images/")]
 
     def place(self, record: Record | None, path: str) -> str:
-        """Where an image file is: a kill may have kept it from its place."""
+        """Where an image file is: a kill may have kept it from its place, or have left it there once more."""
         folders = () if record is None else record.staged
         staged = (f"staging/{folder}/{path.removeprefix('images/')}" for folder in folders)
-        return next((key for key in staged if key in self._keys), path)
+        return next((key for key in staged if key in self._keys and self._read(key) != self._read(path)), path)
 
     def paths(self, record: Record) -> list[str]:
         """The inputs of a record."""

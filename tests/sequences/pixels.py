@@ -22,8 +22,14 @@ def untrue(row: dict[str, Any], image: bytes | None, inputs: Inputs) -> Iterator
         image: what lies where the row says; None where nothing does.
         inputs: all that the sources ever were.
     """
+    lacking = [
+        name for name in ("subnet_tiles", "flops", "image", "error", "copy_of", "source_size") if name not in row
+    ]
     source = inputs.bytes_of(row["path"], row["source_etag"])
-    if source is None:
+    if lacking:
+        # A flipped bit of a name.
+        yield f"it lacks {', '.join(lacking)}"
+    elif source is None:
         yield f"its source never had the ETag {row['source_etag']!r}"
     elif row["source_size"] not in (len(source), -1):
         yield f"its source has {len(source)} bytes, not {row['source_size']}"
