@@ -13,7 +13,7 @@ import numpy as np
 from arm_batch.core.allocation.budget import human_flops
 from arm_batch.core.allocation.deadline import TimeForecast
 from arm_batch.core.allocation.knapsack import Allocation
-from arm_batch.core.allocation.measures import MEASURES, Objective
+from arm_batch.core.allocation.measures import Objective, measure_of
 from arm_batch.core.allocation.objective import Quality
 from arm_batch.core.json_records import Record, encode_record
 from arm_batch.core.prediction.ladder import Ladder, Subnet
@@ -60,6 +60,7 @@ class RunSummary(Record, frozen=True):
         spent_flops: executed FLOPs spent.
         objective: what the allocation makes best.
         predicted: what it is predicted to reach; ``None`` when no image could be read.
+        reference: the rung that `predicted` is closeness to; None where it is PSNR.
         subnet_tiles: tiles per subnet, by name.
         repaired: what was damaged and has been done again.
         expected_seconds: wall time of all generations with a budget of time together; ``None`` without any.
@@ -80,6 +81,7 @@ class RunSummary(Record, frozen=True):
     spent_flops: int
     objective: Objective
     predicted: Quality | None
+    reference: str | None
     subnet_tiles: dict[str, int]
     repaired: tuple[str, ...]
     expected_seconds: float | None
@@ -127,7 +129,7 @@ class RunRecord(RunSummary, frozen=True):
 
     what: ClassVar[str] = "the record of a run"
     remedy: ClassVar[str] = "running the same `arm-batch upscale` again writes it anew"
-    format: ClassVar[int] = 1
+    format: ClassVar[int] = 2
 
     flops_convention: str
     settings: dict[str, str]
@@ -220,7 +222,7 @@ def describe(summary: RunSummary) -> list[str]:
         f"budget     {summary.budget} = {human_flops(summary.budget_flops)}",
         f"spent      {human_flops(summary.spent_flops)}, {share:.2%} of the largest subnet everywhere",
         f"tiles      {tiles}",
-        f"predicted  {quality} ({MEASURES[summary.objective]}, from the LUT)",
+        f"predicted  {quality} ({measure_of(summary.objective, summary.reference)}, from the LUT)",
         f"time       list {seconds.list_seconds:.1f} s, start {seconds.start_seconds:.1f} s, "
         f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
         f"output     {summary.output} (record: {RUN_KEY})",

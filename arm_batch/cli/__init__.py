@@ -1,4 +1,5 @@
-"""The command line: ``arm-batch plan | upscale | status | verify | budget | train | build-lut | evaluate``."""
+"""The command line: ``arm-batch plan | upscale | status | verify | budget | train | ladder | build-lut |
+evaluate``."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ COMMANDS = {
     "verify": "arm_batch.cli.inspect:verify_command",
     "budget": "arm_batch.cli.budget:app",
     "train": "arm_batch.cli.models:train_command",
+    "ladder": "arm_batch.cli.ladder:app",
     "build-lut": "arm_batch.cli.models:build_lut_command",
     "evaluate": "arm_batch.cli.evaluate:evaluate_command",
 }

@@ -6,6 +6,7 @@ from arm_batch.core.allocation.deadline import CPU
 from arm_batch.execution.profiling import speed_key
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 from arm_batch.models.ladder_files import LadderFiles
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes.open import check_there, is_there
 from arm_batch.models.throughput import compare_runtimes, hardware
 from arm_batch.spec import RuntimeName, RuntimeWish
@@ -28,7 +29,7 @@ def choose_runtime(wish: RuntimeWish, files: LadderFiles) -> RuntimeName:
     if wish != "auto":
         check_there(wish)
         return wish
-    if not all(map(is_there, CANDIDATES)):
+    if not all(map(is_there, CANDIDATES)) or not any(isinstance(net, SubnetRung) for net in files.nets):
         return "torch"
     machine = "; ".join(hardware("cpu", runtime) for runtime in CANDIDATES)
     key, path = speed_key(CPU, f"largest subnet on {machine}", 1, files.ladder), cache_file()
