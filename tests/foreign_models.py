@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from arm_batch.evaluation.calibrate import TileSample
+from arm_batch.evaluation.closeness import sample_closeness
 from arm_batch.models.backbones.plain import Plain
 from arm_batch.models.rungs.extras import load_extra
 
@@ -41,6 +44,9 @@ def compact(seed: int = 0, features: int = 16, convolutions: int = 3, scale: int
     net: torch.nn.Module = architecture.Compact(
         num_in_ch=3, num_out_ch=3, num_feat=features, num_conv=convolutions, upscale=scale, act_type="prelu"
     )
+    with torch.no_grad():
+        for parameter in list(net.parameters())[-2:]:
+            parameter.mul_(0.2)
     return net
 
 
@@ -174,3 +180,29 @@ def _ncnn_layers(wheel: Path, name: str) -> Iterator[dict[str, Tensor]]:
             place += slopes.nbytes
             yield {"weight": torch.tensor(slopes)}
     assert place == len(data)
+
+
+def build_foreign_ladder(folder: Path, pictures: Path) -> Path:
+    """A ladder with a rung of every kind: bicubic, a subnet, an ONNX file and a Compact net.
+
+    Untrained as they are, each is made to look closer to the top than the one before, so that budgets buy all.
+    """
+    from arm_batch.evaluation import build_over_top as module
+    from arm_batch.models.rungs.files import read_model
+    from arm_batch.models.rungs.inspection import inspect_model
+    from arm_batch.models.shipped import shipped_subnets
+
+    def sampled(*given: Any) -> TileSample:
+        found = sample_closeness(*given)
+        shares = np.array([1, 0.4, 0.15, 0])
+        return replace(found, mse=np.maximum(found.mse[:, :1] * shares, 1))
+
+    folder.mkdir()
+    top = inspect_model(read_model(save_compact(folder / "x4-mine.safetensors", features=40)))
+    middle = inspect_model(read_model(save_plain_as_onnx(folder / "middle.onnx", plain(20))), tile=top.tile)
+    wanted = module.Wanted(top=top, models=(middle,), shipped=(shipped_subnets("plain-16", 4),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "sample_closeness", sampled)
+        built = module.build_over_top(folder, wanted, (pictures, (1,)), pictures=20, reference="top")
+    assert built.subnets == ("bicubic", "plain-16", "middle", "x4-mine")
+    return folder

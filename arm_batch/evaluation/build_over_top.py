@@ -122,7 +122,7 @@ def build_over_top(
         originals = Photographs(tuple((path, calibrate[1]) for path in paths))
         sample = sample_tiles(upscaler, len(nets), grid, originals.pairs(wanted.top.scale), most)
     scores = scores or SCORES[reference]
-    kept = sorted({*worth_buying(sample, scores, subnets), len(subnets) - 1})
+    kept = _kept(sample, scores, subnets)
     lut = _write(folder, wanted, grid, priced, [nets[i] for i in kept], sample, kept, (scores, paths, reference))
     return BuiltOverTop(
         subnets=tuple(subnets[i].name for i in kept),
@@ -133,6 +133,19 @@ def build_over_top(
         flops=len(sample.mse) * per_tile,
         closeness_db=tuple(psnr_of_mse(sample.mse[:, kept].mean(axis=0)).tolist()),
     )
+
+
+def _kept(sample: TileSample, scores: Sequence[str], subnets: Sequence[Subnet]) -> list[int]:
+    """Positions of the rungs that a budget can use, and of the top.
+
+    Those that are farther off than a cheaper one go first: a table takes errors never to rise with cost, and what
+    they lose would count as won by the next.
+    """
+    errors = sample.mse.mean(axis=0)
+    nearer = [i for i in range(len(subnets)) if (errors[:i] > errors[i]).all()]
+    nearer = sorted({0, *nearer, len(subnets) - 1})
+    worth = worth_buying(replace(sample, mse=sample.mse[:, nearer]), scores, [subnets[i] for i in nearer])
+    return sorted({*(nearer[i] for i in worth), len(subnets) - 1})
 
 
 Made = ShippedSubnets | tuple[ModelFacts, ModelFile]
