@@ -56,7 +56,7 @@ def test_a_ladder_is_built_from_files_and_names(
     assert (files.ladder.lut.mse >= CLOSEST_MSE).all()
     halos = [net.halo for net in files.nets if net is not None]
     assert files.ladder.grid.halo >= max(halos)
-    assert halos[0] < halos[1]
+    assert len(set(halos)) == 2
 
 
 def test_named_subnets_keep_the_halo_of_their_ladder(
