@@ -14,7 +14,6 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from arm_batch.errors import LadderError
 from arm_batch.models.rungs.extras import load_extra
@@ -97,6 +96,9 @@ class SpandrelModel:
 
 
 def _counted(descriptor: Any, window: int, device: str) -> int:
+    # It loads much of torch that running a model does without.
+    from torch.utils.flop_counter import FlopCounterMode
+
     channels = descriptor.input_channels
     picture = torch.zeros(3 // channels, channels, window, window, device=device)
     descriptor.to(device)
