@@ -22,7 +22,7 @@ $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[demo,docs,heif,http,plot,train,dev]'
+	$(PIP) --editable '.[demo,docs,heif,http,models,plot,train,dev]'
 	@touch $@
 
 demo: $(VENV)/demo.stamp  ## install and upscale real photographs on a local Ray, into demo-output/

@@ -60,6 +60,7 @@ class Forecast:
         ladder: its name.
         subnets: its subnets, cheapest first.
         objective: what the budget is to make best.
+        reference: the rung that predictions are closeness to; None where they are PSNR.
         format: of the images to be written.
         images: in the archive.
         scored: images that were looked at.
@@ -84,6 +85,7 @@ class Forecast:
     ladder: str
     subnets: tuple[str, ...]
     objective: Objective
+    reference: str | None
     format: str
     images: int
     scored: int

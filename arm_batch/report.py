@@ -60,6 +60,7 @@ class RunSummary(Record, frozen=True):
         spent_flops: executed FLOPs spent.
         objective: what the allocation makes best.
         predicted: what it is predicted to reach; ``None`` when no image could be read.
+        reference: the rung that `predicted` is closeness to; None where it is PSNR.
         subnet_tiles: tiles per subnet, by name.
         repaired: what was damaged and has been done again.
         expected_seconds: wall time of all generations with a budget of time together; ``None`` without any.
@@ -80,6 +81,7 @@ class RunSummary(Record, frozen=True):
     spent_flops: int
     objective: Objective
     predicted: Quality | None
+    reference: str | None
     subnet_tiles: dict[str, int]
     repaired: tuple[str, ...]
     expected_seconds: float | None

@@ -38,7 +38,8 @@ from arm_batch.evaluation.paper_lut import PaperLut
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.checkpoint import load_supernet
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import list_subnets
+from arm_batch.models.ladder_files import in_order, subnet_rung
+from arm_batch.models.rungs.subnet import SubnetRung
 
 SPENDS = (0.1, 0.2, 0.3, 0.4, 0.6)
 RANDOM_BUDGETS = 100
@@ -60,7 +61,8 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     family = get_backbone("carn")
     supernet = load_supernet(options.reference / "arm-carn.pth", family, SCALE)
-    subnets, nets = list_subnets([(supernet, family.widths)], GRID)
+    rungs = [subnet_rung(SubnetRung(supernet, width, GRID.halo), GRID.tile) for width in family.widths]
+    subnets, nets = in_order(rungs, supernet.scale, GRID)
     upscaler = Upscaler(nets, GRID, SCALE, "cpu")
     tiles = measure_images(upscaler, subnets, options.val, options.cache / f"{options.val.name}.npz")
     sample = measure_calibration(upscaler, len(subnets), options.train, options.cache / "calibration.npz")

@@ -17,6 +17,7 @@ from arm_batch.core.tiling.interpolation import bicubic
 from arm_batch.evaluation.evaluate import measure, read_pairs, upscale_image
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
+from arm_batch.models.rungs.subnet import SubnetRung
 
 
 def tiled(files: LadderFiles, upscaler: Upscaler, subnet: int, image: Pixels8) -> Pixels:
@@ -34,8 +35,8 @@ def whole(files: LadderFiles, subnet: int, image: Pixels8) -> Pixels:
     net = files.nets[subnet]
     if net is None:
         return np.asarray(bicubic(image[None], files.ladder.scale)[0])
-    supernet, width = net
-    return upscale_image(image, supernet.subnet(width))
+    assert isinstance(net, SubnetRung)
+    return upscale_image(image, net.module())
 
 
 def main(data: Path, ladders: list[str]) -> None:

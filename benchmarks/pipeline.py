@@ -38,6 +38,7 @@ from arm_batch.images import Picture, decode, encode
 from arm_batch.models.backbones.fsrcnn import Fsrcnn
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import LadderFiles, load_ladder
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.report import RunSummary
 from arm_batch.spec import JobSpec, PlanSpec
 
@@ -212,9 +213,9 @@ def report_loop(files: LadderFiles, upscaler: Upscaler, archive: Path, names: Se
 
 def as_published(files: LadderFiles) -> Fsrcnn:
     """The largest subnet with torch's own transposed convolution."""
-    supernet, width = files.nets[-1] or (None, 0)
-    assert supernet is not None
-    network = supernet.subnet(width)
+    net = files.nets[-1]
+    assert isinstance(net, SubnetRung)
+    network = net.module()
     assert isinstance(network, Fsrcnn)
     tail = network.tail_conv
     kernel, stride = tail.kernel_size[0], tail.stride[0]

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arm_batch.models.ladder_files import Net, load_ladder
+from arm_batch.models.ladder_files import load_ladder
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes.open import is_there
 from arm_batch.models.runtimes.pytorch import TorchRuntime
 from arm_batch.models.throughput import hardware
@@ -72,7 +73,7 @@ def _measure(
     }
 
 
-def _variants(net: Net, window: int, precision: Precision, batch: int) -> Iterator[tuple[str, Run]]:
+def _variants(net: SubnetRung, window: int, precision: Precision, batch: int) -> Iterator[tuple[str, Run]]:
     eager = TorchRuntime("cpu", 1, precision).materialise(net, window)
 
     def run_eager(windows: Tensor) -> Tensor:
@@ -87,12 +88,12 @@ def _variants(net: Net, window: int, precision: Precision, batch: int) -> Iterat
         yield "openvino", lambda windows: compiled(windows, None)
 
 
-def _subnets(ladders: list[str], names: list[str]) -> Iterator[tuple[str, Net, int]]:
+def _subnets(ladders: list[str], names: list[str]) -> Iterator[tuple[str, SubnetRung, int]]:
     left = set(names)
     for ladder in ladders:
         files = load_ladder(ladder)
         for subnet, net in zip(files.ladder.subnets, files.nets, strict=True):
-            if net is not None and subnet.name in left:
+            if isinstance(net, SubnetRung) and subnet.name in left:
                 left.remove(subnet.name)
                 yield subnet.name, net, files.ladder.grid.window
 

@@ -31,6 +31,7 @@ FORECAST = Forecast(
     ladder="fsrcnn-x4",
     subnets=("bicubic", "fsrcnn-56"),
     objective="image-psnr",
+    reference=None,
     format="webp",
     images=1000,
     scored=1000,

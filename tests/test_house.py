@@ -16,6 +16,7 @@ OPTION_LISTS = {
     "api/jobs.py:upscale",
     "api/plans.py:plan",
     "cli/evaluate.py:evaluate_command",
+    "cli/ladder.py:build_command",
     "cli/models.py:train_command",
     "cli/plan.py:plan_command",
     "cli/upscale.py:upscale",

@@ -16,7 +16,7 @@ import pillow_heif
 import pytest
 
 from arm_batch import cli
-from arm_batch.cli import budget, exit_codes
+from arm_batch.cli import budget, exit_codes, ladder
 from tests.archives import draw, write_png
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -161,6 +161,7 @@ def test_help_of_every_command(plain: Environment) -> None:
     assert script.returncode == 0, script.stderr
     assert all(f" {command} " in script.stdout for command in cli.COMMANDS)
     commands = [*cli.COMMANDS, *(f"budget {command.name}" for command in budget.app.registered_commands)]
+    commands += [f"ladder {command.name}" for command in ladder.app.registered_commands]
     done = plain.python("-c", HELP, *commands)
     assert done.returncode == 0, done.stderr
     assert all(f" {command} " in done.stdout for command in commands)

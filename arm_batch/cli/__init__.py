@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "arm_batch.cli.report:report_command",
     "budget": "arm_batch.cli.budget:app",
     "train": "arm_batch.cli.models:train_command",
+    "ladder": "arm_batch.cli.ladder:app",
     "build-lut": "arm_batch.cli.models:build_lut_command",
     "evaluate": "arm_batch.cli.evaluate:evaluate_command",
 }

@@ -156,9 +156,11 @@ def _degraded_table(rows: list[DegradedQuality]) -> Iterator[str]:
 
 def _supernets(files: LadderFiles) -> Iterator[tuple[Supernet, tuple[int, ...]]]:
     """Each supernet of a ladder with the widths that the ladder uses."""
-    used = [net for net in files.nets if net is not None]
-    for supernet in {id(supernet): supernet for supernet, _ in used}.values():
-        yield supernet, tuple(width for other, width in used if other is supernet)
+    from arm_batch.models.rungs.subnet import SubnetRung
+
+    used = [net for net in files.nets if isinstance(net, SubnetRung)]
+    for supernet in {id(net.supernet): net.supernet for net in used}.values():
+        yield supernet, tuple(net.width for net in used if net.supernet is supernet)
 
 
 def _table(

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from arm_batch.core.allocation.budget import human_flops
-from arm_batch.core.allocation.measures import MEASURES
+from arm_batch.core.allocation.measures import measure_of
 
 if TYPE_CHECKING:
     from arm_batch.core.allocation.bootstrap import Interval
@@ -56,7 +56,7 @@ def forecast_lines(forecast: Forecast) -> list[str]:
         f"tiles      {_count(forecast.tiles)}",
         f"100%       {_flops(forecast.full_flops.value)}{_spread(forecast.full_flops.interval, _flops)}: "
         f"{forecast.subnets[-1]} everywhere",
-        f"predicted  {MEASURES[forecast.objective]}, from the LUT of {forecast.ladder}; "
+        f"predicted  {measure_of(forecast.objective, forecast.reference)}, from the LUT of {forecast.ladder}; "
         f"gain over {forecast.subnets[0]} everywhere",
         f"output     {_count(forecast.output_pixels)} pixels; about {_size(forecast.output_bytes.value)}"
         f"{_spread(forecast.output_bytes.interval, _size)} as {forecast.format}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arm_batch.core.allocation.budget import human_flops
-from arm_batch.core.allocation.measures import MEASURES
+from arm_batch.core.allocation.measures import measure_of
 from arm_batch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def plot_forecast(forecast: Forecast, path: Path) -> None:
     axes.set_xlabel(
         f"executed FLOPs, % of {forecast.subnets[-1]} everywhere ({human_flops(round(forecast.full_flops.value))})"
     )
-    axes.set_ylabel(f"predicted {MEASURES[forecast.objective]}, dB")
+    axes.set_ylabel(f"predicted {measure_of(forecast.objective, forecast.reference)}, dB")
     axes.set_title(f"{forecast.images:,} images, {forecast.ladder}")
     axes.set_xlim(0, 100)
     axes.grid(alpha=0.3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arm_batch.core.allocation.budget import human_flops
-from arm_batch.core.allocation.measures import MEASURES
+from arm_batch.core.allocation.measures import measure_of
 from arm_batch.report import RUN_KEY, RunSummary
 
 
@@ -18,7 +18,7 @@ def describe(summary: RunSummary) -> list[str]:
         f"budget     {summary.budget} = {human_flops(summary.budget_flops)}{_more(summary)}",
         f"spent      {human_flops(summary.spent_flops)}, {share:.2%} of the largest subnet everywhere",
         f"tiles      {tiles}",
-        f"predicted  {quality} ({MEASURES[summary.objective]}, from the LUT)",
+        f"predicted  {quality} ({measure_of(summary.objective, summary.reference)}, from the LUT)",
         f"time       list {seconds.list_seconds:.1f} s, start {seconds.start_seconds:.1f} s, "
         f"plan {seconds.plan_seconds:.1f} s, run {seconds.run_seconds:.1f} s",
         f"output     {summary.output} (record: {RUN_KEY})",

@@ -20,7 +20,16 @@ from arm_batch.models.backbones.registry import Backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet, sha256_of
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import SupernetFile, images_digest, list_subnets, save_ladder, weights_digest
+from arm_batch.models.ladder_files import (
+    images_digest,
+    in_order,
+    save_ladder,
+    subnet_rung,
+    weights_digest,
+)
+from arm_batch.models.ladder_record import SupernetFile
+from arm_batch.models.rungs.protocol import Rung
+from arm_batch.models.rungs.subnet import SubnetRung
 
 
 @dataclass(frozen=True)
@@ -66,20 +75,28 @@ def build_ladder(
     if len({backbone.name for backbone, _ in weights}) < len(weights):
         raise UsageError("each backbone can be given once")
     supernets = [load_supernet(path, backbone, scale) for backbone, path in weights]
-    subnets, nets = list_subnets([(net, net.backbone.widths) for net in supernets], grid)
+    subnets, nets = in_order(
+        [
+            subnet_rung(SubnetRung(supernet, width, grid.halo), grid.tile)
+            for supernet in supernets
+            for width in supernet.backbone.widths
+        ],
+        scale,
+        grid,
+    )
     upscaler = Upscaler(nets, grid, scale, "cpu")
     sample = sample_tiles(upscaler, len(subnets), grid, photographs.pairs(scale))
-    kept = _worth_buying(sample, scores, subnets)
+    kept = worth_buying(sample, scores, subnets)
     files = _take_in_used(folder, weights, _used_widths(supernets, [nets[i] for i in kept]))
     provenance, flaws = _provenance(files, photographs), photographs.degraded != "none"
     lut = build_lut(replace(sample, mse=sample.mse[:, kept]), scores, provenance, flaws=flaws)
     loss = bf16_loss_db(tuple(nets[i] for i in kept), grid, scale, photographs)
-    save_ladder(folder, name, scale, grid, files, lut, loss)
+    save_ladder(folder, name, scale, grid, files, lut, bf16_loss_db=loss)
     dropped = tuple(subnet.name for i, subnet in enumerate(subnets) if i not in kept)
     return BuiltLadder(tuple(subnets[i].name for i in kept), dropped, lut)
 
 
-def _worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[Subnet]) -> list[int]:
+def worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[Subnet]) -> list[int]:
     """Positions of the subnets that are on the convex hull of cost and error in some bin.
 
     The allocation follows each bin's hull, so what is on none of them would never be bought.
@@ -88,18 +105,16 @@ def _worth_buying(sample: TileSample, scores: Sequence[str], subnets: Sequence[S
     return sorted({i for row in build_lut(sample, scores, {}).mse for i in undominated(costs, row)})
 
 
-def _used_widths(
-    supernets: Sequence[Supernet], kept: Sequence[tuple[Supernet, int] | None]
-) -> list[tuple[int, ...]]:
+def _used_widths(supernets: Sequence[Supernet], kept: Sequence[Rung | None]) -> list[tuple[int, ...]]:
     """Of each supernet the widths that are kept; interpolation, which is None there, is of none.
 
     Raises:
         LadderError: there are no others.
     """
-    used = [net for net in kept if net is not None]
+    used = [net for net in kept if isinstance(net, SubnetRung)]
     if not used:
         raise LadderError("no subnet is better than interpolation: train longer")
-    return [tuple(width for net, width in used if net is supernet) for supernet in supernets]
+    return [tuple(net.width for net in used if net.supernet is supernet) for supernet in supernets]
 
 
 def _take_in_used(
@@ -108,7 +123,7 @@ def _take_in_used(
     """Put the weights of which some width is used into the folder of a ladder."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        _take_in(folder, backbone, path, widths)
+        take_in(folder, backbone, path, widths)
         for (backbone, path), widths in zip(weights, used, strict=True)
         if widths
     ]
@@ -123,9 +138,11 @@ def _provenance(files: Sequence[SupernetFile], photographs: Photographs) -> dict
     }
 
 
-def _take_in(folder: Path, backbone: Backbone, weights: Path, widths: tuple[int, ...]) -> SupernetFile:
+def take_in(
+    folder: Path, backbone: Backbone, weights: Path, widths: tuple[int, ...], halo: int | None = None
+) -> SupernetFile:
     """Copy weights into the folder of a ladder, unless they lie there already."""
     copied = folder / f"{backbone.name}{weights.suffix}"
     if copied.resolve() != weights.resolve():
         shutil.copyfile(weights, copied)
-    return SupernetFile(backbone.name, copied.name, sha256_of(copied), widths)
+    return SupernetFile(backbone.name, copied.name, sha256_of(copied), widths, halo)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from arm_batch.core.arrays import Floats, Indices, Singles
+from arm_batch.core.arrays import Floats, Indices, Pixels, Pixels8, Singles
 from arm_batch.core.prediction.calibrate_lut import N_BINS, MeasuredTiles, tabulate
 from arm_batch.core.prediction.lut import Lut
 from arm_batch.core.tiling.detail import N_FEATURES
@@ -107,12 +107,7 @@ def sample_tiles(
                     samples.append(_measure(upscaler, n_subnets, grid, whole, number, most))
     if not samples:
         raise InputError(f"no image holds a tile of {grid.tile} px: add larger ones")
-    return TileSample(
-        features=np.concatenate([s.features for s in samples]),
-        measured=np.concatenate([s.measured for s in samples]),
-        mse=np.concatenate([s.mse for s in samples]),
-        image=np.concatenate([s.image for s in samples]),
-    )
+    return joined(samples)
 
 
 def score_names(text: str) -> tuple[str, ...]:
@@ -180,16 +175,39 @@ def _measure(upscaler: Upscaler, n_subnets: int, grid: TileGrid, pair: Pair, num
     scale = pair.hr.shape[0] // pair.lr.shape[0]
     count = grid.count(*pair.lr.shape[:2])
     tiles = np.arange(min(count, most)) * count // min(count, most)
-    features = tile_features(pair.lr, grid)[tiles]
-    measured = score_tiles([Score(name) for name in MEASURED], pair.lr, grid)[tiles]
     windows = grid.windows(pair.lr).take(tiles)
-    wanted = TileGrid(grid.tile * scale, 0).windows(pair.hr).take(tiles).pixels.astype(np.float64)
-    errors = [
-        ((upscaler.run(s, [windows])[0].pixels - wanted) ** 2).mean(axis=(1, 2, 3)) for s in range(n_subnets)
-    ]
+    wanted = TileGrid(grid.tile * scale, 0).windows(pair.hr).take(tiles).pixels
+    outputs = [upscaler.run(s, [windows])[0].pixels for s in range(n_subnets)]
+    return judged(pair.lr, grid, tiles, outputs, wanted, number)
+
+
+def judged(
+    lr: Pixels8, grid: TileGrid, tiles: Indices, outputs: Sequence[Pixels], wanted: Pixels, number: int
+) -> TileSample:
+    """Some tiles of an image, by how far each rung's output is from what is wanted.
+
+    Args:
+        lr: the image.
+        grid: that cuts it.
+        tiles: which of them.
+        outputs: of each rung, ``(n, scale * tile, scale * tile, 3)``.
+        wanted: the same.
+        number: of the image.
+    """
+    errors = [((output - wanted.astype(np.float64)) ** 2).mean(axis=(1, 2, 3)) for output in outputs]
     return TileSample(
-        features=features,
-        measured=measured,
+        features=tile_features(lr, grid)[tiles],
+        measured=score_tiles([Score(name) for name in MEASURED], lr, grid)[tiles],
         mse=np.stack(errors, axis=1),
         image=np.full(len(tiles), number, np.intp),
+    )
+
+
+def joined(samples: Sequence[TileSample]) -> TileSample:
+    """All tiles of several samples, of at least one."""
+    return TileSample(
+        features=np.concatenate([s.features for s in samples]),
+        measured=np.concatenate([s.measured for s in samples]),
+        mse=np.concatenate([s.mse for s in samples]),
+        image=np.concatenate([s.image for s in samples]),
     )

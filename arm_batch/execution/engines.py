@@ -9,6 +9,7 @@ from arm_batch.execution.choice import choose_executor, is_cluster_named
 from arm_batch.execution.profiling import speed_key
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 from arm_batch.models.ladder_files import LadderFiles
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes.native import multiplies_bf16
 from arm_batch.models.runtimes.open import check_there, is_there
 from arm_batch.models.throughput import compare_engines, hardware
@@ -33,7 +34,7 @@ def choose_engine(plan: PlanSpec, files: LadderFiles) -> Engine:
         UsageError: this machine lacks what was asked for.
         ClusterError: there is no cluster where one is named.
     """
-    candidates = [Engine(*each) for each in product(_runtimes(plan), _precisions(plan, files))]
+    candidates = [Engine(*each) for each in product(_runtimes(plan, files), _precisions(plan, files))]
     if len(candidates) == 1:
         return candidates[0]
     machine = "; ".join(hardware("cpu", engine) for engine in candidates)
@@ -46,10 +47,13 @@ def choose_engine(plan: PlanSpec, files: LadderFiles) -> Engine:
     return candidates[min(range(len(candidates)), key=lambda index: seconds[1 + index])]
 
 
-def _runtimes(plan: PlanSpec) -> list[RuntimeName]:
+def _runtimes(plan: PlanSpec, files: LadderFiles) -> list[RuntimeName]:
+    """Those in question; models of a user's run in what they are written for, whatever runs subnets."""
     if plan.runtime != "auto":
         check_there(plan.runtime)
         return [plan.runtime]
+    if not any(isinstance(net, SubnetRung) for net in files.nets):
+        return ["torch"]
     return [runtime for runtime in RUNTIMES if is_there(runtime)]
 
 

@@ -216,4 +216,5 @@ def _finish(
         return UpscaledPicture(enlarged, 0, None)
     counts = ladder.lut.counts(scores, subnets, len(ladder.subnets))
     predicted = ladder.lut.psnr_of(counts, height * width / ladder.grid.tile**2)
-    return UpscaledPicture(enlarged, int(ladder.costs[subnets].sum()), predicted)
+    told = predicted if ladder.lut.reference is None else None
+    return UpscaledPicture(enlarged, int(ladder.costs[subnets].sum()), told)

@@ -52,7 +52,7 @@ def done_record(context: JobContext, image: ImagePlan, subnets: Indices, encoded
         flops=int(per_subnet @ ladder.costs),
         tiles=len(counted),
         subnet_tiles=tuple(per_subnet.tolist()),
-        psnr_predicted_db=predicted if len(counted) else None,
+        psnr_predicted_db=predicted if len(counted) and ladder.lut.reference is None else None,
         source_size=image.source_size,
         source_etag=image.entry.etag,
         sha256=encoded.sha256,

@@ -128,7 +128,7 @@ class MeasureTiles:
 
     def __call__(self, work: Work) -> list[float]:
         """Seconds per tile of each subnet."""
-        return measure_tiles(work.run, len(work.files.nets), work.files.ladder.grid, "cpu")
+        return measure_tiles(work.run, work.files.nets, work.files.ladder.grid, "cpu")
 
 
 @dataclass(frozen=True)

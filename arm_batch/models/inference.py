@@ -13,6 +13,7 @@ from arm_batch.core.tiling.grid import TileGrid, Upscaled, Windows
 from arm_batch.core.tiling.interpolation import interpolate_tiles
 from arm_batch.models.borders import inside_image
 from arm_batch.models.ladder_files import Nets
+from arm_batch.models.rungs.protocol import Ready
 from arm_batch.models.runtimes.open import open_runtime
 from arm_batch.models.runtimes.protocol import Forward
 from arm_batch.spec import DEFAULT_ENGINE, Engine
@@ -25,7 +26,7 @@ class Upscaler:
     thread makes the bytes independent of the machine's load.
 
     Args:
-        nets: supernet and width of each subnet, ``None`` for interpolation.
+        nets: where each rung comes from, ``None`` for interpolation.
         grid: the tiling; outputs come back without its halos.
         scale: upscaling factor.
         device: ``cpu`` or ``cuda``.
@@ -51,11 +52,11 @@ class Upscaler:
         self._scale = scale
         self._device = torch.device(device)
         self._runtime = open_runtime(engine, self._device.type, threads)
-        self._forwards: dict[int, Forward] = {}
+        self._ready: dict[int, Ready] = {}
 
     @property
     def batch(self) -> int:
-        """Windows that run at once."""
+        """Windows of a subnet that run at once."""
         return self._runtime.batch
 
     def run(self, subnet: int, pieces: Sequence[Windows]) -> list[Upscaled]:
@@ -76,15 +77,16 @@ class Upscaler:
         net = self._nets[subnet]
         if net is None:
             return [Upscaled(interpolate_tiles(piece.pixels, grid, scale), 0) for piece in pieces]
-        if subnet not in self._forwards:
-            self._forwards[subnet] = self._runtime.materialise(net, grid.window)
-        forward = self._forwards[subnet]
-        joined = _Joined.of(pieces)
+        own = TileGrid(grid.tile, net.halo)
+        if subnet not in self._ready:
+            self._ready[subnet] = net.ready(self._runtime, own.window)
+        forward, batch = self._ready[subnet]
+        joined = _Joined.of([piece.cropped(grid.halo - net.halo) for piece in pieces])
         side = grid.tile * scale
         finite = np.empty(len(joined.peaks), np.bool_)
         outputs = np.empty((len(joined.peaks), side, side, 3), np.result_type(*(p.pixels.dtype for p in pieces)))
-        for part in joined.passes(self.batch):
-            finite[part] = self._run_batch(forward, joined, part, outputs)
+        for part in joined.passes(batch):
+            finite[part] = self._run_batch(forward, own, joined, part, outputs)
         cuts = np.cumsum([len(piece.pixels) for piece in pieces])[:-1]
         return [
             self._finish(piece.pixels, part, ~sound)
@@ -97,13 +99,15 @@ class Upscaler:
             pixels[broken] = interpolate_tiles(piece[broken], self._grid, self._scale)
         return Upscaled(pixels, int(broken.sum()))
 
-    def _run_batch(self, forward: Forward, joined: _Joined, part: Indices, outputs: Pixels) -> Flags:
+    def _run_batch(
+        self, forward: Forward, grid: TileGrid, joined: _Joined, part: Indices, outputs: Pixels
+    ) -> Flags:
         """Levels in 0..peak of some windows, without halos, into their places; says which are finite."""
         with torch.inference_mode():
             nhwc = torch.from_numpy(joined.windows[part]).to(self._device)
             corners = joined.inside[part]
-            inside = inside_image(corners, self._grid.window, self._device) if joined.at_border[part[0]] else None
-            cropped = self._grid.crop_halo(forward(nhwc, inside), self._scale)
+            inside = inside_image(corners, grid.window, self._device) if joined.at_border[part[0]] else None
+            cropped = grid.crop_halo(forward(nhwc, inside), self._scale)
             if joined.grey[part].any():
                 members = torch.from_numpy(joined.grey[part]).to(self._device)
                 cropped[members] = cropped[members].mean(dim=3, keepdim=True)

@@ -1,4 +1,4 @@
-"""Ladders in folders: ``ladder.json``, ``lut.json`` and the weights of one or more supernets."""
+"""Ladders in folders: ``ladder.json``, ``lut.json``, the weights of supernets and the files of other models."""
 
 from __future__ import annotations
 
@@ -8,70 +8,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, ClassVar
 
-import msgspec
-
-from arm_batch.core.json_records import Name, Positive, Record, Sha256, decode_record, encode_record
-from arm_batch.core.prediction.ladder import INTERPOLATION, Ladder, Subnet, interpolation_flops
+from arm_batch.core.json_records import decode_record, encode_record
+from arm_batch.core.prediction.ladder import INTERPOLATION, Ladder, Origin, Subnet, interpolation_flops
 from arm_batch.core.prediction.lut import REMEDY, Lut
 from arm_batch.core.tiling.grid import TileGrid
-from arm_batch.core.tiling.limits import MAX_HALO, MAX_TILE
 from arm_batch.errors import LadderError, UsageError
 from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import load_supernet, sha256_of
+from arm_batch.models.ladder_record import LadderRecord, ModelFile, SupernetFile
+from arm_batch.models.rungs.extras import load_extra
+from arm_batch.models.rungs.files import model_of
+from arm_batch.models.rungs.model_rung import ModelRung
+from arm_batch.models.rungs.protocol import Rung
+from arm_batch.models.rungs.subnet import SubnetRung
 
 LADDER_FILE = "ladder.json"
 LUT_FILE = "lut.json"
 
-
-class SupernetFile(Record, frozen=True):
-    """One supernet of a ladder, as ``ladder.json`` names it.
-
-    Attributes:
-        backbone: a key of the registry.
-        weights: file name inside the ladder's folder.
-        sha256: of that file.
-        widths: the subnets in use.
-    """
-
-    backbone: Name
-    weights: Name
-    sha256: Sha256
-    widths: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)]
-
-
-class _LadderRecord(Record, frozen=True):
-    """What ``ladder.json`` holds; attributes as of `Ladder`."""
-
-    what: ClassVar[str] = "a readable ladder"
-    remedy: ClassVar[str] = REMEDY
-    format: ClassVar[int] = 1
-    by_hand: ClassVar[bool] = True
-
-    name: str
-    scale: Positive
-    tile: Annotated[int, msgspec.Meta(ge=1, le=MAX_TILE)]
-    halo: Annotated[int, msgspec.Meta(ge=0, le=MAX_HALO)]
-    supernets: Annotated[tuple[SupernetFile, ...], msgspec.Meta(min_length=1)]
-    bf16_loss_db: tuple[float, ...] | None = None
-
-
-Net = tuple[Supernet, int]
-"""A subnet: the supernet and the width."""
-
-Nets = tuple[Net | None, ...]
-"""Where each subnet of a ladder comes from, ``None`` for interpolation."""
+Nets = tuple[Rung | None, ...]
+"""Where each rung of a ladder comes from, ``None`` for interpolation."""
 
 
 @dataclass(frozen=True)
 class LadderFiles:
-    """A ladder with its supernets in memory.
+    """A ladder with all that its rungs need in memory.
 
     Attributes:
         ladder: what the core needs.
-        nets: where each subnet of the ladder comes from.
+        nets: where each rung of the ladder comes from.
         bf16_loss_db: PSNR that each net lost on the images of the table when it multiplied in bfloat16; None where
             that was not measured.
     """
@@ -115,6 +81,7 @@ def load_ladder(reference: str | os.PathLike[str]) -> LadderFiles:
 
     Raises:
         LadderError: there is none, or a file is missing, damaged, or belongs to other weights.
+        UsageError: what runs a model of it is not installed.
 
     >>> import arm_batch
     >>> ladder = arm_batch.load_ladder("fsrcnn-x4").ladder
@@ -127,23 +94,36 @@ def load_ladder(reference: str | os.PathLike[str]) -> LadderFiles:
         text, lut_text = path.read_text(encoding="utf-8"), lut_path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LadderError(f"{folder} is not a readable ladder ({error}); {REMEDY}") from error
-    record = decode_record(text.encode(), _LadderRecord, str(path), LadderError)
+    record = decode_record(text.encode(), LadderRecord, str(path), LadderError)
     lut = Lut.from_json(lut_text.encode(), str(lut_path))
-    for file in record.supernets:
-        weights = folder / file.weights
-        if not weights.is_file() or sha256_of(weights) != file.sha256:
-            raise LadderError(f"{weights} is missing or not the file that {LADDER_FILE} names; {REMEDY}")
-    if lut.provenance.get("weights") != weights_digest(record.supernets):
+    _check_files(folder, record)
+    if lut.provenance.get("weights") != weights_digest(record.supernets, record.models):
         raise LadderError(f"{lut_path} was built for other weights; {REMEDY}")
     digest = hashlib.sha256((text + lut_text).encode()).hexdigest()
     grid = TileGrid(record.tile, record.halo)
-    supernets = [(_load(folder, file, record.scale), file.widths) for file in record.supernets]
-    subnets, nets = list_subnets(supernets, grid)
+    subnets, nets = in_order(_rungs(folder, record), record.scale, grid)
     try:
         ladder = Ladder(name=record.name, scale=record.scale, grid=grid, subnets=subnets, lut=lut, digest=digest)
     except LadderError as error:
         raise LadderError(f"{path}: {error}; {REMEDY}") from error
     return LadderFiles(ladder, nets, record.bf16_loss_db)
+
+
+def _check_files(folder: Path, record: LadderRecord) -> None:
+    named = [(file.weights, file.sha256) for file in record.supernets]
+    named += [(model.file, model.sha256) for model in record.models]
+    for name, sha256 in named:
+        if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
+            raise LadderError(f"{folder / name} is missing or not the file that {LADDER_FILE} names; {REMEDY}")
+
+
+def _rungs(folder: Path, record: LadderRecord) -> list[PricedRung]:
+    """All but interpolation, in no order."""
+    rungs = [_model_rung(folder, model) for model in record.models]
+    for file in record.supernets:
+        supernet, halo = _load(folder, file, record.scale), record.halo if file.halo is None else file.halo
+        rungs += [subnet_rung(SubnetRung(supernet, width, halo), record.tile) for width in file.widths]
+    return rungs
 
 
 def _load(folder: Path, file: SupernetFile, scale: int) -> Supernet:
@@ -156,6 +136,13 @@ def _load(folder: Path, file: SupernetFile, scale: int) -> Supernet:
     return load_supernet(folder / file.weights, backbone, scale)
 
 
+def _model_rung(folder: Path, file: ModelFile) -> PricedRung:
+    # Said where the job begins, and not by each worker.
+    load_extra("spandrel" if file.kind == "spandrel" else "onnxruntime")
+    path = folder / file.file
+    return model_rung(ModelRung(model_of(file.kind, path.read_bytes(), file.peak, str(path)), file.halo), file)
+
+
 def save_ladder(
     folder: Path,
     name: str,
@@ -163,34 +150,42 @@ def save_ladder(
     grid: TileGrid,
     supernets: Sequence[SupernetFile],
     lut: Lut,
+    models: Sequence[ModelFile] = (),
     bf16_loss_db: tuple[float, ...] | None = None,
 ) -> None:
-    """Write ``ladder.json`` and ``lut.json`` next to weights that are already in `folder`."""
-    record = _LadderRecord(name, scale, grid.tile, grid.halo, tuple(supernets), bf16_loss_db)
+    """Write ``ladder.json`` and ``lut.json`` next to weights and models that are already in `folder`."""
+    record = LadderRecord(name, scale, grid.tile, grid.halo, tuple(supernets), tuple(models), bf16_loss_db)
     (folder / LUT_FILE).write_text(lut.to_json())
     (folder / LADDER_FILE).write_bytes(encode_record(record))
 
 
-def list_subnets(
-    supernets: Sequence[tuple[Supernet, tuple[int, ...]]], grid: TileGrid
-) -> tuple[tuple[Subnet, ...], Nets]:
-    """All subnets of these supernets, cheapest first, behind interpolation; and where each comes from."""
-    scale = supernets[0][0].scale
-    window = grid.window
-    base = interpolation_flops(scale, window)
-    rungs: list[tuple[Subnet, tuple[Supernet, int] | None]] = [(Subnet(INTERPOLATION, base, 0), None)]
-    for supernet, widths in supernets:
-        for width in widths:
-            flops = supernet.flops(width, window, window)
-            subnet = Subnet(f"{supernet.backbone.name}-{width}", flops.executed, flops.paper)
-            rungs.append((subnet, (supernet, width)))
-    rungs.sort(key=lambda rung: rung[0].flops)
-    return tuple(subnet for subnet, _ in rungs), tuple(net for _, net in rungs)
+PricedRung = tuple[Subnet, Rung | None]
+"""What the core knows of a rung, and where it comes from."""
 
 
-def weights_digest(supernets: Sequence[SupernetFile]) -> str:
+def subnet_rung(net: SubnetRung, tile: int) -> PricedRung:
+    """A subnet with what it costs on a tile of this side."""
+    flops = net.flops(tile + 2 * net.halo)
+    return Subnet(net.name, flops.executed, flops.paper), net
+
+
+def model_rung(net: ModelRung, file: ModelFile) -> PricedRung:
+    """A model of the user's with what it was counted to cost; no published table counts it another way."""
+    origin = Origin(sha256=file.origin, architecture=file.architecture, licence=file.licence)
+    return Subnet(file.name, file.flops, file.flops, origin), net
+
+
+def in_order(rungs: Sequence[PricedRung], scale: int, grid: TileGrid) -> tuple[tuple[Subnet, ...], Nets]:
+    """Rungs, cheapest first, behind interpolation; and where each comes from."""
+    base = Subnet(INTERPOLATION, interpolation_flops(scale, grid.window), 0)
+    ordered: list[PricedRung] = [(base, None), *sorted(rungs, key=lambda rung: rung[0].flops)]
+    return tuple(subnet for subnet, _ in ordered), tuple(net for _, net in ordered)
+
+
+def weights_digest(supernets: Sequence[SupernetFile], models: Sequence[ModelFile] = ()) -> str:
     """What a LUT names as the weights it was built for."""
-    return "+".join(f"{s.sha256}:{','.join(map(str, s.widths))}" for s in supernets)
+    subnets = [f"{s.sha256}:{','.join(map(str, s.widths))}" for s in supernets]
+    return "+".join([*subnets, *(f"{model.sha256}:{model.name}" for model in models)])
 
 
 def images_digest(paths: Sequence[Path]) -> str:

@@ -15,7 +15,8 @@ import torch
 
 from arm_batch.core.tiling.grid import TileGrid, Upscaled, Windows
 from arm_batch.models.inference import Upscaler
-from arm_batch.models.ladder_files import LadderFiles
+from arm_batch.models.ladder_files import LadderFiles, Nets
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes.pytorch import BATCH
 from arm_batch.spec import Engine
 
@@ -31,7 +32,7 @@ PASSES = 2
 """Forward passes a round: what a batch costs beside them is then in the figure."""
 
 
-def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list[float]:
+def measure_tiles(run: Run, nets: Nets, grid: TileGrid, device: str) -> list[float]:
     """Wall seconds per tile of each subnet but interpolation, for which it says 0.
 
     The pixels do not matter to how long a net takes. A first pass of each subnet does not count: buffers are made
@@ -39,14 +40,17 @@ def measure_tiles(run: Run, n_subnets: int, grid: TileGrid, device: str) -> list
 
     Args:
         run: what is measured.
-        n_subnets: of the ladder.
+        nets: of the ladder.
         grid: of the ladder.
         device: ``cpu`` or ``cuda``.
     """
-    pixels = np.full((PASSES * BATCH[device], grid.window, grid.window, 3), 128, np.uint8)
-    first, windows = Windows.within(pixels[: BATCH[device]]), Windows.within(pixels)
     seconds = [0.0]
-    for subnet in range(1, n_subnets):
+    for subnet, net in enumerate(nets):
+        if net is None:
+            continue
+        batch = net.at_once(device, grid.tile + 2 * net.halo) or BATCH[device]
+        pixels = np.full((PASSES * batch, grid.window, grid.window, 3), 128, np.uint8)
+        first, windows = Windows.within(pixels[:batch]), Windows.within(pixels)
         run(subnet, [first])
         rounds: list[float] = []
         while sum(rounds) < (PLENTY_S if len(rounds) < ROUNDS else ENOUGH_S):
@@ -63,6 +67,8 @@ def compare_engines(files: LadderFiles, engines: Sequence[Engine]) -> list[float
     They take turns, so that what else runs on the machine slows all of them.
     """
     ladder = files.ladder
+    # Models of the user's bring a library of their own.
+    largest = max(i for i, net in enumerate(files.nets) if isinstance(net, SubnetRung))
     pixels = np.full((BATCH["cpu"], ladder.grid.window, ladder.grid.window, 3), 128, np.uint8)
     windows = Windows.within(pixels)
     upscalers = [Upscaler(files.nets, ladder.grid, ladder.scale, "cpu", engine=engine) for engine in engines]
@@ -70,7 +76,7 @@ def compare_engines(files: LadderFiles, engines: Sequence[Engine]) -> list[float
     for number in range(1 + ROUNDS):
         for upscaler, of_engine in zip(upscalers, seconds, strict=True):
             started = time.perf_counter()
-            upscaler.run(len(files.nets) - 1, [windows])
+            upscaler.run(largest, [windows])
             if number:
                 of_engine.append((time.perf_counter() - started) / len(pixels))
     return [statistics.median(of_engine) for of_engine in seconds]

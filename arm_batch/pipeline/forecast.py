@@ -79,6 +79,7 @@ def forecast(
         ladder=context.ladder.name,
         subnets=tuple(subnet.name for subnet in context.ladder.subnets),
         objective=spec.plan.objective,
+        reference=context.ladder.lut.reference,
         format=spec.plan.writing.format,
         images=scored.images,
         scored=scored.scored,

@@ -90,6 +90,7 @@ def _summarize(
         spent_flops=sum(commit.flops for commit in commits),
         objective=job.context.objective,
         predicted=_predicted(job, allocation_records),
+        reference=job.ladder.lut.reference,
         subnet_tiles=_tiles_by_subnet(job, commits),
         repaired=notes.repaired,
         expected_seconds=_expected_seconds(allocation_records),

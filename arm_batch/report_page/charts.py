@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arm_batch.core.allocation.measures import MEASURES
+from arm_batch.core.allocation.measures import measure_of
 from arm_batch.report_page.colours import css
 from arm_batch.report_page.facts import Facts, tiles_by_score
 
@@ -34,7 +34,7 @@ def curve_chart(facts: Facts) -> str:
             share = 100 * facts.state.current().allocation.spend / facts.full
             axes.plot(share, facts.reached, "D", color=_POINT, markersize=9, label="this run")
         axes.set_xlabel(f"executed FLOPs, % of {facts.ladder.subnets[-1].name} everywhere")
-        axes.set_ylabel(f"{MEASURES[facts.objective]}, dB")
+        axes.set_ylabel(f"{measure_of(facts.objective, facts.ladder.lut.reference)}, dB")
         axes.set_xlim(0, 100)
         axes.legend(loc="lower right", frameon=False, labelcolor=_INK)
 

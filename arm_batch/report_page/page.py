@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.util import find_spec
 
 from arm_batch.core.allocation.budget import human_flops
-from arm_batch.core.allocation.measures import MEASURES
+from arm_batch.core.allocation.measures import measure_of
 from arm_batch.errors import UsageError
 from arm_batch.report_page.charts import curve_chart, histogram_chart, spend_chart
 from arm_batch.report_page.colours import css
@@ -44,7 +44,7 @@ def render_page(facts: Facts, sample: Sample | None) -> str:
         sample=sample,
         rungs=[(subnet.name, css(number)) for number, subnet in enumerate(facts.ladder.subnets)],
         totals=totals_of(facts.progress),
-        measure=MEASURES[facts.objective],
+        measure=measure_of(facts.objective, facts.ladder.lut.reference),
         curve=curve_chart(facts) if facts.curve else "",
         histogram=histogram_chart(facts) if facts.curve else "",
         spend=spend_chart(facts) if facts.curve else "",

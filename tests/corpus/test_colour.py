@@ -21,6 +21,7 @@ from arm_batch.core.arrays import Pixels
 from arm_batch.core.image_options import Reading
 from arm_batch.images import decode
 from arm_batch.models.ladder_files import load_ladder
+from arm_batch.models.rungs.subnet import SubnetRung
 from tests.archives import LADDER, job, replanned, silent
 from tests.corpus.test_corpus import rows_of
 from tests.image_files import GREY_GAMMA, SRGB, WIDE, deep_png, saved, tiff
@@ -106,13 +107,13 @@ CONVERTED = {
 def added_by_the_net(shown: Pixels) -> float:
     """How far the costliest net moves the mean of an input pixel by itself, levels; of all bands the worst."""
     net = load_ladder(LADDER).nets[-1]
-    assert net is not None
-    supernet, width = net
+    assert isinstance(net, SubnetRung)
+    subnet = net.module()
     bands = torch.from_numpy(np.moveaxis(shown, 2, 0).astype(np.float32))
     pictures = [band.expand(3, -1, -1) for band in bands] + [bands[:3]] * (len(bands) >= 3)
     before = torch.stack(pictures)
     with torch.no_grad():
-        after = supernet.subnet(width)(before / np.iinfo(shown.dtype).max) * np.iinfo(shown.dtype).max
+        after = subnet(before / np.iinfo(shown.dtype).max) * np.iinfo(shown.dtype).max
     return float((F.avg_pool2d(after, 4) - before).abs().mean(dim=(1, 2, 3)).max())
 
 

@@ -18,6 +18,7 @@ from arm_batch.models.backbones.registry import Backbone, get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.checkpoint import save_weights
 from arm_batch.models.ladder_files import load_ladder
+from arm_batch.models.rungs.subnet import SubnetRung
 
 GRID = TileGrid(8, 2)
 TILES = 600
@@ -84,8 +85,8 @@ def test_subnets_of_several_supernets_make_one_ladder_without_the_dominated(
     loaded = load_ladder(tmp_path / "mixed")
     assert [subnet.name for subnet in loaded.ladder.subnets] == list(built.subnets)
     np.testing.assert_allclose(loaded.ladder.lut.mse, np.tile([100, 60, 40, 30], (loaded.ladder.lut.n_bins, 1)))
-    names = [None if net is None else (net[0].backbone.name, net[1]) for net in loaded.nets]
-    assert names == [None, ("fsrcnn", 16), ("fsrcnn", 56), ("plain", 48)]
+    names = [net.name for net in loaded.nets if isinstance(net, SubnetRung)]
+    assert names == ["fsrcnn-16", "fsrcnn-56", "plain-48"]
     assert loaded.bf16_loss_db == (0.01, 0.02, 0.03)
 
 

@@ -15,6 +15,9 @@ from arm_batch.execution import speed_cache
 from arm_batch.execution.profiling import per_megapixel, sample_shards
 from arm_batch.execution.speed_cache import cache_file, recall, remember
 from arm_batch.models import throughput
+from arm_batch.models.backbones.registry import get_backbone
+from arm_batch.models.backbones.slimmable import Supernet
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.runstate.shard_plan import ShardId
 from arm_batch.spec import Engine
 
@@ -36,7 +39,9 @@ class FakeNet:
 def measured(monkeypatch: pytest.MonkeyPatch, script: dict[int, list[float]]) -> tuple[list[float], FakeNet]:
     net = FakeNet(script)
     monkeypatch.setattr(time, "perf_counter", lambda: net.now)
-    return throughput.measure_tiles(net.run, 3, TileGrid(32, 2), "cpu"), net
+    supernet = Supernet(get_backbone("fsrcnn"), 2)
+    nets = (None, SubnetRung(supernet, 16, 2), SubnetRung(supernet, 36, 2))
+    return throughput.measure_tiles(net.run, nets, TileGrid(32, 2), "cpu"), net
 
 
 def test_warming_up_does_not_count_and_the_median_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from arm_batch.core.tiling.grid import Stitcher, TileGrid
 from arm_batch.models.backbones.registry import BACKBONES, SCALES, get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.inference import Upscaler
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.spec import Engine, RuntimeName
 from tests.image_files import noise
 from tests.models.runtimes.test_runtimes import RUNTIMES
@@ -37,7 +38,7 @@ def test_tiles_give_what_the_whole_image_gives(name: str, scale: int, runtime: R
     torch.manual_seed(0)
     supernet = Supernet(backbone, scale).eval()
     width, grid = backbone.widths[0], TileGrid(16, HALO[name])
-    upscaler = Upscaler((None, (supernet, width)), grid, scale, "cpu", engine=Engine(runtime))
+    upscaler = Upscaler((None, SubnetRung(supernet, width, grid.halo)), grid, scale, "cpu", engine=Engine(runtime))
     for height, width_px in SIZES:
         image = noise(1, height, width_px) // 2 + 64
         with torch.inference_mode():

@@ -9,6 +9,7 @@ import torch
 from arm_batch.core.tiling.grid import TileGrid, Windows
 from arm_batch.core.tiling.interpolation import bicubic
 from arm_batch.models.inference import Upscaler
+from arm_batch.models.rungs.subnet import SubnetRung
 from tests.cuda import NEEDS_CUDA
 from tests.image_files import noise
 
@@ -47,7 +48,8 @@ def test_tiles_that_are_not_finite_are_interpolated_and_counted(device: str) -> 
     pieces[0][[2, 5], 0, 0] = 255
     pieces[1][8, 0, 0] = 65535
     for fault in (float("nan"), float("inf"), -float("inf")):
-        upscaler = Upscaler((None, (Supernet(fault), 1)), GRID, 2, device)  # type: ignore[arg-type]
+        net = SubnetRung(Supernet(fault), 1, GRID.halo)  # type: ignore[arg-type]
+        upscaler = Upscaler((None, net), GRID, 2, device)
         outputs = upscaler.run(1, [Windows.within(piece) for piece in pieces])
         assert [output.not_finite for output in outputs] == [2, 1, 0]
         for piece, output, broken in zip(pieces, outputs, ([2, 5], [8], []), strict=True):

@@ -48,7 +48,7 @@ def test_a_copied_ladder_is_the_same(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (["supernets"], [], "at `$.supernets`: expected `array` of length >= 1"),
+        (["supernets"], [], "at `$.supernets`: there is neither a supernet nor a model"),
         (["supernets"], {}, "at `$.supernets`: expected `array`"),
         (["supernets", 0, "widths"], [], "at `$.supernets[0].widths`: expected `array` of length >= 1"),
         (["supernets", 0, "widths"], ["16"], "at `$.supernets[0].widths[0]`: expected `int`, got `str`"),
@@ -67,6 +67,9 @@ def test_a_copied_ladder_is_the_same(folder: Path) -> None:
         (["scale"], 5, "scale 5 is not one of"),
         (["scale"], None, "at `$.scale`: expected `int`, got `null`"),
         (["name"], 3, "at `$.name`: expected `str`"),
+        (["supernets", 0, "halo"], 4, "at `$.halo`: 3 px are less than the 4 that a rung needs"),
+        (["supernets", 0, "halo"], -1, "at `$.supernets[0].halo`: expected `int` >= 0"),
+        (["models"], [{"name": "x"}], "at `$.models[0]`: object missing required field `kind`"),
         (["more"], 3, "unknown field `more`"),
     ],
 )

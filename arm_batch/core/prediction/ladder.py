@@ -17,6 +17,21 @@ INTERPOLATION = "bicubic"
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a model of the user's comes from.
+
+    Attributes:
+        sha256: of the file that was given.
+        architecture: what it is.
+        licence: as it states it; empty where it does not.
+    """
+
+    sha256: str
+    architecture: str
+    licence: str
+
+
+@dataclass(frozen=True)
 class Subnet:
     """One way to upscale a tile.
 
@@ -24,18 +39,21 @@ class Subnet:
         name: such as ``fsrcnn-36``; `INTERPOLATION` for the first.
         flops: executed for one tile with its halo.
         paper_flops: the same in the convention of the published tables.
+        origin: of a model that a user brought; None for others.
     """
 
     name: str
     flops: int
     paper_flops: int
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
     """The subnets that a run may choose from.
 
-    They may come from several supernets; the allocator sees only their cost and predicted quality.
+    They may come from several supernets and from models of the user's; the allocator sees only their cost and
+    predicted quality.
 
     Attributes:
         name: of the ladder.

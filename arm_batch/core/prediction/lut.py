@@ -19,6 +19,9 @@ from arm_batch.errors import LadderError
 REMEDY = "put the ladder's file back, or build the ladder anew with `arm-batch build-lut`"
 """What a user can do about a damaged ladder."""
 
+REFERENCE = "reference"
+"""Key of a table's provenance: the rung that its errors are distances from, where they are not from originals."""
+
 _Error = Annotated[float, msgspec.Meta(ge=0, le=PEAK**2)]
 _Decibels = Annotated[float, msgspec.Meta(ge=0, le=200)]
 _Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
@@ -88,6 +91,11 @@ class Lut:
     def n_bins(self) -> int:
         """Number of score bins."""
         return int(self.cuts.shape[0]) * (int(self.cuts.shape[1]) + 1)
+
+    @property
+    def reference(self) -> str | None:
+        """The rung that errors are distances from, so that dB are closeness to it; None where it is the truth."""
+        return self.provenance.get(REFERENCE)
 
     def bin_of(self, scores: Singles) -> Indices:
         """The bin of each tile; a score on an edge belongs to the upper bin.

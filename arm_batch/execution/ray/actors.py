@@ -57,7 +57,7 @@ class UpscaleActor:
         """Seconds per tile of each subnet, see `measure_tiles`."""
         upscaler = self._loaded(files)
         ladder: LadderFiles = ray.get(files[0])
-        return measure_tiles(upscaler.run, len(ladder.nets), ladder.ladder.grid, self._device)
+        return measure_tiles(upscaler.run, ladder.nets, ladder.ladder.grid, self._device)
 
     def _loaded(self, files: list[Any]) -> Upscaler:
         if self._upscaler is None:

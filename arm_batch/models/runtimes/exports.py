@@ -9,18 +9,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from arm_batch.models.ladder_files import Net
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.storage.user_cache import cache_folder
 
 SUMS = "sums"
 """File that lists the others with their SHA-256."""
 
 
-def net_digest(net: Net) -> str:
+def net_digest(net: SubnetRung) -> str:
     """SHA-256 over backbone, scale, width and the weights of a subnet."""
-    supernet, width = net
-    digest = hashlib.sha256(f"{supernet.backbone.name} x{supernet.scale} {width}".encode())
-    for name, tensor in sorted(supernet.subnet(width).state_dict().items()):
+    supernet = net.supernet
+    digest = hashlib.sha256(f"{supernet.backbone.name} x{supernet.scale} {net.width}".encode())
+    for name, tensor in sorted(net.module().state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

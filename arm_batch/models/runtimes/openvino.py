@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from arm_batch.models.borders import Bordered
-from arm_batch.models.ladder_files import Net
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes.exports import exported, net_digest
 from arm_batch.models.runtimes.protocol import Forward
 from arm_batch.spec import Precision
@@ -46,6 +46,7 @@ class OpenVinoRuntime:
         torch.set_num_threads(threads)
         self._core = openvino.Core()
         self._batch = batch
+        self._threads = threads
         self._options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
@@ -55,11 +56,21 @@ class OpenVinoRuntime:
         }
 
     @property
+    def device(self) -> torch.device:
+        """See `Runtime`."""
+        return torch.device("cpu")
+
+    @property
+    def threads(self) -> int:
+        """See `Runtime`."""
+        return self._threads
+
+    @property
     def batch(self) -> int:
         """See `Runtime`."""
         return self._batch
 
-    def materialise(self, net: Net, window: int) -> Forward:
+    def materialise(self, net: SubnetRung, window: int) -> Forward:
         """See `Runtime`; it runs windows of this size only. What knows borders is compiled when first needed."""
         digest = net_digest(net)[:32]
         shapes = tuple((self._batch, window, window, channels) for channels in (3, 1))
@@ -74,7 +85,7 @@ class OpenVinoRuntime:
 
         return forward
 
-    def _compiled(self, net: Net, digest: str, shapes: Shapes) -> Callable[..., Tensor]:
+    def _compiled(self, net: SubnetRung, digest: str, shapes: Shapes) -> Callable[..., Tensor]:
         """A subnet that takes tensors of these shapes, or fewer windows; warm."""
         version = importlib.metadata.version("openvino")
         name = f"openvino-{version}-{digest}-{'x'.join(map(str, shapes[0]))}{'-borders' * (len(shapes) - 1)}"
@@ -112,23 +123,22 @@ class _ChannelsLast(torch.nn.Module):
         return outputs.permute(0, 2, 3, 1)
 
 
-def _export(net: Net, shapes: Shapes, path: Path) -> None:
+def _export(net: SubnetRung, shapes: Shapes, path: Path) -> None:
     import openvino
 
     openvino.save_model(_convert(net, shapes), path, compress_to_fp16=False)
 
 
-def _convert(net: Net, shapes: Shapes) -> openvino.Model:
+def _convert(net: SubnetRung, shapes: Shapes) -> openvino.Model:
     """By the frontend itself: the converter of the package around it asks whether it may report its use."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    supernet, width = net
     with torch.no_grad(), warnings.catch_warnings():
         # Deprecated, but the frontend takes nothing else without torch's compiler, which takes seconds to load.
         warnings.simplefilter("ignore", DeprecationWarning)
         # Traced here, as the decoder's own tracing prints the graph where it meets what it does not expect.
-        channels_last = _ChannelsLast(supernet.subnet(width)).eval()
+        channels_last = _ChannelsLast(net.module()).eval()
         inputs = tuple(torch.zeros(shape) for shape in shapes)
         traced = torch.jit.trace(channels_last, inputs)  # type: ignore[no-untyped-call]
     frontend = FrontEndManager().load_by_framework("pytorch")

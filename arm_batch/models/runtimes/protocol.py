@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import torch
 from torch import Tensor
 
-from arm_batch.models.ladder_files import Net
+if TYPE_CHECKING:
+    from arm_batch.models.rungs.subnet import SubnetRung
 
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """RGB in [0, 1], float32 ``(n, h, w, 3)`` and contiguous, to ``(n, scale * h, scale * w, 3)``, not clamped.
@@ -28,10 +30,18 @@ class Runtime(Protocol):
     def batch(self) -> int:
         """Windows of one pass; less are taken too."""
 
-    def materialise(self, net: Net, window: int) -> Forward:
+    @property
+    def device(self) -> torch.device:
+        """That it runs on; models that bring a runtime of their own go by it, too."""
+
+    @property
+    def threads(self) -> int:
+        """Of each pass on a CPU."""
+
+    def materialise(self, net: SubnetRung, window: int) -> Forward:
         """A subnet, ready and warm.
 
         Args:
-            net: the supernet and the width.
+            net: the subnet.
             window: side of what it will see, in px.
         """

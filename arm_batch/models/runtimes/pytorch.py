@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from arm_batch.models.borders import Bordered
-from arm_batch.models.ladder_files import Net
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes.protocol import Forward
 from arm_batch.spec import Precision
 
@@ -28,17 +28,27 @@ class TorchRuntime:
         torch.set_num_threads(threads)
         self._device = torch.device(device)
         self._precision = precision
+        self._threads = threads
+
+    @property
+    def device(self) -> torch.device:
+        """See `Runtime`."""
+        return self._device
+
+    @property
+    def threads(self) -> int:
+        """See `Runtime`."""
+        return self._threads
 
     @property
     def batch(self) -> int:
         """See `Runtime`."""
         return BATCH[self._device.type]
 
-    def materialise(self, net: Net, window: int) -> Forward:
+    def materialise(self, net: SubnetRung, window: int) -> Forward:
         """See `Runtime`; it runs windows of any size."""
         del window
-        supernet, width = net
-        module = supernet.subnet(width).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = net.module().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         bordered = Bordered(module)
 
         def forward(windows: Tensor, inside: Tensor | None) -> Tensor:

@@ -17,6 +17,7 @@ from arm_batch.models.backbones.registry import get_backbone
 from arm_batch.models.backbones.slimmable import Supernet
 from arm_batch.models.inference import Upscaler
 from arm_batch.models.ladder_files import load_ladder, shipped_ladders
+from arm_batch.models.rungs.subnet import SubnetRung
 from arm_batch.models.runtimes import open as opening
 from arm_batch.models.runtimes.exports import exported, net_digest
 from arm_batch.spec import Engine, RuntimeName
@@ -70,7 +71,7 @@ def test_every_subnet_is_within_a_grey_level_of_torch(name: str, runtime: Runtim
 
 @NEEDS_OPENVINO
 def test_a_tile_does_not_depend_on_what_runs_beside_it() -> None:
-    net = (Supernet(get_backbone("plain"), 2).eval(), 16)
+    net = SubnetRung(Supernet(get_backbone("plain"), 2).eval(), 16, 2)
     upscaler = Upscaler((None, net), TileGrid(8, 2), 2, "cpu", engine=Engine("openvino"))
     windows = smooth(noise(0, 9 * 12, 12)).reshape(9, 12, 12, 3)
     (together,) = upscaler.run(1, [Windows.within(windows)])
@@ -83,7 +84,8 @@ def test_what_is_not_finite_is_interpolated() -> None:
     supernet = Supernet(get_backbone("plain"), 2).eval()
     with torch.no_grad():
         supernet.net.tail.bias.fill_(float("nan"))  # type: ignore[union-attr,operator]
-    upscaler = Upscaler((None, (supernet, 16)), TileGrid(8, 2), 2, "cpu", engine=Engine("openvino"))
+    net = SubnetRung(supernet, 16, 2)
+    upscaler = Upscaler((None, net), TileGrid(8, 2), 2, "cpu", engine=Engine("openvino"))
     windows = Windows.within(noise(0, 3 * 12, 12).reshape(3, 12, 12, 3))
     (found,) = upscaler.run(1, [windows])
     assert found.not_finite == 3
@@ -133,9 +135,9 @@ def test_an_export_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
 
 def test_the_digest_of_a_net_goes_by_its_weights() -> None:
     supernet = Supernet(get_backbone("plain"), 2).eval()
-    before = net_digest((supernet, 16))
-    assert before == net_digest((supernet, 16))
-    assert before != net_digest((supernet, 32))
+    before = net_digest(SubnetRung(supernet, 16, 2))
+    assert before == net_digest(SubnetRung(supernet, 16, 2))
+    assert before != net_digest(SubnetRung(supernet, 32, 2))
     with torch.no_grad():
         next(supernet.net.parameters())[0, 0, 0, 0] += 1
-    assert before != net_digest((supernet, 16))
+    assert before != net_digest(SubnetRung(supernet, 16, 2))

@@ -1,0 +1,1 @@
+"""What a ladder's nets come from: subnets of our supernets, and models that users bring."""
