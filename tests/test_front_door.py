@@ -104,7 +104,14 @@ def test_an_array_comes_out_as_from_a_job(channels: int, depth: int, tmp_path: P
     if channels in (1, 3):
         write_png(tmp_path / "in" / "a.png", image)
         arm_batch.upscale(
-            tmp_path / "in", tmp_path / "out", budget="40%", executor="inline", sink="files", format="png"
+            tmp_path / "in",
+            tmp_path / "out",
+            budget="40%",
+            executor="inline",
+            sink="files",
+            format="png",
+            runtime="torch",
+            precision="fp32",
         )
         (row,) = arm_batch.open_dataset(tmp_path / "out").to_table(["flops", "psnr_predicted_db"]).to_pylist()
         assert (done.flops, done.psnr_predicted_db) == (row["flops"], row["psnr_predicted_db"])

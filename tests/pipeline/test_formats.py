@@ -227,7 +227,7 @@ def test_documents_of_a_ladder(tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(find_ladder(LADDER), tmp_path / "ladder")
     path = folder / name
     shipped = json.loads(path.read_bytes())
-    assert "format" not in shipped
+    shipped.pop("format", None)
     if name == "ladder.json":
         path.write_text(json.dumps(shipped | {"format": 1}))
     else:
