@@ -116,13 +116,16 @@ class GenerationRunner:
             return
         lost = unplanned_shards(store, generation, kept)
         again = with_what_they_left(store, list_generations(store), lost, self._job.commits.refresh())
+        made = 0
         for summary in self._executor.plan(again, self._stop):
+            made += 1
             if not budget.fits(summary.shard.index, summary.histogram):
                 # Another plan than was allocated to is worse than none: `verify` would not see it.
                 store.delete(plan_key(summary.shard))
                 raise StoreError(
                     f"the lost plan of shard {summary.shard} cannot be made again: its images have changed"
                 )
+        check_done(self._stop, "plan", generation, len(kept) + made)
 
     def _run(self, generation: Generation, budget: GenerationBudget) -> None:
         """Run the shards that are not committed."""

@@ -127,6 +127,16 @@ def test_the_plan_of_a_shard_that_was_done_again_after_its_retry(machine: Sequen
     assert run_verify(machine.oracle.settings).code == 0
 
 
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_stop_while_a_lost_plan_is_made_again(machine: Sequences, at: int) -> None:
+    upscale(machine)
+    put(machine, "b.png", SOUND_16)
+    damage(machine, "plan/g0000/shards/000000", "remove")
+    machine.upscale_and_end("20%", {"repair": True, "retry_failed": True}, at, "term")
+    upscale(machine, repair=True, retry_failed=True)
+    assert len(machine.last.sound) == 4
+
+
 def test_a_shard_done_again_after_its_retry_of_which_more_fails_now(machine: Sequences) -> None:
     with_a_retry(machine)
     damage(machine, "commits/g0000/000000", "remove")
