@@ -170,9 +170,18 @@ def check_kept(store: ObjectStore, generation: Generation) -> None:
 def discard_generation(store: ObjectStore, generation: Generation) -> None:
     """Remove all of a generation that nothing is committed of; its record and its listing last, in this order.
 
-    Broken off before, it is there still and can be discarded again; after, nothing is left that counts.
+    Broken off before, it is there still and can be discarded again; after, nothing is left that counts. As long as
+    its record is there, another driver may plan it once more, so it is looked through again.
     """
-    keys = [info.key for info in store.list(generation_prefix(generation.number))]
-    last = [_record_key(generation.number), *(k for k in keys if k.startswith(_listing_prefix(generation.number)))]
-    for key in [*(key for key in keys if key not in last), *last]:
+    prefix, record = generation_prefix(generation.number), _record_key(generation.number)
+    listing = _listing_prefix(generation.number)
+    while keys := [k for k in _keys(store, prefix) if k != record and not k.startswith(listing)]:
+        for key in keys:
+            store.delete(key)
+    # Not once more after it: another generation of this number may have begun by then.
+    for key in [record, *_keys(store, listing)]:
         store.delete(key)
+
+
+def _keys(store: ObjectStore, prefix: str) -> list[str]:
+    return [info.key for info in store.list(prefix)]
