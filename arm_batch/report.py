@@ -43,7 +43,7 @@ class Timings:
     run_seconds: float
 
 
-class RunSummary(Record, frozen=True):
+class RunSummary(Record, frozen=True, kw_only=True):
     """What became of a run, over all its generations.
 
     Attributes:
@@ -60,6 +60,7 @@ class RunSummary(Record, frozen=True):
         spent_flops: executed FLOPs spent.
         objective: what the allocation makes best.
         predicted: what it is predicted to reach; ``None`` when no image could be read.
+        interpolated: what interpolation alone is predicted to; None like that, and in records of before.
         reference: the rung that `predicted` is closeness to; None where it is PSNR.
         subnet_tiles: tiles per subnet, by name.
         repaired: what was damaged and has been done again.
@@ -81,6 +82,7 @@ class RunSummary(Record, frozen=True):
     spent_flops: int
     objective: Objective
     predicted: Quality | None
+    interpolated: Quality | None = None
     reference: str | None
     subnet_tiles: dict[str, int]
     repaired: tuple[str, ...]
@@ -124,7 +126,7 @@ class GenerationPart(Record, frozen=True):
     forecast: TimeForecast | None
 
 
-class RunRecord(RunSummary, frozen=True):
+class RunRecord(RunSummary, frozen=True, kw_only=True):
     """What ``run.json`` holds. It is for people and their tools: no run reads it.
 
     Attributes:

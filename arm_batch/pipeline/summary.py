@@ -76,6 +76,7 @@ def _summarize(
     allocation_records = [_allocation_record(job, generation) for generation in generations]
     parts = {part.key: part.rows for part in visible_parts(commits)}
     seconds = notes.clock.seconds
+    predicted, interpolated = _predicted(job, allocation_records)
     summary = RunSummary(
         run_id=generations[0].run_id,
         output=job.output.url,
@@ -89,7 +90,8 @@ def _summarize(
         full_flops=sum(allocation_record.full for allocation_record in allocation_records),
         spent_flops=sum(commit.flops for commit in commits),
         objective=job.context.objective,
-        predicted=_predicted(job, allocation_records),
+        predicted=predicted,
+        interpolated=interpolated,
         reference=job.ladder.lut.reference,
         subnet_tiles=_tiles_by_subnet(job, commits),
         repaired=notes.repaired,
@@ -155,11 +157,18 @@ def _allocation_record(job: Job, generation: Generation) -> AllocationRecord:
     return read_state(Terms(job.ladder, job.context.objective), job.output, generation).current()
 
 
-def _predicted(job: Job, allocation_records: Sequence[AllocationRecord]) -> Quality | None:
-    """Of all generations together."""
+def _predicted(
+    job: Job, allocation_records: Sequence[AllocationRecord]
+) -> tuple[Quality, Quality] | tuple[None, None]:
+    """Of all generations together: what is allocated, and interpolation alone."""
     histogram = reduce(add, (allocation_record.histogram for allocation_record in allocation_records))
+    if not histogram.images.any():
+        return None, None
     tiles = np.sum([allocation_record.allocation.tiles for allocation_record in allocation_records], axis=0)
-    return predict(job.ladder.lut, histogram, tiles, job.ladder.grid.tile**2) if histogram.images.any() else None
+    interpolated = np.zeros_like(tiles)
+    interpolated[..., 0] = tiles.sum(axis=-1)
+    lut, pixels = job.ladder.lut, job.ladder.grid.tile**2
+    return predict(lut, histogram, tiles, pixels), predict(lut, histogram, interpolated, pixels)
 
 
 def _budget(generations: Sequence[Generation], allocation_records: Sequence[AllocationRecord]) -> int:
