@@ -194,10 +194,12 @@ def judged(
         wanted: the same.
         number: of the image.
     """
+    features = tile_features(lr, grid)[tiles]
+    measured = score_tiles([Score(name) for name in MEASURED], lr, grid)[tiles]
     errors = [((output - wanted.astype(np.float64)) ** 2).mean(axis=(1, 2, 3)) for output in outputs]
     return TileSample(
-        features=tile_features(lr, grid)[tiles],
-        measured=score_tiles([Score(name) for name in MEASURED], lr, grid)[tiles],
+        features=features,
+        measured=measured,
         mse=np.stack(errors, axis=1),
         image=np.full(len(tiles), number, np.intp),
     )
