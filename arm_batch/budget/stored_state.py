@@ -147,11 +147,10 @@ def read_state(terms: Terms, output: ObjectStore, generation: Generation) -> Bud
 
 def _read(output: ObjectStore, generation: Generation, number: int) -> Iterator[Revised]:
     """The revisions from a number on; `StoreError` where one is damaged."""
-    first = number
     while (found := read_allocation(output, generation, number)) is not None:
         yield Revised(number, *found)
         number += 1
-    if number == first == 0:
+    if number == 0:
         check_last(output, generation, 0)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from arm_batch.budget.state import Terms
 from arm_batch.budget.stored_state import read_state
+from arm_batch.core.allocation.knapsack import cheapest
 from arm_batch.core.allocation.objective import Quality, predict
 from arm_batch.errors import StoreError
 from arm_batch.inputs.listing import Listing
@@ -165,8 +166,7 @@ def _predicted(
     if not histogram.images.any():
         return None, None
     tiles = np.sum([allocation_record.allocation.tiles for allocation_record in allocation_records], axis=0)
-    interpolated = np.zeros_like(tiles)
-    interpolated[..., 0] = tiles.sum(axis=-1)
+    interpolated = cheapest(histogram.tiles, tiles.shape[-1])
     lut, pixels = job.ladder.lut, job.ladder.grid.tile**2
     return predict(lut, histogram, tiles, pixels), predict(lut, histogram, interpolated, pixels)
 

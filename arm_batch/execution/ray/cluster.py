@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -35,14 +36,18 @@ def is_connected() -> bool:
     return ray.is_initialized()
 
 
+def alive_nodes() -> list[dict[str, Any]]:
+    """The nodes that are alive, as Ray tells of them."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
 def cluster_nodes() -> tuple[Node, ...]:
     """The nodes that are alive, by name."""
     found = []
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"]:
-            held = node["Resources"]
-            gpu = next((name.removeprefix(_GPU_KIND) for name in held if name.startswith(_GPU_KIND)), None)
-            found.append(Node(node["NodeManagerHostname"], int(held.get("CPU", 0)), int(held.get("GPU", 0)), gpu))
+    for node in alive_nodes():
+        held = node["Resources"]
+        gpu = next((name.removeprefix(_GPU_KIND) for name in held if name.startswith(_GPU_KIND)), None)
+        found.append(Node(node["NodeManagerHostname"], int(held.get("CPU", 0)), int(held.get("GPU", 0)), gpu))
     return tuple(sorted(found, key=lambda node: node.name))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from arm_batch.execution.ray.cluster import connected
+from arm_batch.execution.ray.cluster import alive_nodes, connected
 from arm_batch.models.runtimes.native import multiplies_bf16
 
 
@@ -22,6 +22,5 @@ def all_multiply_bf16() -> bool:
         ClusterError: there is no cluster where one is named.
     """
     with connected():
-        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-        places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+        places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in alive_nodes()]
         return all(ray.get([multiplies_bf16_task.options(scheduling_strategy=place).remote() for place in places]))
